@@ -1,0 +1,49 @@
+# make quickstart   the whole way on the embedded sample, into quickstart/
+# make test         the tests            make lint   ruff and mypy
+#
+# On Linux, plain PyPI serves torch with CUDA (several GB). For the CPU build, from a machine that can reach it:
+#   make quickstart PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
+# What the main job needs, and nothing more: a first look should not download the recipes' extras.
+JOB_EXTRAS := spacy,train,report
+
+.PHONY: quickstart test lint format install install-dev clean
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
+	$(INSTALL) --editable ".[$(JOB_EXTRAS)]"
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.made pyproject.toml constraints.txt
+	$(INSTALL) --editable ".[dev]"
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed
+
+install-dev: $(VENV)/.installed-dev
+
+quickstart: install
+	$(BIN)/distillemb quickstart --out quickstart --overwrite
+
+test: install-dev
+	$(BIN)/python -m pytest
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist quickstart *.egg-info .mypy_cache .ruff_cache .pytest_cache

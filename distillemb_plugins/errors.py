@@ -1,0 +1,32 @@
+"""The errors users meet: one sentence that names the place and the mend."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class DistillEmbError(ValueError):
+    """Bad input. The message names the file, line or argument, and how to mend it."""
+
+
+class MissingExtraError(ImportError):
+    """An optional dependency is not installed. The message holds the exact ``pip install`` line."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency.
+
+    module: dotted name, such as ``"torch"``. extra: the extra of this package that installs it.
+    Returns the module. Raises `MissingExtraError` when it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        top_level = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != top_level:
+            raise  # something else is missing: do not blame the wrong package
+        raise MissingExtraError(
+            f'{top_level} is needed here and is not installed: pip install "distillemb-plugins[{extra}]"',
+            name=top_level,
+        ) from error

@@ -1,0 +1,134 @@
+"""Reading text of any compression, and writing so that nothing half-written carries a final name."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from .errors import DistillEmbError
+
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
+
+def open_bytes(path: str | Path) -> IO[bytes]:
+    """Open a plain or compressed (.gz, .xz, .bz2) file for reading bytes.
+
+    Raises `DistillEmbError` when there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DistillEmbError(f"There is no file {path}: check the path.")
+    opener = _OPENERS.get(path.suffix.lower(), open)
+    return cast(IO[bytes], opener(path, "rb"))
+
+
+def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Stream ``(line number from 1, line without its ending)`` of a UTF-8 file, a byte-order mark removed.
+
+    Raises `DistillEmbError` naming the line that is not UTF-8, or a damaged compressed file.
+    """
+    with open_bytes(path) as stream:
+        number = 0
+        try:
+            for number, raw in enumerate(stream, start=1):
+                text = raw.decode("utf-8").rstrip("\r\n")
+                yield number, text.removeprefix("\ufeff") if number == 1 else text
+        except UnicodeDecodeError as error:
+            raise DistillEmbError(
+                f"{path}, line {number} is not UTF-8: convert the file first, e.g. with iconv -t utf-8."
+            ) from error
+        except (EOFError, OSError, lzma.LZMAError) as error:
+            raise DistillEmbError(f"{path} cannot be read past line {number} ({error}): is it damaged?") from error
+
+
+def iter_lines(paths: Iterable[str | Path]) -> Iterator[str]:
+    """Stream the lines of many files, one after the other; memory does not grow with their size."""
+    for path in paths:
+        for _, line in numbered_lines(path):
+            yield line
+
+
+def _temporary_sibling(path: Path) -> str:
+    return f".{path.name}.tmp-{os.getpid()}-"
+
+
+@contextmanager
+def atomic_file(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Write a file under a temporary name beside `path` and rename it when the block succeeds.
+
+    mode: ``"wb"`` or ``"w"`` (UTF-8). Nothing is left behind when the block raises.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=_temporary_sibling(path), dir=path.parent)
+    encoding = None if "b" in mode else "utf-8"
+    try:
+        with os.fdopen(handle, mode, encoding=encoding) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o666 & ~_umask())  # mkstemp makes private files
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Fill a temporary directory beside `path` and rename it when the block succeeds.
+
+    Yields the temporary directory. With `overwrite`, what stood at `path` is replaced only after the
+    new directory is complete. Raises `DistillEmbError` when `path` exists and `overwrite` is false
+    (an empty directory does not count).
+    """
+    path = Path(path)
+    if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
+        raise DistillEmbError(f"{path} already exists: choose another name, or say overwrite.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=_temporary_sibling(path), dir=path.parent))
+    try:
+        yield work
+        work.chmod(0o777 & ~_umask())
+        _replace_directory(work, path)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _replace_directory(new: Path, path: Path) -> None:
+    """Rename `new` to `path`, moving what is there aside first (rename cannot replace a full directory)."""
+    if not path.exists():
+        new.replace(path)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=_temporary_sibling(path), dir=path.parent))
+    path.replace(aside / "old")
+    try:
+        new.replace(path)
+    except BaseException:
+        (aside / "old").replace(path)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def directory_bytes(path: str | Path) -> int:
+    """Total size in bytes of the files below `path` (or of the file `path`)."""
+    path = Path(path)
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,309 @@
+"""The encoder directory: the one contract between distillation and everything that reads an encoder.
+
+    config.json            a Hugging Face configuration (model_type "distillemb")
+    model.safetensors      the weights: float32, float16, or int8 with a scale for each row
+    tokenizer.json         the Hugging Face tokenizer's backend; tokenizer_config.json holds the character table
+    README.md              the model card
+    *_distillemb.py        the code that `trust_remote_code=True` runs when this package is not installed
+
+There is no pickle in it, and nothing here runs code from it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .characters import CharTable
+from .errors import DistillEmbError
+from .files import atomic_directory
+from .hf_files import AUTO_MAP, remote_code_files, tokenizer_files
+
+FORMAT_VERSION = 1
+MODEL_TYPE = "distillemb"
+CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, CARD_FILE = (
+    "config.json",
+    "model.safetensors",
+    "tokenizer_config.json",
+    "README.md",
+)
+ENCODER_PREFIX = "encoder."
+HEAD_PREFIX = "distillemb.encoder."  # in a directory that a Hugging Face head wrote
+SCALE_SUFFIX = "_scale"
+BUNDLED = Path(__file__).parent / "bundled"
+_SMALLEST_QUANTISED = 256  # tensors of fewer values keep float32: their scales would cost more than they save
+
+Storage = Literal["float32", "float16", "int8"]
+Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass
+class EncoderFiles:
+    """What an encoder directory says.
+
+    config: the configuration as plain JSON values. tensors: the encoder's weights without the ``encoder.`` prefix,
+    float32 (tables of codes keep their integer type). characters: the character table. card: the README's text.
+    path: where it was read from, if it was.
+    """
+
+    config: dict[str, Any]
+    tensors: Tensors
+    characters: CharTable
+    card: str = ""
+    path: Path | None = field(default=None, compare=False)
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """The directory that a path, the name of a bundled encoder, or a Hugging Face hub id stands for.
+
+    A hub id (``user/name``) is fetched through huggingface_hub, which keeps a local copy.
+    Raises `DistillEmbError` when there is nothing under that name.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path
+    name = str(name_or_path)
+    bundled = BUNDLED / name
+    if name and "/" not in name and "\\" not in name and (bundled / CONFIG_FILE).is_file():
+        return bundled
+    if path.exists():
+        raise DistillEmbError(f"{path} is a file: an encoder is a directory with {CONFIG_FILE} in it.")
+    known = sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG_FILE}"))
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return _fetch(name, known)
+    raise DistillEmbError(f"There is no encoder directory {name}: give a path, a hub id, or one of {known}.")
+
+
+def _fetch(hub_id: str, known: list[str]) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise DistillEmbError(
+            f"There is no directory {hub_id}; to fetch it from the Hugging Face hub: "
+            'pip install "distillemb-plugins[hf]".'
+        ) from error
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=["*.json", "*.safetensors", "*.md"]))
+    except Exception as error:  # the hub's many errors all mean: not to be had
+        raise DistillEmbError(
+            f"{hub_id} is no directory here and could not be fetched from the hub ({type(error).__name__}): check "
+            f"the path or the connection; these are bundled: {known}."
+        ) from error
+
+
+def read_encoder(name_or_path: str | Path) -> EncoderFiles:
+    """Read and verify an encoder directory (or a tagger's: its encoder is taken out).
+
+    Raises `DistillEmbError` for a missing or damaged file, a newer format, or tables that do not fit together.
+    """
+    path = resolve(name_or_path)
+    config = _read_json(path / CONFIG_FILE)
+    _check_config(config, path)
+    table = _read_json(path / TOKENIZER_FILE).get("char_table")
+    if not isinstance(table, dict):
+        raise DistillEmbError(f"{path / TOKENIZER_FILE} has no char_table: it was not written for an encoder.")
+    weights = path / WEIGHTS_FILE
+    stored = _own_tensors(_read_tensors(weights), weights)
+    card = path / CARD_FILE
+    text = card.read_text("utf-8", errors="replace") if card.is_file() else ""
+    return _assemble(config, stored, table, text, path)
+
+
+def _assemble(
+    config: dict[str, Any], stored: Tensors, table: dict[str, Any], card: str, path: Path | None
+) -> EncoderFiles:
+    where = path or "The stored encoder"
+    try:
+        characters = CharTable.from_dict(table)
+    except (ValueError, TypeError) as error:
+        raise DistillEmbError(f"{where}: the character table is damaged ({error})") from error
+    if len(characters) != config["vocab_size"] or characters.max_chars != config["max_chars"]:
+        raise DistillEmbError(
+            f"{where}: the character table has {len(characters)} ids of {characters.max_chars} positions, {CONFIG_FILE} "
+            f"says {config['vocab_size']} of {config['max_chars']}: the files are of two different encoders."
+        )
+    tensors = dequantise(stored)
+    broken = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
+    if broken:
+        raise DistillEmbError(f"{where}: the weights {broken[0]} hold NaN or infinity: distil the encoder again.")
+    return EncoderFiles(config, tensors, characters, card, path)
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise DistillEmbError(f"{file.parent} is no encoder directory: {file.name} is missing.")
+    try:
+        values = json.loads(file.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DistillEmbError(f"{file} is damaged ({error}): copy the encoder again.") from error
+    if not isinstance(values, dict):
+        raise DistillEmbError(f"{file} holds no JSON object: copy the encoder again.")
+    return values
+
+
+def _check_config(config: dict[str, Any], path: Path) -> None:
+    if config.get("model_type") != MODEL_TYPE:
+        raise DistillEmbError(
+            f"{path} holds a model of type {config.get('model_type')!r}, not {MODEL_TYPE!r}: give an encoder directory."
+        )
+    version = config.get("format_version")
+    if not isinstance(version, int):
+        raise DistillEmbError(f"{path / CONFIG_FILE} has no format_version: copy the encoder again.")
+    if version > FORMAT_VERSION:
+        raise DistillEmbError(
+            f"{path} was written in format {version}, this version reads up to {FORMAT_VERSION}: "
+            "pip install --upgrade distillemb-plugins."
+        )
+    kinds = {"encoder_type": str, "encoder_args": dict, "dim": int, "vocab_size": int, "max_chars": int}
+    for name, kind in kinds.items():
+        if not isinstance(config.get(name), kind):
+            raise DistillEmbError(
+                f"{path / CONFIG_FILE}: {name} is missing or no {kind.__name__}: copy the encoder again."
+            )
+
+
+def _read_tensors(file: Path) -> Tensors:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if not file.is_file():
+        raise DistillEmbError(f"{file.parent} is no encoder directory: {file.name} is missing.")
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError, KeyError, MemoryError) as error:
+        raise DistillEmbError(f"{file} is damaged or cut short ({error}): copy the encoder again.") from error
+
+
+def _own_tensors(stored: Tensors, file: Path) -> Tensors:
+    for prefix in (ENCODER_PREFIX, HEAD_PREFIX):
+        own = {name.removeprefix(prefix): tensor for name, tensor in stored.items() if name.startswith(prefix)}
+        if own:
+            return own
+    raise DistillEmbError(f"{file} holds no encoder weights (no name begins with {ENCODER_PREFIX!r}).")
+
+
+def quantise(tensors: Tensors, storage: Storage) -> Tensors:
+    """The tensors as they are stored.
+
+    float16: every float32 tensor. int8: tensors of two or more dimensions become int8 with one float16 scale a row
+    (symmetric, the largest magnitude is 127); small ones keep float32. Integer tensors stay.
+    Raises `DistillEmbError` for an unknown storage.
+    """
+    if storage not in get_args(Storage):
+        raise DistillEmbError(f"storage is {storage!r}: choose one of {', '.join(get_args(Storage))}.")
+    result: Tensors = {}
+    for name, tensor in tensors.items():
+        if storage == "float32" or tensor.dtype != np.float32:
+            result[name] = np.ascontiguousarray(tensor)
+        elif storage == "float16":
+            result[name] = tensor.astype(np.float16)
+        elif tensor.ndim < 2 or tensor.size < _SMALLEST_QUANTISED:
+            result[name] = tensor
+        else:
+            result[name], result[name + SCALE_SUFFIX] = _to_int8(tensor)
+    return result
+
+
+def _to_int8(tensor: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
+    rows = tensor.reshape(len(tensor), -1)
+    largest = np.abs(rows).max(axis=1)
+    scale = np.maximum(largest / 127, np.finfo(np.float16).tiny).astype(np.float16)
+    codes = np.clip(np.rint(rows / scale.astype(np.float32)[:, None]), -127, 127).astype(np.int8)
+    return codes.reshape(tensor.shape), scale
+
+
+def dequantise(stored: Tensors) -> Tensors:
+    """The inverse of `quantise`: float32 weights; integer tensors without a scale stay."""
+    result: Tensors = {}
+    for name, tensor in stored.items():
+        if name.endswith(SCALE_SUFFIX) and name.removesuffix(SCALE_SUFFIX) in stored:
+            continue
+        scale = stored.get(name + SCALE_SUFFIX)
+        if tensor.dtype == np.int8 and scale is not None:
+            shape = (-1,) + (1,) * (tensor.ndim - 1)
+            result[name] = tensor.astype(np.float32) * scale.astype(np.float32).reshape(shape)
+        else:
+            result[name] = tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
+    return result
+
+
+def write_encoder(
+    path: str | Path,
+    config: dict[str, Any],
+    tensors: Tensors,
+    characters: CharTable,
+    *,
+    storage: Storage = "float32",
+    card: str = "",
+    overwrite: bool = False,
+) -> Path:
+    """Write an encoder directory, complete or not at all.
+
+    config: encoder_type, encoder_args (all sizes), dim, and what else the configuration should keep.
+    tensors: names without the ``encoder.`` prefix, float32. Returns the path.
+    Raises `DistillEmbError` when `path` exists and `overwrite` is false.
+    """
+    from safetensors.numpy import save_file
+
+    path = Path(path)
+    stored = quantise(tensors, storage)
+    with atomic_directory(path, overwrite=overwrite) as work:
+        complete = _complete_config(config, characters, storage)
+        (work / CONFIG_FILE).write_text(_json(complete), "utf-8")
+        save_file({ENCODER_PREFIX + n: t for n, t in stored.items()}, work / WEIGHTS_FILE, metadata={"format": "pt"})
+        for name, text in (tokenizer_files(characters.to_dict()) | remote_code_files()).items():
+            (work / name).write_text(text, "utf-8")
+        (work / CARD_FILE).write_text(card, "utf-8")
+    return path
+
+
+def _complete_config(config: dict[str, Any], characters: CharTable, storage: Storage) -> dict[str, Any]:
+    return {
+        **config,
+        "model_type": MODEL_TYPE,
+        "architectures": ["DistillEmbModel"],
+        "auto_map": AUTO_MAP,
+        "format_version": FORMAT_VERSION,
+        "vocab_size": len(characters),
+        "max_chars": characters.max_chars,
+        "storage": storage,
+        "dtype": "float32",  # whatever the storage, the weights are computed with in float32
+    }
+
+
+def _json(values: Any) -> str:
+    return json.dumps(values, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def encoder_to_bytes(files: EncoderFiles) -> bytes:
+    """One safetensors blob with the whole encoder, stored as ``files.config["storage"]`` says."""
+    from safetensors.numpy import save
+
+    storage = files.config.get("storage", "float32")
+    metadata = {
+        "config": _json(_complete_config(files.config, files.characters, storage)),
+        "char_table": _json(files.characters.to_dict()),
+        "card": files.card,
+    }
+    return save(quantise(files.tensors, storage), metadata=metadata)
+
+
+def encoder_from_bytes(blob: bytes) -> EncoderFiles:
+    """The inverse of `encoder_to_bytes`. Raises `DistillEmbError` when the bytes are damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        stored = load(blob)
+        size = int.from_bytes(blob[:8], "little")
+        metadata = json.loads(blob[8 : 8 + size]).get("__metadata__", {})
+        config, table = json.loads(metadata["config"]), json.loads(metadata["char_table"])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise DistillEmbError(f"The stored encoder is damaged ({error}): save the pipeline again.") from error
+    _check_config(config, Path("The stored encoder"))
+    return _assemble(config, stored, table, metadata.get("card", ""), None)

@@ -1,0 +1,103 @@
+"""Tiny encoders, teachers and words, made in memory; no network, no data from outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import numpy as np
+import pytest
+
+from distillemb_plugins.characters import CharTable
+from distillemb_plugins.persistence import write_encoder
+from distillemb_plugins.teachers import Teacher
+
+DIM = 24
+# Sizes that keep every student under a few ten thousand weights.
+TINY_ARGS = {
+    "distillemb-small": {"channels": [8, 8, 8, 8]},
+    "distillemb-mid": {"channels": [8, 8, 8, 8], "hidden": 16},
+    "distillemb-large": {"channels": [8, 8, 12, 16], "hidden": 16},
+    "char-cnn": {"char_dim": 6, "widths": [1, 2, 3], "filters": [4, 6, 8], "highways": 2},
+    "char-rnn": {"char_dim": 6, "hidden": 8},
+    "ngram-bag": {"min_n": 2, "max_n": 4, "buckets": 200},
+    "ngram-sam": {"min_n": 2, "max_n": 4, "buckets": 200, "attention_dim": 8},
+    "cnn": {"buckets": 200, "ngram_dim": 12, "channels": 8, "hidden": 16},
+}
+_STEMS = [
+    "kita",
+    "soma",
+    "mji",
+    "ndege",
+    "rafiki",
+    "ọ́kọ̀",
+    "ilé",
+    "ሰላም",
+    "ቤት",
+    "ልጅ",
+    "gida",
+    "nyota",
+    "omwana",
+    "akwụkwọ",
+]
+_BEFORE = ["", "m", "wa", "ki", "በ", "ለ", "a", "u"]
+_AFTER = ["", "ni", "ው", "ዎች", "s", "ko"]
+
+
+@pytest.fixture(scope="session")
+def tiny_words() -> list[str]:
+    """About 600 distinct words in several scripts, with shared stems and affixes."""
+    return list(dict.fromkeys(b + s + a for s in _STEMS for b in _BEFORE for a in _AFTER))
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(tiny_words: list[str]) -> Teacher:
+    """300 words whose vectors are the sum of their parts' vectors and some noise, so that they can be learned."""
+    random = np.random.default_rng(0)
+    parts = {part: random.normal(size=DIM) for part in {*_STEMS, *_BEFORE, *_AFTER}}
+    vectors = {
+        b + s + a: 2 * parts[s] + parts[b] + parts[a] + 0.1 * random.normal(size=DIM)
+        for s in _STEMS
+        for b in _BEFORE
+        for a in _AFTER
+    }
+    words = tiny_words[:300]
+    return Teacher("tiny", words, np.array([vectors[w] for w in words], dtype=np.float32))
+
+
+def make_encoder_dir(path: Path, encoder_type: str, words: list[str], dim: int = DIM, seed: int = 0) -> Path:
+    """An encoder directory with seeded random weights."""
+    import torch
+
+    from distillemb_plugins.hf.configuration_distillemb import ALIGNMENTS, DistillEmbConfig
+    from distillemb_plugins.hf.encoders_distillemb import build_encoder
+
+    characters = CharTable.learn(words, max_chars=13, align=ALIGNMENTS[encoder_type])
+    config = DistillEmbConfig(
+        encoder_type=encoder_type,
+        dim=dim,
+        vocab_size=len(characters),
+        max_chars=characters.max_chars,
+        encoder_args=TINY_ARGS[encoder_type],
+    )
+    torch.manual_seed(seed)
+    encoder = build_encoder(SimpleNamespace(**config.to_dict()))
+    tensors = {name: tensor.numpy() for name, tensor in encoder.state_dict().items()}
+    return write_encoder(path, config.to_dict(), tensors, characters, card="# A tiny encoder for tests\n")
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_dirs(tmp_path_factory: pytest.TempPathFactory, tiny_words: list[str]) -> dict[str, Path]:
+    """One encoder directory for every student."""
+    root = tmp_path_factory.mktemp("encoders")
+    return {kind: make_encoder_dir(root / kind, kind, tiny_words) for kind in TINY_ARGS}
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_dir(tiny_encoder_dirs: dict[str, Path]) -> Path:
+    """An encoder directory of the default student."""
+    return tiny_encoder_dirs["cnn"]

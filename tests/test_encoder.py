@@ -1,0 +1,120 @@
+"""DistillEmb: the NumPy forward is the torch one, and the cache changes nothing."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from distillemb_plugins import DistillEmb, DistillEmbError
+from distillemb_plugins.hf.encoders_distillemb import ENCODERS, build_encoder
+from distillemb_plugins.persistence import read_encoder
+
+from .conftest import TINY_ARGS
+
+ODD_WORDS = ["", " ", "a", "x" * 10_000, "\x00\x07", "漢字かな", "🙂", "\ud800", "́", "ẹ̀" * 9]
+
+
+def torch_vectors(path: Path, words: list[str]) -> np.ndarray:
+    files = read_encoder(path)
+    module = build_encoder(SimpleNamespace(**files.config))
+    module.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in files.tensors.items()})
+    module.eval()
+    with torch.no_grad():
+        return module(torch.from_numpy(files.characters.encode(words)).long()).numpy()
+
+
+@pytest.mark.parametrize("kind", list(TINY_ARGS))
+def test_numpy_forward_equals_torch(kind: str, tiny_encoder_dirs: dict[str, Path], tiny_words: list[str]) -> None:
+    words = tiny_words + ODD_WORDS
+    expected = torch_vectors(tiny_encoder_dirs[kind], words)
+    computed = DistillEmb.from_pretrained(tiny_encoder_dirs[kind]).encode(words)
+    assert computed.dtype == np.float32
+    assert np.isfinite(computed).all()
+    np.testing.assert_allclose(computed, expected, atol=1e-5)
+    assert np.abs(expected).max() > 1e-2  # zero vectors would agree too
+
+
+def test_every_student_is_tested() -> None:
+    assert set(TINY_ARGS) == set(ENCODERS)
+
+
+@pytest.mark.parametrize("kind", list(TINY_ARGS))
+def test_a_word_has_the_same_vector_alone_and_in_company(kind: str, tiny_encoder_dirs: dict[str, Path]) -> None:
+    encoder = DistillEmb.from_pretrained(tiny_encoder_dirs[kind], cache_size=0)
+    together = encoder.encode(["soma", "wasomani" * 3, "", "ቤት"])
+    for word, vector in zip(["soma", "wasomani" * 3, "", "ቤት"], together, strict=True):
+        np.testing.assert_allclose(encoder.encode(word), vector, atol=1e-5)
+
+
+def test_the_cache_returns_what_was_computed_and_stays_bounded(tiny_encoder_dir: Path, tiny_words: list[str]) -> None:
+    plain = DistillEmb.from_pretrained(tiny_encoder_dir, cache_size=0)
+    cached = DistillEmb.from_pretrained(tiny_encoder_dir, cache_size=50)
+    for start in range(0, 200, 20):  # fills, overflows and empties the cache
+        words = tiny_words[start : start + 40]
+        np.testing.assert_allclose(cached.encode(words), cached.encode(words), atol=1e-6)
+        np.testing.assert_allclose(cached.encode(words), plain.encode(words), atol=1e-6)
+    assert 0 < cached.cache_bytes <= 50 * 24 * 4
+    assert plain.cache_bytes == 0
+    cached.cache_clear()
+    assert cached.cache_bytes == 0
+
+
+def test_a_returned_vector_is_the_callers_own(tiny_encoder_dir: Path) -> None:
+    encoder = DistillEmb.from_pretrained(tiny_encoder_dir)
+    first = encoder.encode("soma")
+    kept = first.copy()
+    first[:] = 0
+    encoder.encode("soma")[:] = 0
+    encoder.encode(["soma"])[:] = 0
+    np.testing.assert_array_equal(encoder.encode("soma"), kept)
+
+
+def test_eight_threads_share_one_encoder(tiny_encoder_dir: Path, tiny_words: list[str]) -> None:
+    encoder = DistillEmb.from_pretrained(tiny_encoder_dir, cache_size=100)
+    expected = DistillEmb.from_pretrained(tiny_encoder_dir, cache_size=0).encode(tiny_words)
+    wrong: list[str] = []
+
+    def work(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        for _ in range(60):
+            places = random.integers(0, len(tiny_words), 30)
+            got = encoder.encode([tiny_words[p] for p in places])
+            if not np.allclose(got, expected[places], atol=1e-5):
+                wrong.append(f"thread {seed}")
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_shapes_similarity_and_neighbours(tiny_encoder_dir: Path, tiny_words: list[str]) -> None:
+    encoder = DistillEmb.from_pretrained(tiny_encoder_dir)
+    assert encoder.encode([]).shape == (0, 24)
+    assert encoder.encode("soma").shape == (24,)
+    assert encoder.encode(["soma"]).shape == (1, 24)
+    assert encoder.similarity("soma", "soma") == pytest.approx(1)
+    assert np.linalg.norm(encoder.encode(["soma"], normalize=True)) == pytest.approx(1)
+    near = encoder.most_similar("soma", tiny_words, n=3)
+    assert len(near) == 3 and "soma" not in dict(near)
+    every = encoder.encode(tiny_words, normalize=True) @ encoder.encode("soma", normalize=True)
+    assert near[0][1] == pytest.approx(np.sort(every)[-2])
+    with pytest.raises(DistillEmbError, match="no candidates"):
+        encoder.most_similar("soma", ["soma"])
+    with pytest.raises(DistillEmbError, match="sequence of words"):
+        encoder.encode([1, 2])  # type: ignore[list-item]
+
+
+def test_pickling_keeps_the_vectors(tiny_encoder_dir: Path) -> None:
+    encoder = DistillEmb.from_pretrained(tiny_encoder_dir)
+    encoder.encode(["soma"])
+    again = pickle.loads(pickle.dumps(encoder))  # what a worker process receives
+    np.testing.assert_array_equal(again.encode(["soma"]), encoder.encode(["soma"]))
