@@ -1,0 +1,239 @@
+"""Tables in array containers: .npz (our own layout, or a plain word array) and .safetensors."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DistillEmbError
+from .rows import RowCollector
+from .table import Teacher
+
+_TEXT_CHUNK = 1 << 16  # bytes
+_WORD_CHUNK = 256
+
+
+class _Column(Protocol):
+    """An array of which the next rows can be taken without reading the rest."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def take(self, n: int) -> NDArray[Any]: ...
+
+
+def read_npz(path: str | Path, limit: int | None = None) -> Teacher:
+    """Read ``words``, ``vectors`` and, when they are there, ``scale`` (for int8) and ``counts``.
+
+    words: uint8, UTF-8 separated by newlines, or an array of strings. vectors: ``[n, d]``, floats, or int8
+    with scale float32 ``[n]`` (the vector is ``vectors * scale[:, None]``). Rows past `limit` are not read.
+    Arrays of Python objects are refused: they would be a pickle.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+            _require_members(path, names)
+            return _collect(path, limit, {name: _NpyColumn(path, archive, name) for name in _ours(names)})
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise DistillEmbError(f"{path} is damaged or truncated ({error}): fetch it again.") from error
+
+
+def read_safetensors(path: str | Path, limit: int | None = None) -> Teacher:
+    """Read the tensor ``vectors`` (and ``scale``, ``counts``) as `read_npz` does.
+
+    The words are the tensor ``words`` (uint8, newline-separated) or the metadata entry ``words`` (a JSON
+    list, or newline-separated).
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="np") as tensors:
+            names = set(tensors.keys())
+            columns: dict[str, _Column] = {name: _TensorColumn(tensors.get_slice(name)) for name in _ours(names)}
+            metadata = tensors.metadata() or {}
+            if "words" not in names and "words" in metadata:
+                columns["words"] = _ListColumn(_metadata_words(metadata["words"]))
+            _require_members(path, set(columns))
+            return _collect(path, limit, columns)
+    except SafetensorError as error:
+        raise DistillEmbError(f"{path} is damaged or truncated ({error}): fetch it again.") from error
+
+
+def _ours(names: set[str]) -> set[str]:
+    return names & {"words", "vectors", "scale", "counts"}
+
+
+def _require_members(path: str | Path, names: set[str]) -> None:
+    missing = sorted({"words", "vectors"} - names)
+    if missing:
+        raise DistillEmbError(
+            f"{path} holds no {' and no '.join(missing)}: save the arrays under the names 'words' and 'vectors'."
+        )
+
+
+def _collect(path: str | Path, limit: int | None, columns: dict[str, Any]) -> Teacher:
+    rows = RowCollector(path, limit)
+    vectors, scale, counts = columns["vectors"], columns.get("scale"), columns.get("counts")
+    _check_shapes(path, vectors, scale, counts)
+    n = vectors.shape[0]
+    words = _words(path, columns["words"])
+    done = 0
+    while done < n and rows.room > 0:
+        size = min(rows.room, n - done)
+        names = list(islice(words, size))
+        if len(names) < size:
+            raise DistillEmbError(f"{path} holds {done + len(names)} words but {n} vectors: write one word a row.")
+        block = np.asarray(vectors.take(size)).astype(np.float32)
+        if scale is not None:
+            block *= np.asarray(scale.take(size), dtype=np.float32)[:, None]
+        rows.add(names, block, done + 1, None if counts is None else np.asarray(counts.take(size)))
+        done += size
+    if done == n and next(words, None) is not None:
+        raise DistillEmbError(f"{path} holds more words than its {n} vectors: write one word a row.")
+    return rows.teacher()
+
+
+def _check_shapes(path: str | Path, vectors: _Column, scale: _Column | None, counts: _Column | None) -> None:
+    if len(vectors.shape) != 2 or 0 in vectors.shape:
+        raise DistillEmbError(f"{path}: vectors have shape {vectors.shape}: write them as [words, width].")
+    if vectors.dtype.kind not in "fi":
+        raise DistillEmbError(f"{path}: vectors are of type {vectors.dtype}: write float32, float16 or int8.")
+    if vectors.dtype.kind == "i" and scale is None:
+        raise DistillEmbError(f"{path}: integer vectors need the array 'scale', one number a word: add it.")
+    for name, column in (("scale", scale), ("counts", counts)):
+        if column is not None and column.shape != vectors.shape[:1]:
+            raise DistillEmbError(
+                f"{path}: {name} has shape {column.shape}, but there are {vectors.shape[0]} words: "
+                "write one number a word."
+            )
+
+
+def _words(path: str | Path, column: _Column) -> Iterator[str]:
+    """The words one by one, taking no more of the column than needed."""
+    kind = column.dtype.kind
+    if len(column.shape) != 1 or kind not in "uUS":
+        raise DistillEmbError(
+            f"{path}: words are an array of type {column.dtype} and shape {column.shape}: write them as an "
+            "array of strings, or as UTF-8 bytes (uint8) separated by newlines."
+        )
+    raw = _byte_words(column) if kind == "u" else _array_words(column)
+    for number, word in enumerate(raw, start=1):
+        try:
+            yield word.decode("utf-8") if isinstance(word, bytes) else str(word)
+        except UnicodeDecodeError as error:
+            raise DistillEmbError(f"{path}, word {number} is not UTF-8: write the words as UTF-8.") from error
+
+
+def _byte_words(column: _Column) -> Iterator[bytes]:
+    left, rest = column.shape[0], b""
+    while left > 0:
+        size = min(_TEXT_CHUNK, left)
+        *whole, rest = (rest + column.take(size).tobytes()).split(b"\n")
+        left -= size
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _array_words(column: _Column) -> Iterator[bytes | str]:
+    for start in range(0, column.shape[0], _WORD_CHUNK):
+        yield from column.take(min(_WORD_CHUNK, column.shape[0] - start))
+
+
+def _metadata_words(text: str) -> list[str]:
+    if text.startswith("["):
+        try:
+            words = json.loads(text)
+        except json.JSONDecodeError:
+            words = None  # the first word is a bracket
+        if isinstance(words, list):
+            return [str(word) for word in words]
+    return text.removesuffix("\n").split("\n")
+
+
+class _NpyColumn:
+    """One array of an .npz, read forwards: rows that are never asked for are never read."""
+
+    def __init__(self, path: str | Path, archive: zipfile.ZipFile, name: str) -> None:
+        self.path = path
+        self.name = name
+        self.stream: IO[bytes] = archive.open(f"{name}.npy")
+        try:
+            version = np.lib.format.read_magic(self.stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            self.shape, fortran, self.dtype = read(self.stream)
+        except ValueError as error:
+            raise DistillEmbError(f"{path}: the array '{name}' is damaged ({error}): fetch it again.") from error
+        if self.dtype.hasobject:
+            raise DistillEmbError(
+                f"{path}: the array '{name}' holds Python objects (a pickle), which are not read: "
+                "save the words with dtype str and the vectors with dtype float32."
+            )
+        self._whole: NDArray[Any] | None = None
+        if fortran and len(self.shape) > 1:  # stored column by column: rows cannot be taken one by one
+            self._whole = self._read(int(np.prod(self.shape))).reshape(self.shape, order="F")
+        self._width = int(np.prod(self.shape[1:], dtype=np.int64))
+        self._done = 0
+
+    def take(self, n: int) -> NDArray[Any]:
+        """The next `n` rows."""
+        start, self._done = self._done, self._done + n
+        if self._whole is not None:
+            return self._whole[start : self._done]
+        return self._read(n * self._width).reshape(n, *self.shape[1:])
+
+    def _read(self, items: int) -> NDArray[Any]:
+        data = self.stream.read(items * self.dtype.itemsize)
+        if len(data) < items * self.dtype.itemsize:
+            raise DistillEmbError(f"{self.path}: the array '{self.name}' is truncated: fetch the file again.")
+        return np.frombuffer(data, dtype=self.dtype)
+
+
+class _TensorColumn:
+    """One tensor of a safetensors file, read forwards by slices."""
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor
+        self.shape = tuple(tensor.get_shape())
+        self.dtype = np.dtype(_DTYPES.get(tensor.get_dtype(), "V1"))
+        self._done = 0
+
+    def take(self, n: int) -> NDArray[Any]:
+        """The next `n` rows."""
+        start, self._done = self._done, self._done + n
+        rows: NDArray[Any] = self.tensor[start : self._done]
+        return rows
+
+
+class _ListColumn:
+    """Words that are in memory already."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = np.array(words, dtype=str)
+        self.shape = self.words.shape
+        self.dtype = self.words.dtype
+        self._done = 0
+
+    def take(self, n: int) -> NDArray[Any]:
+        """The next `n` words."""
+        start, self._done = self._done, self._done + n
+        return self.words[start : self._done]
+
+
+_DTYPES = {
+    "F16": "f2",
+    "F32": "f4",
+    "F64": "f8",
+    "I8": "i1",
+    "I16": "i2",
+    "I32": "i4",
+    "I64": "i8",
+    "U8": "u1",
+}

@@ -1,0 +1,129 @@
+"""fastText's character n-grams in NumPy: hashing, and vectors of words from an n-gram matrix.
+
+Source: fastText's Dictionary::computeSubwords and Dictionary::hash (Bojanowski et al. 2017), version 0.9.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .table import Floats
+
+_FNV_START = np.uint32(2166136261)
+_FNV_PRIME = np.uint32(16777619)
+_END_OF_SENTENCE = "</s>"  # the one word that fastText gives no n-grams
+_BLOCK = 1024
+
+
+def ngram_buckets(
+    words: Sequence[str], min_n: int, max_n: int, buckets: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bucket numbers of the character n-grams of ``<word>``.
+
+    Returns all buckets, int64 ``[total]``, word after word, and how many each word has, int64 ``[n]``.
+    The hash is FNV-1a over the UTF-8 bytes, each sign-extended to 32 bits, as fastText does by accident of
+    C++'s signed char.
+    """
+    if not words or max_n < 1 or buckets < 1:
+        return np.zeros(0, np.int64), np.zeros(len(words), np.int64)
+    encoded = ["" if word == _END_OF_SENTENCE else f"<{word}>" for word in words]
+    encoded_bytes = [word.encode("utf-8", "surrogatepass") for word in encoded]
+    data = np.frombuffer(b"".join(encoded_bytes) + b"\0\0\0\0", dtype=np.uint8)
+    lengths = np.fromiter(map(len, encoded_bytes), np.int64, len(words))
+    ends = np.cumsum(lengths)
+    starts = np.flatnonzero((data[:-4] & 0xC0) != 0x80)  # first byte of every character
+    owner = np.searchsorted(ends, starts, side="right")
+    is_first = starts == (ends - lengths)[owner]
+    stops = np.append(starts[1:], ends[-1])
+    last = np.searchsorted(starts, ends[owner]) - 1  # number of the last character of the word
+
+    hashes = np.full(len(starts), _FNV_START, dtype=np.uint32)
+    signed = data.view(np.int8).astype(np.int32).view(np.uint32)
+    found, owners, order = [], [], []
+    number = np.arange(len(starts))
+    for n in range(1, max_n + 1):
+        end = number + n - 1  # number of the n-gram's last character
+        alive = end <= last
+        number_alive, end_alive = number[alive], end[alive]
+        if len(number_alive) == 0:
+            break
+        hashes[number_alive] = _extend(hashes[number_alive], signed, starts[end_alive], stops[end_alive])
+        if n < min_n:
+            continue
+        keep = number_alive
+        if n == 1:  # the brackets alone do not count
+            keep = keep[~(is_first[keep] | (keep == last[keep]))]
+        found.append(hashes[keep] % np.uint32(buckets))
+        owners.append(owner[keep])
+        order.append(keep * (max_n + 1) + n)
+    if not found:
+        return np.zeros(0, np.int64), np.zeros(len(words), np.int64)
+    in_order = np.argsort(np.concatenate(order), kind="stable")  # fastText's order: by start, then by length
+    per_word = np.bincount(np.concatenate(owners), minlength=len(words)).astype(np.int64)
+    return np.concatenate(found)[in_order].astype(np.int64), per_word
+
+
+def _extend(
+    hashes: NDArray[np.uint32],
+    signed: NDArray[np.uint32],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+) -> NDArray[np.uint32]:
+    """Hashes after one more character each: its 1 to 4 bytes are ``signed[start:stop]``."""
+    sizes = stops - starts
+    for byte in range(4):
+        longer = (hashes ^ signed[starts + byte]) * _FNV_PRIME
+        hashes = np.where(sizes > byte, longer, hashes)
+    return hashes
+
+
+class NgramTable:
+    """Vectors of words from fastText's n-gram matrix, exactly as fastText computes them.
+
+    matrix: float32 ``[buckets, d]``, may be memory-mapped. min_n, max_n: lengths of the n-grams.
+    """
+
+    def __init__(self, matrix: Floats, min_n: int, max_n: int) -> None:
+        self.matrix = matrix
+        self.min_n = min_n
+        self.max_n = max_n
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the n-gram matrix (on disk when memory-mapped)."""
+        return int(self.matrix.nbytes)
+
+    def __call__(self, words: Sequence[str]) -> Floats:
+        """Mean of the n-gram vectors of words outside the vocabulary, float32 ``[n, d]``; zero without
+        any.
+        """
+        return self._means(words, None)
+
+    def word_vectors(self, words: Sequence[str], own: Floats) -> Floats:
+        """Vectors of words of the vocabulary: the mean of their own row of `own` and their n-grams."""
+        return self._means(words, own)
+
+    def _means(self, words: Sequence[str], own: Floats | None) -> Floats:
+        means = np.zeros((len(words), self.matrix.shape[1]), dtype=np.float32)
+        for start in range(0, len(words), _BLOCK):
+            chosen = slice(start, start + _BLOCK)
+            buckets, sizes = ngram_buckets(words[chosen], self.min_n, self.max_n, len(self.matrix))
+            sums = _segment_sums(np.asarray(self.matrix[buckets]), sizes)
+            if own is not None:
+                sums += own[chosen]
+                sizes = sizes + 1
+            means[chosen] = sums / np.maximum(sizes, 1)[:, None].astype(np.float32)
+        return means
+
+
+def _segment_sums(rows: Floats, sizes: NDArray[np.int64]) -> Floats:
+    """Sums of consecutive runs of `rows`; run i has ``sizes[i]`` rows, perhaps none."""
+    sums = np.zeros((len(sizes), rows.shape[1]), dtype=np.float32)
+    filled = np.flatnonzero(sizes)
+    if len(filled):
+        starts = (np.cumsum(sizes) - sizes)[filled]
+        sums[filled] = np.add.reduceat(rows, starts, axis=0)
+    return sums

@@ -1,0 +1,130 @@
+"""Teachers from what another library holds: gensim KeyedVectors and spaCy vectors, in memory or on disk."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DistillEmbError, require
+from .ngrams import NgramTable
+from .rows import RowCollector
+from .table import Floats, Subwords, Teacher
+
+
+def from_keyed_vectors(keyed_vectors: Any, name: str, limit: int | None = None) -> Teacher:
+    """From a gensim ``KeyedVectors``; ``FastTextKeyedVectors`` keep their n-grams."""
+    if not hasattr(keyed_vectors, "index_to_key"):
+        raise DistillEmbError(
+            f"{type(keyed_vectors).__name__} is no gensim KeyedVectors: give the model's .wv, from gensim 4 or newer."
+        )
+    words = list(keyed_vectors.index_to_key)
+    counts = keyed_vectors.expandos.get("count")
+    rows = RowCollector(name, limit)
+    done = 0
+    while done < len(words) and rows.room > 0:
+        chosen = slice(done, done + rows.room)
+        block = np.asarray(keyed_vectors.vectors[chosen], dtype=np.float32)
+        rows.add(words[chosen], block, done + 1, None if counts is None else counts[chosen])
+        done += len(block)
+    subwords: Subwords | None = None
+    if getattr(keyed_vectors, "bucket", 0) > 0 and keyed_vectors.max_n > 0:
+        subwords = NgramTable(keyed_vectors.vectors_ngrams, keyed_vectors.min_n, keyed_vectors.max_n)
+    return rows.teacher(subwords)
+
+
+def from_spacy(nlp: Any, words: Sequence[str] | None = None, limit: int | None = None) -> Teacher:
+    """From a spaCy pipeline or ``Vocab``; see `Teacher.from_spacy`."""
+    vocab = getattr(nlp, "vocab", nlp)
+    meta = getattr(nlp, "meta", {})
+    name = f"{meta.get('lang', 'spacy')}_{meta.get('name', 'vectors')}"
+    vectors = vocab.vectors
+    if words is not None:
+        rows = RowCollector(name, limit)
+        for start in range(0, len(words), 4096):
+            block = words[start : start + rows.room]
+            if not block:
+                break
+            rows.add(block, np.asarray(vectors.get_batch(block), dtype=np.float32), start + 1)
+        return rows.teacher()
+    if str(getattr(vectors, "mode", "default")) != "default":
+        raise DistillEmbError(_floret(name))
+    data = vectors.data.get() if hasattr(vectors.data, "get") else vectors.data  # from the GPU
+    return _from_rows(name, data, dict(vectors.key2row), vocab.strings, limit)
+
+
+def spacy_directory(path: str | Path) -> Path | None:
+    """The ``vocab`` directory of a pipeline directory or of an installed pipeline package, else None.
+
+    An installed package is found by name without importing it: no code of it runs.
+    """
+    path = Path(path)
+    if path.is_dir():
+        for vocab in (path / "vocab", path):
+            if (vocab / "vectors").is_file() and (vocab / "key2row").is_file():
+                return vocab
+        packed = sorted(path.glob(f"{path.name}-*/vocab/vectors"))
+        return packed[-1].parent if packed else None
+    if path.name == str(path) and str(path).isidentifier():
+        spec = importlib.util.find_spec(str(path))
+        if spec is not None and spec.origin is not None:
+            return spacy_directory(Path(spec.origin).parent)
+    return None
+
+
+def read_spacy(path: str | Path, limit: int | None = None) -> Teacher:
+    """Read the static vectors of a spaCy pipeline: a saved directory or an installed package.
+
+    Only data files are read (``vocab/vectors`` memory-mapped, ``key2row``, ``strings.json``): neither the
+    pipeline nor its code is loaded. Needs spaCy for its hash and msgpack. Rows past `limit` are not read.
+    """
+    vocab = spacy_directory(path)
+    if vocab is None:
+        raise DistillEmbError(
+            f"{path} is neither a spaCy pipeline with vectors (vocab/vectors, vocab/key2row) nor a table: "
+            "give the pipeline's directory, or a vector file."
+        )
+    settings = vocab / "vectors.cfg"
+    if settings.is_file() and json.loads(settings.read_text("utf-8")).get("mode", "default") != "default":
+        raise DistillEmbError(_floret(str(path)))
+    spacy_strings = require("spacy.strings", "spacy")
+    key2row = require("srsly", "spacy").read_msgpack(vocab / "key2row")
+    words = json.loads((vocab / "strings.json").read_text("utf-8"))
+    strings = {spacy_strings.hash_string(word): word for word in words if word}
+    try:
+        data = np.load(vocab / "vectors", mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise DistillEmbError(f"{vocab / 'vectors'} is no NumPy array ({error}): save the pipeline again.") from error
+    return _from_rows(str(path), data, key2row, strings, limit)
+
+
+def _from_rows(name: str, data: Floats, key2row: dict[int, int], strings: Any, limit: int | None) -> Teacher:
+    """Rows in the order of the matrix; keys whose string is unknown are left out."""
+    collector = RowCollector(name, limit)
+    pairs: Iterator[tuple[str, int]] = (
+        (strings[key], row)
+        for key, row in sorted(key2row.items(), key=lambda item: item[1])
+        if row >= 0 and key in strings
+    )
+    if not any(key in strings for key in key2row):
+        raise DistillEmbError(
+            f"{name}: none of its {len(key2row)} vectors has a known word: save the pipeline with its strings."
+        )
+    done = 0
+    while collector.room > 0 and (block := list(islice(pairs, collector.room))):
+        vectors = np.asarray(data[[row for _, row in block]], dtype=np.float32)
+        collector.add([word for word, _ in block], vectors, done + 1)
+        done += len(block)
+    return collector.teacher()
+
+
+def _floret(name: str) -> str:
+    return (
+        f"{name} has floret vectors, which hold no word list: load the pipeline and give the words, "
+        "Teacher.from_spacy(nlp, words=[...])."
+    )

@@ -1,0 +1,82 @@
+"""Opening any teacher: the format is told by the content, not by the name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import DistillEmbError, require
+from ..files import open_bytes
+from .arrays import read_npz, read_safetensors
+from .fasttext_format import MAGIC, read_fasttext
+from .objects import read_spacy, spacy_directory
+from .table import Teacher
+from .word2vec_formats import looks_binary, read_word2vec_binary, read_word2vec_text
+
+_COMPRESSED = (".gz", ".xz", ".bz2")
+_PICKLE_MAGIC = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_PICKLED = (".kv", ".model", ".pkl", ".pickle")
+
+
+def load_teacher(path: str | Path, limit: int | None = None) -> Teacher:
+    """Read a teacher table.
+
+    path: word2vec text or binary, also .gz/.xz/.bz2 (GloVe's text too); fastText ``.bin`` with its n-grams;
+    ``.npz``; ``.safetensors``; the directory or the installed name of a spaCy pipeline; or
+    ``hf://owner/repository/file`` on the Hugging Face hub. limit: keep that many words, the first ones; what
+    comes after is not read. Raises `DistillEmbError` with one sentence for anything it cannot read, and for a
+    pickle.
+    """
+    if str(path).startswith("hf://"):
+        path = _from_hub(str(path))
+    path = Path(path)
+    if path.is_dir() or (not path.exists() and spacy_directory(path) is not None):
+        return read_spacy(path, limit)
+    return _read_file(path, limit)
+
+
+def _read_file(path: Path, limit: int | None) -> Teacher:
+    try:
+        with open_bytes(path) as stream:
+            head = stream.read(16)
+    except (EOFError, OSError) as error:
+        raise DistillEmbError(f"{path} cannot be read ({error}): is it damaged, or its suffix wrong?") from error
+    if not head:
+        raise DistillEmbError(f"{path} is empty: give a table with one word and its numbers a line.")
+    _refuse_pickle(path, head)
+    packed = path.suffix.lower() in _COMPRESSED
+    for magic, read in ((MAGIC, read_fasttext), (b"PK", read_npz)):
+        if head.startswith(magic):
+            _refuse_packed(path, packed)
+            return read(path, limit)
+    if head[8:9] == b"{" and head[4:8] == bytes(4):  # the length of the header, then JSON
+        _refuse_packed(path, packed)
+        return read_safetensors(path, limit)
+    if head.startswith(b"\x93NUMPY"):
+        raise DistillEmbError(f"{path} holds vectors without words: save both with numpy.savez(words=, vectors=).")
+    return (read_word2vec_binary if looks_binary(path) else read_word2vec_text)(path, limit)
+
+
+def _refuse_pickle(path: Path, head: bytes) -> None:
+    """Pickles run code when they are read: gensim's own .kv and .model files are such."""
+    if head.startswith(_PICKLE_MAGIC) or path.suffix.lower() in _PICKLED:
+        raise DistillEmbError(
+            f"{path} is a pickle, which could run code when read: open it with gensim if you trust it and write "
+            "it with KeyedVectors.save_word2vec_format, or give the object to Teacher.from_keyed_vectors."
+        )
+
+
+def _refuse_packed(path: Path, packed: bool) -> None:
+    if packed:
+        raise DistillEmbError(f"{path} must be unpacked first: its rows are read from where they lie in the file.")
+
+
+def _from_hub(address: str) -> Path:
+    """Fetch ``hf://owner/repository/path/in/it`` into huggingface_hub's cache."""
+    parts = address.removeprefix("hf://").split("/", 2)
+    if len(parts) != 3 or not all(parts):
+        raise DistillEmbError(f"{address} does not name a file on the hub: write hf://owner/repository/file.")
+    hub = require("huggingface_hub", "hf")
+    try:
+        return Path(hub.hf_hub_download(f"{parts[0]}/{parts[1]}", parts[2]))
+    except Exception as error:  # a dozen kinds: no such repository, gated, no network
+        raise DistillEmbError(f"{address} could not be fetched ({error}): check the name and the network.") from error
