@@ -1,0 +1,166 @@
+"""The trainable embed layer and the whole tok2vec, for ``[components.tok2vec.model]``."""
+
+# No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
+
+from pathlib import Path
+from typing import cast
+
+from spacy.attrs import intify_attr
+from spacy.ml.featureextractor import FeatureExtractor
+from spacy.ml.models.tok2vec import MaxoutWindowEncoder
+from spacy.tokens import Doc
+from thinc.api import (
+    HashEmbed,
+    Linear,
+    Maxout,
+    Model,
+    chain,
+    concatenate,
+    list2ragged,
+    ragged2list,
+    with_array,
+)
+from thinc.types import Floats2d, Ragged
+
+from ..errors import DistillEmbError
+from .context import build_bilstm_encoder_v1
+from .layers import with_unique_words, word_encoder
+from .shim import EncoderShim
+
+DEFAULT_ROWS = 2500
+_FIRST_SEED = 8  # of the hash tables, as in MultiHashEmbed
+_PIECES = 3
+
+
+def build_embed_v1(
+    width: int,
+    pretrained: str | Path | None,
+    *,
+    freeze: bool = False,
+    dropout: float = 0.0,
+    grad_factor: float = 1.0,
+    attrs: list[str | int] | None = None,
+    rows: list[int] | None = None,
+    cache_size: int = 200_000,
+) -> Model[list[Doc], list[Floats2d]]:
+    """`distillemb.Embed.v1`: an encoder as the embed layer of a tok2vec, fine-tuned with the pipeline or frozen.
+
+    width: width of the output.
+    pretrained: an encoder directory, a bundled name or a hub id. It is read when the pipeline is initialised for
+        training and not afterwards: a trained pipeline carries its encoder inside.
+    freeze: the encoder stays as it is, to the last bit; what follows it learns. Faster than fine-tuning.
+    dropout: share of the word vectors' values dropped in training. ``[training] dropout`` does not change it; that
+        one is for the layer that mixes the vector with the attributes. The encoder's own dropout (of n-grams, in its
+        config) is active in training too.
+    grad_factor: the encoder's learning rate as a share of the pipeline's. The optimiser's step is scaled, not the
+        gradient: Adam's steps do not depend on the gradient's scale.
+    attrs, rows: lexical attributes (NORM, PREFIX, SUFFIX, SHAPE, ...) hashed beside the encoder as MultiHashEmbed
+        does, and the rows of their tables (2,500 each when not given). Capitals and shapes matter for NER.
+    cache_size: the most words whose vectors are kept when predicting, ``dim * 4`` bytes each; the bound, not a
+        reservation.
+
+    The distinct words of a batch are computed once, forward and backward. ``use_averages = true`` averages the
+    encoder's weights too. Takes docs, gives float32 ``[len(doc), width]`` for each.
+    Raises `DistillEmbError` for values that cannot be.
+    """
+    _check(width, dropout, grad_factor, cache_size)
+    shim = EncoderShim(freeze=freeze, lr_scale=grad_factor, dropout=dropout, cache_size=cache_size)
+    encoder = word_encoder(None if pretrained is None else str(pretrained), shim)
+    if not attrs:
+        mixed = _maxout(width, None)
+        return cast(
+            Model[list[Doc], list[Floats2d]],
+            _sized(chain(with_unique_words(chain(encoder, mixed)), ragged2list()), width),
+        )
+    features = _hashed_attributes(width, attrs, rows)
+    vectors = with_unique_words(chain(encoder, Linear(nO=width)))
+    mixed = with_array(_maxout(width, width * (len(attrs) + 1)))
+    return cast(
+        Model[list[Doc], list[Floats2d]], _sized(chain(concatenate(features, vectors), mixed, ragged2list()), width)
+    )
+
+
+def build_tok2vec_v1(
+    width: int,
+    pretrained: str | Path | None,
+    *,
+    depth: int = 4,
+    context: str = "cnn",
+    window_size: int = 1,
+    maxout_pieces: int = 3,
+    freeze: bool = False,
+    dropout: float = 0.0,
+    grad_factor: float = 1.0,
+    attrs: list[str | int] | None = None,
+    rows: list[int] | None = None,
+    cache_size: int = 200_000,
+) -> Model[list[Doc], list[Floats2d]]:
+    """`distillemb.Tok2Vec.v1`: `distillemb.Embed.v1` and a context encoder in one block.
+
+    context: ``"cnn"`` (spaCy's MaxoutWindowEncoder with `depth` layers, `window_size` and `maxout_pieces`) or
+    ``"bilstm"`` (`distillemb.BiLSTMEncoder.v1` with `depth` layers). The other arguments are those of
+    `build_embed_v1`. For another context encoder use spacy.Tok2Vec.v2 with `distillemb.Embed.v1` as its embed.
+    """
+    embed = build_embed_v1(
+        width,
+        pretrained,
+        freeze=freeze,
+        dropout=dropout,
+        grad_factor=grad_factor,
+        attrs=attrs,
+        rows=rows,
+        cache_size=cache_size,
+    )
+    if depth < 1:
+        raise DistillEmbError(f"distillemb.Tok2Vec.v1: depth is {depth}: give at least 1 layer.")
+    if context == "cnn":
+        encode = MaxoutWindowEncoder(width, window_size, maxout_pieces, depth)
+    elif context == "bilstm":
+        encode = build_bilstm_encoder_v1(width, depth)
+    else:
+        raise DistillEmbError(f"distillemb.Tok2Vec.v1: context is {context!r}: say 'cnn' or 'bilstm'.")
+    tok2vec = _sized(chain(embed, encode), width)
+    tok2vec.set_ref("embed", embed)
+    tok2vec.set_ref("encode", encode)
+    return tok2vec
+
+
+def _maxout(width: int, n_in: int | None) -> Model[Floats2d, Floats2d]:
+    return Maxout(nO=width, nI=n_in, nP=_PIECES, dropout=0.0, normalize=True)
+
+
+def _sized(model: Model, width: int) -> Model:
+    model.set_dim("nO", width)
+    return model
+
+
+def _hashed_attributes(width: int, attrs: list[str | int], rows: list[int] | None) -> Model[list[Doc], Ragged]:
+    """One hashed table for each attribute, joined: ``[tokens, width * len(attrs)]``."""
+    rows = rows or [DEFAULT_ROWS] * len(attrs)
+    unknown = [attr for attr in attrs if intify_attr(attr) is None]
+    if unknown:
+        raise DistillEmbError(
+            f"distillemb.Embed.v1: attrs holds {unknown[0]!r}, which is no token attribute: use NORM, PREFIX, ..."
+        )
+    if len(rows) != len(attrs) or min(rows) < 1:
+        raise DistillEmbError(
+            f"distillemb.Embed.v1: {len(attrs)} attrs and rows = {rows}: give one positive number of rows for each."
+        )
+    tables: list[Model] = [
+        HashEmbed(width, size, column=place, seed=_FIRST_SEED + place, dropout=0.0) for place, size in enumerate(rows)
+    ]
+    return chain(FeatureExtractor(attrs), list2ragged(), with_array(concatenate(*tables)))
+
+
+def _check(width: int, dropout: float, grad_factor: float, cache_size: int) -> None:
+    if width < 1:
+        raise DistillEmbError(f"distillemb.Embed.v1: width is {width}: give a positive number such as 96.")
+    if not 0 <= dropout < 1:
+        raise DistillEmbError(f"distillemb.Embed.v1: dropout is {dropout}: give a share from 0 up to, not with, 1.")
+    if grad_factor <= 0:
+        raise DistillEmbError(
+            f"distillemb.Embed.v1: grad_factor is {grad_factor}: give a positive share of the learning rate, or say "
+            "freeze = true."
+        )
+    if cache_size < 0:
+        raise DistillEmbError(f"distillemb.Embed.v1: cache_size is {cache_size}: give 0 (no cache) or more words.")

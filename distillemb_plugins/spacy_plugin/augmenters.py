@@ -1,0 +1,129 @@
+"""Augmenters for languages with little annotated text: lower case, missing diacritics, typing errors.
+
+Words change, their number and annotations do not. Chance comes from Python's `random`, which spaCy seeds with
+``[training] seed``, so a run can be repeated.
+"""
+
+# No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
+
+import random
+import unicodedata
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import regex
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.training.iob_utils import _doc_to_biluo_tags_with_partial
+
+from ..errors import DistillEmbError
+
+Augmenter = Callable[[Language, Example], Iterator[Example]]
+Change = Callable[[list[str]], list[str]]
+
+# Letters whose hook or stroke has no combining mark in Unicode, and the letter people type instead.
+_HOOKED = str.maketrans("ɓɗƙƴƁƊƘƳ", "bdkyBDKY")
+_CHARACTERS = regex.compile(r"\X")
+_SHORTEST_TYPO = 4  # characters: a typing error in a shorter word often makes another word
+
+
+def create_lower_case(level: float = 0.3, keep_original: bool = False) -> Augmenter:
+    """`distillemb.lower_case.v1`: sentences in lower case, as people type them on phones.
+
+    level: share of the sentences changed, 0 to 1. keep_original: give the unchanged sentence as well.
+    """
+    return _augmenter("lower_case", level, keep_original, _lowered)
+
+
+def create_drop_diacritics(level: float = 0.3, keep: str = "", keep_original: bool = False) -> Augmenter:
+    """`distillemb.drop_diacritics.v1`: Latin letters without their marks (Yoruba ọ́ to o) and hooks (Hausa ɗ to d).
+
+    level: share of the sentences changed, 0 to 1. keep: combining marks that stay, such as the dot below U+0323.
+    keep_original: give the unchanged sentence as well.
+    """
+    return _augmenter("drop_diacritics", level, keep_original, partial(_plain_words, keep=frozenset(keep)))
+
+
+def create_typos(level: float = 0.3, rate: float = 0.1, keep_original: bool = False) -> Augmenter:
+    """`distillemb.typos.v1`: a letter dropped, doubled, swapped with the next, or replaced by one from the sentence.
+
+    level: share of the sentences changed, 0 to 1. rate: chance of an error in each word of four or more characters.
+    keep_original: give the unchanged sentence as well.
+    """
+    _check_share("typos", "rate", rate)
+    return _augmenter("typos", level, keep_original, partial(_mistyped, rate=rate))
+
+
+def _augmenter(name: str, level: float, keep_original: bool, change: Change) -> Augmenter:
+    _check_share(name, "level", level)
+    return partial(_augment, level=level, keep_original=keep_original, change=change)
+
+
+def _check_share(name: str, argument: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise DistillEmbError(f"distillemb.{name}.v1: {argument} is {value}: give a share from 0 to 1.")
+
+
+def _augment(
+    nlp: Language, example: Example, *, level: float, keep_original: bool, change: Change
+) -> Iterator[Example]:
+    if random.random() >= level:
+        yield example
+        return
+    if keep_original:
+        yield example
+    words = [token.text for token in example.reference]
+    changed = change(words)
+    if changed != words or not keep_original:
+        yield _with_words(nlp, example, changed)
+
+
+def _with_words(nlp: Language, example: Example, words: list[str]) -> Example:
+    """The example with other words and the same annotations."""
+    spaces = [bool(token.whitespace_) for token in example.reference]
+    annotations = example.to_dict()
+    annotations["doc_annotation"]["entities"] = _doc_to_biluo_tags_with_partial(example.reference)
+    annotations["token_annotation"]["ORTH"] = words
+    annotations["token_annotation"]["SPACY"] = spaces
+    predicted = Doc(nlp.vocab, words=words, spaces=spaces)
+    if [token.text for token in example.predicted] != [token.text for token in example.reference]:
+        predicted = nlp.make_doc(predicted.text)  # the pipeline tokenises by itself: let it do so again
+    return Example.from_dict(predicted, annotations)
+
+
+def _lowered(words: list[str]) -> list[str]:
+    return [word.lower() for word in words]
+
+
+def _plain_words(words: list[str], keep: frozenset[str]) -> list[str]:
+    return [_plain(word, keep) or word for word in words]
+
+
+def _plain(word: str, keep: frozenset[str]) -> str:
+    """Marks on Latin letters go; other scripts spell vowels with theirs."""
+    kept: list[str] = []
+    latin = False
+    for code_point in unicodedata.normalize("NFD", word):
+        if not unicodedata.combining(code_point):
+            latin = unicodedata.name(code_point, "").startswith("LATIN")
+        elif latin and code_point not in keep:
+            continue
+        kept.append(code_point)
+    return unicodedata.normalize("NFC", "".join(kept)).translate(_HOOKED)
+
+
+def _mistyped(words: list[str], rate: float) -> list[str]:
+    letters = [c for word in words for c in _CHARACTERS.findall(word) if c[0].isalpha()]
+    return [_mistype(word, letters) if random.random() < rate else word for word in words]
+
+
+def _mistype(word: str, letters: list[str]) -> str:
+    characters = _CHARACTERS.findall(word)  # a letter keeps its marks
+    if len(characters) < _SHORTEST_TYPO or not all(c[0].isalpha() for c in characters):
+        return word
+    at = random.randrange(len(characters) - 1)
+    here, following = characters[at], characters[at + 1]
+    other = random.choice(letters)
+    error = random.choice([[following], [here, here, following], [following, here], [other, following]])
+    return "".join(characters[:at] + error + characters[at + 2 :])

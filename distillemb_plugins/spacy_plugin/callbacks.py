@@ -1,0 +1,72 @@
+"""`distillemb.set_vectors.v1`: computed vectors for a pipeline, object and config entry at once."""
+
+# No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from spacy.language import Language
+from thinc.api import Model
+
+from ..encoder import DistillEmb
+from ..errors import DistillEmbError
+from .layers import read_pretrained
+from .vectors import DEFAULT_CACHE, DistillEmbVectors
+
+WHERE = "distillemb.set_vectors.v1 ([initialize.before_init])"
+
+
+def create_set_vectors(
+    pretrained: str | Path | None, cache_size: int = DEFAULT_CACHE, attr: str = "ORTH"
+) -> Callable[[Language], Language]:
+    """The callback for ``[initialize.before_init]``; `set_vectors` says what it does and with which arguments."""
+
+    def callback(nlp: Language) -> Language:
+        return set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, where=WHERE)
+
+    return callback
+
+
+def set_vectors(
+    nlp: Language,
+    pretrained: str | Path | DistillEmb | None,
+    *,
+    cache_size: int = DEFAULT_CACHE,
+    attr: str = "ORTH",
+    where: str = "set_vectors",
+) -> Language:
+    """Give a pipeline the vectors of an encoder, so that it also saves and loads with them.
+
+    pretrained: an encoder directory, a bundled name, a hub id, or an open encoder. Setting ``nlp.vocab.vectors``
+    alone would not do: the pipeline's config decides what is loaded, so its ``[nlp.vectors]`` is set as well.
+    Returns the pipeline. Raises `DistillEmbError` when a component was trained with vectors of another size.
+    """
+    if isinstance(pretrained, DistillEmb):
+        encoder = pretrained
+    else:
+        files = read_pretrained(None if pretrained is None else str(pretrained), where)
+        encoder = DistillEmb.from_files(files, cache_size)
+    for component, size in trained_vector_sizes(nlp):
+        if size != encoder.dim:
+            raise DistillEmbError(
+                f"{where}: the encoder's vectors have {encoder.dim} values, but [components.{component}] was trained "
+                f"with vectors of {size}: give the encoder it was trained with, or train a new component."
+            )
+    nlp.vocab.vectors = DistillEmbVectors(strings=nlp.vocab.strings, encoder=encoder, cache_size=cache_size, attr=attr)
+    nlp.config["nlp"]["vectors"] = {
+        "@vectors": "distillemb.Vectors.v1",
+        "pretrained": None,
+        "cache_size": cache_size,
+        "attr": attr,
+    }
+    return nlp
+
+
+def trained_vector_sizes(nlp: Language) -> Iterator[tuple[str, int]]:
+    """``(component, size)`` for every layer that was trained with static vectors of that size."""
+    for name, component in nlp.components:
+        model = getattr(component, "model", None)
+        nodes = model.walk() if isinstance(model, Model) else ()
+        for node in nodes:
+            if node.name == "static_vectors" and node.has_dim("nM"):
+                yield name, node.get_dim("nM")

@@ -1,0 +1,142 @@
+"""`distillemb.ConllCorpus.v1`: CoNLL files straight into spaCy examples, without a conversion step."""
+
+# No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.vocab import Vocab
+
+from ..errors import DistillEmbError
+from .conll import UPOS, Layout, Sentence, corpus_files, read_sentences
+
+Augmenter = Callable[[Language, Example], Iterator[Example]]
+Reader = Callable[[Language], Iterable[Example]]
+Paths = str | Path | list[str | Path]
+
+
+def create_conll_corpus(
+    path: str | Path | list[str | Path] | None,
+    *,
+    task: str = "ner",
+    columns: int = 2,
+    tag_column: int = -1,
+    labels: list[str] | None = None,
+    max_length: int = 0,
+    limit: int = 0,
+    augmenter: Callable | None = None,
+    shuffle: bool = False,
+    seed: int = 0,
+    gold_tokens: bool = True,
+    xpos: bool = False,
+    more: Callable | None = None,
+) -> Callable[[Language], Iterable[Example]]:
+    """The `distillemb.ConllCorpus.v1` reader; see `ConllCorpus` for the arguments."""
+    if path is None or path == []:
+        raise DistillEmbError(
+            "ConllCorpus: path is not set: give a file in [corpora.train] and [corpora.dev], or --paths.train FILE."
+        )
+    return ConllCorpus(
+        path,
+        task=task,
+        columns=columns,
+        tag_column=tag_column,
+        labels=labels,
+        max_length=max_length,
+        limit=limit,
+        augmenter=augmenter,
+        shuffle=shuffle,
+        seed=seed,
+        gold_tokens=gold_tokens,
+        xpos=xpos,
+        more=more,
+    )
+
+
+class ConllCorpus:
+    """CoNLL files as a spaCy corpus: one `Doc` a sentence.
+
+    path: a file (plain, .gz, .xz, .bz2), a pattern (``data/*/train.txt``), a directory (searched), or a list of those.
+    task: ``"ner"`` (IOB2 to entities) or ``"pos"`` (part of speech to both ``token.pos`` and ``token.tag``; CoNLL-U
+        files also give morphology).
+    columns, tag_column, labels: see `Layout`.
+    max_length: sentences with more words are left out; 0 keeps all. limit: at most so many sentences; 0 is all.
+    shuffle: shuffle the sentences, the same way every time for one `seed`, before `limit`; reads all into memory.
+    augmenter: a spaCy augmenter, applied to each example.
+    gold_tokens: the pipeline sees the file's words; when false it tokenises the text itself.
+    xpos: ``token.tag`` is a CoNLL-U file's own tag (XPOS) instead of the universal one.
+    more: another reader whose examples follow, such as a ConllCorpus of the other task: what a sentence is not
+        annotated with is ignored in training and scoring.
+    """
+
+    def __init__(
+        self,
+        path: Paths,
+        *,
+        task: str = "ner",
+        columns: int = 2,
+        tag_column: int = -1,
+        labels: Iterable[str] | None = None,
+        max_length: int = 0,
+        limit: int = 0,
+        augmenter: Augmenter | None = None,
+        shuffle: bool = False,
+        seed: int = 0,
+        gold_tokens: bool = True,
+        xpos: bool = False,
+        more: Reader | None = None,
+    ) -> None:
+        self.paths = list(path) if isinstance(path, list | tuple) else [path]
+        self.layout = Layout(task, columns, tag_column, None if labels is None else frozenset(labels))
+        self.max_length, self.limit = max_length, limit
+        self.augmenter = augmenter
+        self.shuffle, self.seed = shuffle, seed
+        self.gold_tokens, self.xpos = gold_tokens, xpos
+        self.more = more
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        """Yield the examples. Raises `DistillEmbError` when there is no sentence at all."""
+        empty = True
+        for sentence in self.sentences():
+            empty = False
+            example = self._example(nlp, sentence)
+            yield from [example] if self.augmenter is None else self.augmenter(nlp, example)
+        if empty:
+            raise DistillEmbError(f"ConllCorpus: no sentence in {', '.join(map(str, self.paths))}: check the files.")
+        if self.more is not None:
+            yield from self.more(nlp)
+
+    def sentences(self) -> Iterator[Sentence]:
+        """The sentences that are kept, in their order."""
+        found = (s for file in corpus_files(self.paths) for s in read_sentences(file, self.layout))
+        kept = (s for s in found if not self.max_length or len(s) <= self.max_length)
+        if self.shuffle:
+            everything = list(kept)
+            random.Random(self.seed).shuffle(everything)
+            kept = (s for s in everything)
+        return islice(kept, self.limit or None)
+
+    def _example(self, nlp: Language, sentence: Sentence) -> Example:
+        reference = self._reference(nlp.vocab, sentence)
+        if self.gold_tokens:
+            return Example(Doc(nlp.vocab, words=sentence.words, spaces=sentence.spaces), reference)
+        return Example(nlp.make_doc(reference.text), reference)
+
+    def _reference(self, vocab: Vocab, sentence: Sentence) -> Doc:
+        starts: list[bool | int | None] = [place == 0 for place in range(len(sentence))]
+        if self.layout.task == "ner":
+            return Doc(vocab, words=sentence.words, spaces=sentence.spaces, ents=sentence.tags, sent_starts=starts)
+        return Doc(
+            vocab,
+            words=sentence.words,
+            spaces=sentence.spaces,
+            tags=sentence.xpos if self.xpos and sentence.xpos else sentence.tags,
+            pos=[tag if tag in UPOS else "" for tag in sentence.tags],
+            morphs=sentence.morphs or None,
+            sent_starts=starts,
+        )

@@ -1,0 +1,54 @@
+"""A packaged pipeline in a fresh virtual environment, from its wheel and ours alone. Run by hand (half a minute):
+
+    python tests/spacy_plugin/check_fresh_venv.py PIPELINE_DIR
+
+PIPELINE_DIR is a trained pipeline with a distillemb encoder. Third-party packages are borrowed from the environment
+that runs this, so nothing is downloaded; setuptools has to be installed there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import venv
+from pathlib import Path
+
+import spacy
+from spacy.cli.package import package
+
+CHECK = """
+import distillemb_plugins, spacy, sys
+assert distillemb_plugins.__file__.startswith(sys.prefix), distillemb_plugins.__file__
+nlp = spacy.load(sys.argv[1])
+docs = list(nlp.pipe(["Rafiki yangu anaishi Mombasa."] * 8, n_process=2))
+print(sys.argv[1], nlp.pipe_names, docs[0].vector.shape, docs[0].ents)
+"""
+
+
+def main(pipeline: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        ours = root / "ours"  # built from a copy, which leaves the repository clean
+        ignored = shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info", "tests", "recipes")
+        shutil.copytree(Path(__file__).parents[2], ours, ignore=ignored)
+        package(pipeline, root, name="fresh", version="1.0", create_sdist=False, create_wheel=False, silent=True)
+        (source,) = root.glob("*_fresh-1.0")
+        pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(root / "w")]
+        for project in (source, ours):
+            subprocess.run([*pip, str(project)], check=True)
+        venv.create(root / "venv", with_pip=True)
+        python = root / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+        query = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        site = subprocess.run([python, "-c", query], check=True, capture_output=True, text=True).stdout.strip()
+        wheels = [str(wheel) for wheel in (root / "w").glob("*.whl")]
+        subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", *wheels], check=True)
+        Path(site, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+        module = f"{spacy.util.load_meta(source / 'meta.json')['lang']}_fresh"
+        subprocess.run([python, "-c", CHECK, module], check=True, cwd=root)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
