@@ -1,0 +1,66 @@
+"""The shell command `distillemb`: one verb for each step from raw text to an evaluated encoder.
+
+Only typer is imported here; NumPy, torch and the rest wait until a verb runs, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .distill import distill_command
+from .evaluate import evaluate_command
+from .guard import Guarded, end_on_terminate
+from .info import info_command
+from .neighbors import neighbors_command
+from .quickstart import quickstart_command
+from .teach import teach_command
+from .vectors import vectors_command
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="distillemb",
+    cls=Guarded,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Word vectors computed from characters: teach a table, distil it into a small encoder, use it.",
+    epilog="Begin with: distillemb quickstart. Each verb has --help with an example.",
+)
+app.command("quickstart")(quickstart_command)
+app.command("teach")(teach_command)
+app.command("distill")(distill_command)
+app.command("evaluate")(evaluate_command)
+app.command("neighbors")(neighbors_command)
+app.command("vectors")(vectors_command)
+app.command("info")(info_command)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from .. import __version__
+
+        typer.echo(f"distillemb-plugins {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", envvar="DISTILLEMB_DEBUG", help="Show the traceback of an error (any position)."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The entry point of the shell command."""
+    end_on_terminate()
+    app()

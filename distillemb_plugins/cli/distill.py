@@ -1,0 +1,242 @@
+"""`distillemb distill`: teachers to an encoder directory."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .guard import interrupt_hint
+from .models import HELD_OUT_FILE, VOCABULARY_FILES
+from .output import JsonFlag, command_line, load_teachers, print_json
+from .teach import Storage
+
+if TYPE_CHECKING:
+    from ..card import CardInfo
+    from ..distill import DistillSettings
+    from ..teachers import Teacher
+
+
+def distill_command(
+    teachers: Annotated[
+        list[Path], typer.Argument(help="Teacher tables: .npz, .vec, .bin, .safetensors, a spaCy pipeline.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Encoder directory to write.")],
+    preset: Annotated[
+        str,
+        typer.Option("--preset", "-p", help="default, distillemb or tiny-embeddings; what follows changes it."),
+    ] = "default",
+    student: Annotated[
+        str | None,
+        typer.Option(
+            "--student",
+            "-s",
+            help="cnn, distillemb-small/-mid/-large, char-cnn, char-rnn, ngram-bag, ngram-sam.",
+        ),
+    ] = None,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--loss",
+            "-l",
+            metavar="NAME=WEIGHT",
+            help="A loss and its weight; repeat for a sum. Names: triplet, info_nce, "
+            "local, global, cosine, similarity, structure.",
+        ),
+    ] = None,
+    corpus: Annotated[
+        list[Path] | None,
+        typer.Option("--corpus", "-c", help="Raw text for hard negatives from a window (DistillEmb); repeat for more."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the vocabulary.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Stop after so much training time.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Words a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    max_chars: Annotated[int | None, typer.Option(help="Characters of a word that are read.")] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(help="Words never trained on, for validation: a number (2000) or a share (0.02)."),
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many validations without a gain; 0 never.")
+    ] = None,
+    combine: Annotated[str | None, typer.Option(help="Several teachers as losses, concat, average or svd.")] = None,
+    dim: Annotated[int | None, typer.Option(help="Width of the vectors, with --combine svd.")] = None,
+    storage: Annotated[Storage | None, typer.Option(help="How the weights are stored.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds give equal encoders on one machine.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use each teacher's first so many words.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any other setting of DistillSettings, e.g. temperature=0.1 or encoder_args='{\"channels\": 64}'.",
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run's checkpoint.")] = False,
+    vocabulary: Annotated[
+        int, typer.Option(min=0, help="Keep a list of so many frequent words with the encoder, for neighbors.")
+    ] = 5000,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what stands at --out.")] = False,
+    language: Annotated[list[str] | None, typer.Option(help="For the model card: a language code; repeatable.")] = None,
+    licence: Annotated[str, typer.Option(help="For the model card: a licence id, such as cc-by-sa-4.0.")] = "",
+    source: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|LICENCE|URL", help="For the model card: a text behind the teachers; repeatable."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Distil one or several teacher tables into an encoder directory.
+
+    \b
+    Example:
+      distillemb distill teacher.npz -o my-encoder
+      distillemb distill ft.npz w2v.npz -o published --preset distillemb --corpus corpus.txt.xz
+      distillemb distill teacher.npz -o small --loss cosine=1 --loss info_nce=0.2 --storage int8
+
+    On several GPUs or processes: torchrun --nproc-per-node 2 -m distillemb_plugins.cli distill ...
+    """
+    values = {
+        "student": student,
+        "losses": _losses(loss),
+        "epochs": epochs,
+        "max_seconds": max_seconds,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "max_chars": max_chars,
+        "held_out": None if held_out is None else _held_out(held_out),
+        "patience": patience,
+        "combine": combine,
+        "dim": dim,
+        "storage": storage.value if storage else None,
+        "seed": seed,
+    }
+    given = {name: value for name, value in values.items() if value is not None} | _settings(setting)
+
+    from ..distill import DistillSettings, distill
+
+    settings = DistillSettings(preset=preset, **given)
+    interrupt_hint("the last checkpoint is kept; run the same command with --resume to go on.")
+    start = time.monotonic()
+    tables = load_teachers(teachers, limit)
+    path = distill(
+        tables,
+        out,
+        settings,
+        corpus or (),
+        resume=resume,
+        progress=sys.stderr.isatty(),
+        overwrite=overwrite,
+        card=_card(language or [], licence, source or []),
+    )
+    if _is_main_process():
+        _write_lists(path, tables, settings, vocabulary)
+        _report(path, time.monotonic() - start, json)
+
+
+def _is_main_process() -> bool:
+    """Under torchrun only the first process writes and speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _write_lists(path: Path, tables: list[Teacher], settings: DistillSettings, vocabulary: int) -> None:
+    """Leave the held-out words (for `evaluate`) and frequent words (for `neighbors`) with the encoder."""
+    from ..distill.targets import build_targets
+    from ..files import atomic_file
+
+    targets = build_targets(tables, settings)
+    lists = {
+        HELD_OUT_FILE: [targets.words[row] for row in targets.held_out],
+        VOCABULARY_FILES[0]: targets.words[:vocabulary],
+    }
+    for name, words in lists.items():
+        if words and not (path / name).exists():
+            with atomic_file(path / name, "w") as stream:
+                stream.writelines(f"{word}\n" for word in words)
+
+
+def _report(path: Path, seconds: float, json: bool) -> None:
+    """Say what came out."""
+    from ..encoder import DistillEmb
+    from .info import describe
+
+    facts = describe(DistillEmb.from_pretrained(path))
+    if json:
+        print_json({"out": path, "seconds": round(seconds, 2), **facts})
+        return
+    from ..evaluate.tables import format_bytes
+
+    typer.echo(
+        f"{path}: {facts['encoder_type']}, {facts['parameters']:,} parameters, {format_bytes(facts['bytes'])}, "
+        f"in {seconds:.0f} s."
+    )
+    for title, scores in facts["card"]["scores"].items():
+        typer.echo(f"{title}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    typer.echo(f"Next: distillemb evaluate {path} --teacher TABLE --report report.html")
+
+
+def _card(languages: list[str], licence: str, sources: list[str]) -> CardInfo:
+    """What the model card tells beyond the settings: the command, and what the user knows of the texts."""
+    from ..card import CardInfo, Corpus
+
+    corpora = [Corpus(*[part.strip() for part in source.split("|", 2)]) for source in sources]
+    return CardInfo(
+        languages=tuple(languages),
+        licence=licence,
+        corpora=tuple(corpora),
+        command=command_line(),
+    )
+
+
+def _losses(given: list[str] | None) -> dict[str, float] | None:
+    """``["cosine=1", "info_nce=0.2"]`` as weights by name."""
+    from ..errors import DistillEmbError
+
+    if not given:
+        return None
+    losses: dict[str, float] = {}
+    for item in given:
+        name, _, weight = item.partition("=")
+        try:
+            losses[name.strip()] = float(weight) if weight else 1.0
+        except ValueError:
+            raise DistillEmbError(f"--loss {item} has no number after the sign: write --loss {name}=1.0.") from None
+    return losses
+
+
+def _held_out(text: str) -> int | float:
+    from ..errors import DistillEmbError
+
+    try:
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:
+        raise DistillEmbError(f"--held-out {text} is no number: give words (2000) or a share (0.02).") from None
+
+
+def _settings(given: list[str] | None) -> dict[str, Any]:
+    """``["temperature=0.1"]`` as values: JSON where it is JSON, text otherwise."""
+    from dataclasses import fields
+
+    from ..distill import DistillSettings
+    from ..errors import DistillEmbError
+
+    known = {field.name for field in fields(DistillSettings)} - {"preset"}
+    values: dict[str, Any] = {}
+    for item in given or ():
+        name, sign, text = item.partition("=")
+        name = name.strip().replace("-", "_")
+        if not sign or name not in known:
+            raise DistillEmbError(
+                f"--set {item} names no setting: write NAME=VALUE with one of {', '.join(sorted(known))}."
+            )
+        try:
+            values[name] = jsonlib.loads(text)
+        except ValueError:
+            values[name] = text
+    return values

@@ -1,0 +1,247 @@
+"""`distillemb evaluate`: students beside their teacher, as a table, JSON, or report.html."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import JsonFlag, command_line, print_json, read_words
+
+if TYPE_CHECKING:
+    from ..evaluate.evaluation import Tasks
+    from ..evaluate.subjects import Subject
+    from ..teachers import Teacher
+
+_MAP_SKIP = 150  # the most frequent words are particles, which say little on a map
+_MAP_LETTERS = 3
+_MAP_WORDS = 90
+
+
+class Case(Enum):
+    """What to do with capitals."""
+
+    auto = "auto"
+    lower = "lower"
+    keep = "keep"
+
+
+def evaluate_command(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Encoder directories, bundled names, hub ids, or tables. May be left out with --teacher."),
+    ] = None,
+    *,
+    teacher: Annotated[Path | None, typer.Option("--teacher", "-t", help="The teacher's table.")] = None,
+    teacher_extra: Annotated[
+        Path | None,
+        typer.Option(help="A second table of the same teacher, asked for words the first lacks; for scoring it only."),
+    ] = None,
+    similarity: Annotated[
+        list[Path] | None,
+        typer.Option("--similarity", "-s", help="Folder of pair files (word1 word2 score), or one file; repeatable."),
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option(help="Only these similarity sets (RG-65, 'EN-WS*'); repeatable.")
+    ] = None,
+    every_pair: Annotated[
+        bool,
+        typer.Option(
+            "--every-pair/--known-pairs",
+            help="Count a pair with an unknown word with similarity 0, or leave it out for all.",
+        ),
+    ] = True,
+    analogies: Annotated[Path | None, typer.Option("--analogies", "-a", help="Analogies in gensim's format.")] = None,
+    neighbors: Annotated[
+        list[str] | None,
+        typer.Option("--neighbors", "-w", help="Show this word's neighbours side by side; repeatable."),
+    ] = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(
+            "--vocabulary",
+            "-v",
+            help="Candidates of analogies and neighbours: a word list or a table. Default: the teacher's words.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Use only the first so many words of the teacher or vocabulary as candidates."),
+    ] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(help="Words that the students were not trained on. Default: those stored with the encoder."),
+    ] = None,
+    case: Annotated[
+        Case, typer.Option(help="Lower-case words: where a model knows no capitals (auto), always, never.")
+    ] = Case.auto,
+    report: Annotated[
+        Path | None, typer.Option("--report", "-r", help="Write a self-contained HTML report here.")
+    ] = None,
+    map_words: Annotated[Path | None, typer.Option(help="Words for the report's map. Default: frequent ones.")] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(help="Earlier output of --json, to stand in the report's plot; repeatable."),
+    ] = None,
+    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Measure words a second on one thread.")] = True,
+    json: JsonFlag = False,
+) -> None:
+    """Score encoders (or tables) beside their teacher.
+
+    Word similarity (Spearman, and what share of the teacher's mean is kept), analogies, nearest neighbours,
+    retrieval of held-out words, size and speed. What has no option is left out.
+
+    \b
+    Example:
+      distillemb evaluate my-encoder --teacher teacher.npz --similarity pairs/
+      distillemb evaluate small large -t teacher.npz -s pairs/ -a analogies.txt -w london -r report.html
+      distillemb evaluate --teacher teacher.npz --similarity pairs/ --json > teacher.json
+    """
+    from ..errors import DistillEmbError, require
+    from ..evaluate.evaluation import evaluate
+
+    if not models and teacher is None:
+        raise DistillEmbError("There is nothing to evaluate: name an encoder, or a table with --teacher.")
+    if report is not None:
+        require("matplotlib", "report")  # before minutes of work
+    others = [_earlier(path) for path in compare or ()]
+    lowercase = {Case.auto: None, Case.lower: True, Case.keep: False}[case]
+    table, subject = _teacher(teacher, teacher_extra, lowercase)
+    students = _students(models or [], lowercase)
+    tasks = _tasks(
+        students,
+        table,
+        similarity=similarity or [],
+        sets=sets or [],
+        analogies=analogies,
+        neighbors=neighbors or [],
+        vocabulary=vocabulary,
+        limit=limit,
+    )
+    tasks = replace(
+        tasks,
+        every_pair=every_pair,
+        held_out=_held_out(students, models or [], held_out),
+        speed=speed,
+        map_words=_map_words(map_words, tasks.vocabulary) if report else (),
+    )
+    result = evaluate(
+        students,
+        subject,
+        tasks,
+        teacher_table=table.head(limit) if table and limit else table,
+        progress=sys.stderr.isatty(),
+    )
+    if report is not None:
+        from ..evaluate.report import write_report
+
+        write_report(report, result, others=others, command=command_line())
+    if json:
+        print_json(result.to_dict())
+    else:
+        from ..evaluate.tables import format_evaluation
+
+        typer.echo(format_evaluation(result))
+        if report is not None:
+            typer.echo(f"\nReport: {report}")
+
+
+def _teacher(path: Path | None, extra: Path | None, lowercase: bool | None) -> tuple[Teacher | None, Subject | None]:
+    from ..errors import DistillEmbError
+    from ..evaluate.subjects import subject_from_teacher
+    from ..teachers import load_teacher
+
+    if path is None:
+        if extra is not None:
+            raise DistillEmbError("--teacher-extra completes a teacher: add --teacher TABLE.")
+        return None, None
+    table = load_teacher(path)
+    return table, subject_from_teacher(table, load_teacher(extra) if extra else None, lowercase)
+
+
+def _students(names: list[str], lowercase: bool | None) -> list[Subject]:
+    """The students, under names that differ."""
+    from .models import open_subject
+
+    subjects = [open_subject(name, lowercase) for name in names]
+    short = [subject.name for subject in subjects]
+    return [
+        replace(subject, name=name) if short.count(subject.name) > 1 else subject
+        for subject, name in zip(subjects, names, strict=True)
+    ]
+
+
+def _tasks(
+    students: list[Subject],
+    table: Teacher | None,
+    *,
+    similarity: list[Path],
+    sets: list[str],
+    analogies: Path | None,
+    neighbors: list[str],
+    vocabulary: Path | None,
+    limit: int | None,
+) -> Tasks:
+    from ..errors import DistillEmbError
+    from ..evaluate.analogies import read_analogies
+    from ..evaluate.evaluation import Tasks
+    from ..evaluate.similarity import read_pair_sets
+
+    if vocabulary is not None:
+        words = read_words(vocabulary, limit)
+    else:
+        words = list(dict.fromkeys(table.words if table else [w for s in students for w in s.words]))[:limit]
+    if not words and (analogies or neighbors):
+        raise DistillEmbError(
+            "Analogies and neighbours are sought among a vocabulary: add --vocabulary FILE or --teacher TABLE."
+        )
+    return Tasks(
+        similarity=[one for path in similarity for one in read_pair_sets(path, sets)],
+        analogies=read_analogies(analogies) if analogies else {},
+        neighbours=list(dict.fromkeys(neighbors)),
+        vocabulary=words,
+    )
+
+
+def _held_out(students: list[Subject], models: list[str], path: Path | None) -> dict[str, list[str]]:
+    """The held-out words of each student by its name: the given ones, or those stored with the encoder."""
+    from .models import HELD_OUT_FILE, stored_words
+
+    given = read_words(path) if path else None
+    lists = {
+        student.name: given or stored_words(model, (HELD_OUT_FILE,))
+        for student, model in zip(students, models, strict=True)
+    }
+    return {name: words for name, words in lists.items() if words}
+
+
+def _map_words(path: Path | None, vocabulary: Any) -> list[str]:
+    """Words for the map: given ones, or frequent ones of some length."""
+    if path is not None:
+        return read_words(path)
+    from ..characters import is_mark
+
+    distinct: dict[str, str] = {}
+    for word in vocabulary[_MAP_SKIP:]:
+        if len(word) >= _MAP_LETTERS and all(letter.isalpha() or is_mark(letter) for letter in word):
+            distinct.setdefault(word.lower(), word)
+        if len(distinct) == _MAP_WORDS:
+            break
+    return list(distinct.values())
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    from ..errors import DistillEmbError
+
+    try:
+        values = jsonlib.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise DistillEmbError(f"{path} is not JSON ({error}): give what distillemb evaluate --json wrote.") from error
+    if not isinstance(values, dict) or not isinstance(values.get("students"), list):
+        raise DistillEmbError(f"{path} is no evaluation: give what distillemb evaluate --json wrote.")
+    return values

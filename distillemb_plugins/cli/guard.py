@@ -1,0 +1,114 @@
+"""How the command line ends: one sentence and an exit code instead of a traceback.
+
+Exit codes: 0 done; 1 an error of ours; 2 bad input, a missing extra, or the disk; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import DistillEmbError, MissingExtraError
+
+BAD_INPUT, OUR_ERROR, INTERRUPTED = 2, 1, 130
+_ARGUMENT_PARSERS = ("typer", "click")  # whose exceptions (usage, exit) are not ours to judge
+_START_AGAIN = "nothing half-written carries a final name; run the same command again."
+
+
+@dataclass
+class _Run:
+    """What is known about the command that runs: one a process."""
+
+    debug: bool = False
+    hint: str = _START_AGAIN
+
+
+_run = _Run()
+
+
+class Guarded(TyperGroup):
+    """The group of verbs. Takes ``--debug`` at any position, and turns errors into a sentence and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        cut = args.index("--") if "--" in args else len(args)
+        _run.debug = "--debug" in args[:cut] or bool(os.environ.get("DISTILLEMB_DEBUG"))
+        _run.hint = _START_AGAIN
+        return super().parse_args(ctx, [arg for arg in args[:cut] if arg != "--debug"] + args[cut:])
+
+    def invoke(self, ctx: Any) -> Any:
+        _utf8(sys.stdout)
+        _utf8(sys.stderr)
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # so that a closed pipe shows here and not at exit
+            return result
+        except BaseException as error:
+            if _of_the_parser(error) or (_run.debug and not isinstance(error, BrokenPipeError)):
+                raise
+            return _end(error)
+
+
+def _of_the_parser(error: BaseException) -> bool:
+    """Whether it is a usage error or a regular exit, which the argument parser handles itself."""
+    return type(error).__module__.partition(".")[0] in _ARGUMENT_PARSERS
+
+
+def _end(error: BaseException) -> NoReturn:
+    """Say what happened and leave."""
+    if isinstance(error, BrokenPipeError):
+        # Whoever read us (head, less) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    if isinstance(error, KeyboardInterrupt):
+        _say(f"Interrupted: {_run.hint}")
+        raise typer.Exit(INTERRUPTED) from None
+    if isinstance(error, DistillEmbError | MissingExtraError):
+        _say(str(error))
+        raise typer.Exit(BAD_INPUT) from None
+    if isinstance(error, OSError):
+        _say(_os_sentence(error))
+        raise typer.Exit(BAD_INPUT) from None
+    if isinstance(error, MemoryError):
+        _say("There is not enough memory: give fewer words (--limit) or a smaller batch.")
+        raise typer.Exit(BAD_INPUT) from None
+    if isinstance(error, Exception):
+        _say(f"{type(error).__name__}: {error} (unforeseen: run again with --debug for the traceback).")
+        raise typer.Exit(OUR_ERROR) from None
+    raise error
+
+
+def interrupt_hint(hint: str) -> None:
+    """What to tell whoever presses Ctrl-C during the running verb: how to go on."""
+    _run.hint = hint
+
+
+def end_on_terminate() -> None:
+    """Let SIGTERM unwind the stack, so that temporary files are removed."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _os_sentence(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}: nothing was written under the final name."
+
+
+def _say(sentence: str) -> None:
+    typer.echo(f"distillemb: {' '.join(sentence.split())}", err=True)
+
+
+def _utf8(stream: Any) -> None:
+    """Write UTF-8 whatever the locale says: words are in every script."""
+    if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower() not in ("utf-8", "utf8"):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")

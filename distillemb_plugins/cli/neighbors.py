@@ -1,0 +1,79 @@
+"""`distillemb neighbors`: the nearest words, of one model or side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import JsonFlag, print_json, read_words
+
+
+def neighbors_command(
+    encoder: Annotated[str, typer.Argument(help="Encoder directory, bundled name (afro11), hub id, or a table.")],
+    words: Annotated[list[str], typer.Argument(help="Words to look up; any word will do.")],
+    *,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(
+            "--vocabulary",
+            "-v",
+            help="Candidates: a word list, a .vec or another table. Default: the list stored with the "
+            "encoder, or the teacher's words.",
+        ),
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", "-t", help="Show this table's neighbours beside.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Neighbours of each word.")] = 10,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use the first so many candidates only.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show the nearest neighbours (cosine) of words among a vocabulary.
+
+    \b
+    Example:
+      distillemb neighbors afro11 mwalimu ትምህርት --vocabulary words.txt
+      distillemb neighbors my-encoder london flu --teacher teacher.npz -n 5
+    """
+    from ..evaluate.neighbours import nearest_words
+    from ..evaluate.subjects import subject_from_teacher
+    from ..evaluate.tables import format_table
+    from ..teachers import load_teacher
+    from .models import open_subject
+
+    subjects = [open_subject(encoder)]
+    if teacher is not None:
+        subjects.append(subject_from_teacher(load_teacher(teacher)))
+    candidates = _candidates(encoder, vocabulary, limit, [word for s in subjects for word in s.words])
+    found = [nearest_words(subject, words, candidates, n, progress=True) for subject in subjects]
+    if json:
+        names = ("encoder", "teacher")
+        print_json({word: {name: one[word] for name, one in zip(names, found, strict=False)} for word in words})
+        return
+    for i, word in enumerate(words):
+        lists = [lists[word] for lists in found]
+        rows = [[_cell(one, k) for one in lists] for k in range(max(map(len, lists)))] or [["(unknown)"] * len(lists)]
+        head = [f"{word}  ({subject.name})" if len(found) > 1 else word for subject in subjects]
+        typer.echo(("\n" if i else "") + format_table(head, rows, left=len(head)))
+
+
+def _cell(neighbours: list[tuple[str, float]], i: int) -> str:
+    return f"{neighbours[i][1]:.3f}  {neighbours[i][0]}" if i < len(neighbours) else ""
+
+
+def _candidates(encoder: str, vocabulary: Path | None, limit: int | None, table_words: list[str]) -> list[str]:
+    if vocabulary is not None:
+        return read_words(vocabulary, limit)
+    if table_words:
+        return list(dict.fromkeys(table_words))[:limit]
+    from ..errors import DistillEmbError
+    from .models import VOCABULARY_FILES, stored_words
+
+    stored = stored_words(encoder, VOCABULARY_FILES)
+    if stored is None:
+        raise DistillEmbError(
+            f"{encoder} has no word list of its own: add --vocabulary FILE (one word a line, or a .vec table)."
+        )
+    return stored[:limit]

@@ -1,0 +1,105 @@
+"""`distillemb teach`: train a teacher table from raw text."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .guard import interrupt_hint
+from .output import JsonFlag, print_json
+
+
+class Algorithm(StrEnum):
+    """What the table is trained with."""
+
+    fasttext = "fasttext"
+    word2vec = "word2vec"
+
+
+class Storage(StrEnum):
+    """How numbers are stored."""
+
+    float32 = "float32"
+    float16 = "float16"
+    int8 = "int8"
+
+
+def teach_command(
+    texts: Annotated[list[Path], typer.Argument(help="Raw text files, plain or .gz/.xz/.bz2, of any size.")],
+    *,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Table to write: .npz, .safetensors or .vec; .bin keeps fastText's n-grams."),
+    ],
+    algorithm: Annotated[Algorithm, typer.Option("--algorithm", "-a", help="What to train.")] = Algorithm.fasttext,
+    dim: Annotated[int, typer.Option(help="Width of a vector.")] = 300,
+    window: Annotated[int, typer.Option(help="Words of context on each side.")] = 5,
+    negative: Annotated[int, typer.Option(help="Negative samples.")] = 5,
+    min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 5,
+    epochs: Annotated[int, typer.Option(help="Passes over the text.")] = 5,
+    skipgram: Annotated[
+        bool, typer.Option("--skipgram/--cbow", help="Skip-gram: about four times slower, often better.")
+    ] = False,
+    min_n: Annotated[int, typer.Option(help="Shortest character n-gram (fasttext).")] = 4,
+    max_n: Annotated[int, typer.Option(help="Longest character n-gram (fasttext).")] = 5,
+    buckets: Annotated[int, typer.Option(help="Rows that the n-grams are hashed into (fasttext).")] = 500_000,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.05,
+    sample: Annotated[float, typer.Option(help="Threshold above which frequent words are thinned out.")] = 1e-4,
+    limit: Annotated[int | None, typer.Option(help="Keep the most frequent so many words.")] = None,
+    storage: Annotated[Storage, typer.Option(help="Numbers of an .npz or .safetensors table.")] = Storage.float32,
+    threads: Annotated[int | None, typer.Option(help="Threads; all when not given.")] = None,
+    seed: Annotated[int, typer.Option(help="With one thread, the same seed gives the same table.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run's checkpoint.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Train a word2vec or fastText table on raw text; files are streamed.
+
+    \b
+    Example:
+      distillemb teach corpus.txt.xz more/*.txt -o teacher.npz
+      distillemb teach corpus.txt --algorithm word2vec --epochs 10 -o teacher-w2v.npz
+    """
+    from ..teachers import load_teacher, train_teacher
+
+    interrupt_hint(f"the work so far is kept in {out}.work; run the same command with --resume to go on.")
+    start = time.monotonic()
+    train_teacher(
+        texts,
+        out,
+        algorithm.value,
+        dim=dim,
+        window=window,
+        negative=negative,
+        min_count=min_count,
+        epochs=epochs,
+        skipgram=skipgram,
+        min_n=min_n,
+        max_n=max_n,
+        buckets=buckets,
+        learning_rate=learning_rate,
+        sample=sample,
+        limit=limit,
+        storage=storage.value,
+        threads=threads,
+        seed=seed,
+        resume=resume,
+        progress=_wants_progress(),
+    )
+    seconds = time.monotonic() - start
+    table = load_teacher(out)
+    size = out.stat().st_size
+    if json:
+        print_json({"out": out, "words": len(table), "dim": table.dim, "bytes": size, "seconds": round(seconds, 2)})
+    else:
+        typer.echo(f"{out}: {len(table):,} words, {table.dim} dimensions, in {seconds:.0f} s.")
+        typer.echo(f"Next: distillemb distill {out} -o my-encoder")
+
+
+def _wants_progress() -> bool:
+    import sys
+
+    return sys.stderr.isatty()

@@ -1,0 +1,149 @@
+"""Word analogies: a is to b as c is to ?, by 3CosAdd (Mikolov et al. 2013).
+
+File format (word2vec, gensim): ``: section`` lines and lines of four words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DistillEmbError
+from ..files import numbered_lines
+from .neighbours import similarity_blocks
+from .subjects import Lookup, progress_bar, unit_rows
+
+Question = tuple[str, str, str, str]
+UNNAMED = "all"
+
+
+@dataclass(frozen=True)
+class SectionScore:
+    """One section. skipped: questions with a word outside the vocabulary. top1, top5: right among the first 1, 5."""
+
+    name: str
+    questions: int
+    skipped: int
+    top1: int
+    top5: int
+
+
+@dataclass(frozen=True)
+class AnalogyScore:
+    """Analogies over a vocabulary. accuracy: right answers / answerable questions (None when there are none)."""
+
+    sections: list[SectionScore]
+    vocabulary: int
+    answered: int
+    skipped: int
+    accuracy: float | None
+    accuracy_top5: float | None
+    accuracy_all: float | None
+    """Right answers / all questions: a question that cannot be asked counts as wrong."""
+
+
+def read_analogies(path: str | Path) -> dict[str, list[Question]]:
+    """Read ``{section: [(a, b, c, d), ...]}``. Raises `DistillEmbError` naming a line that is not four words."""
+    sections: dict[str, list[Question]] = {}
+    section = UNNAMED
+    for number, line in numbered_lines(path):
+        words = line.split()
+        if not words:
+            continue
+        if words[0].startswith(":"):
+            section = line.strip().lstrip(":").strip() or UNNAMED
+        elif len(words) == 4:
+            sections.setdefault(section, []).append((words[0], words[1], words[2], words[3]))
+        else:
+            raise DistillEmbError(f"{path}, line {number} has {len(words)} words: an analogy has four (a b c d).")
+    if not sections:
+        raise DistillEmbError(f"{path} holds no analogies: each line needs four words.")
+    return sections
+
+
+def score_analogies(
+    lookup: Lookup,
+    sections: dict[str, list[Question]],
+    vocabulary: Sequence[str],
+    vectors: NDArray[np.float32] | None = None,
+    *,
+    ignore_case: bool = True,
+    progress: bool = False,
+) -> AnalogyScore:
+    """Answer every question with the word of the vocabulary nearest to ``b - a + c``, a, b and c left out.
+
+    vocabulary: the candidates, best (most frequent) first; vectors: theirs, float32 [n, dim], looked up when
+    None. All three vectors are taken at length 1. As in gensim, a question with a word outside the vocabulary
+    is skipped, and with ignore_case words that differ only in case are one, the first.
+    """
+    fold: Callable[[str], str] = str.lower if ignore_case else str
+    first: dict[str, int] = {}
+    for i, word in enumerate(vocabulary):
+        first.setdefault(fold(word), i)
+    keep = np.fromiter(first.values(), dtype=np.intp)
+    row = {word: i for i, word in enumerate(first)}
+    vectors = lookup([vocabulary[i] for i in keep])[0] if vectors is None else vectors[keep]
+    unit = unit_rows(vectors)
+    total = sum(len(questions) for questions in sections.values())
+    scores = []
+    with progress_bar(total, "analogies", "question", progress) as bar:
+        for name, questions in sections.items():
+            rows = [[row.get(fold(word), -1) for word in question] for question in questions]
+            table = np.array(rows, dtype=np.intp).reshape(-1, 4)
+            scores.append(_score_section(name, table, unit))
+            bar.update(len(questions))
+    return _summarise(scores, len(first))
+
+
+def _score_section(name: str, table: NDArray[np.intp], unit: NDArray[np.float32]) -> SectionScore:
+    asked = table[(table >= 0).all(axis=1)]
+    ranks = answer_ranks(asked, unit)
+    return SectionScore(
+        name=name,
+        questions=len(table),
+        skipped=len(table) - len(asked),
+        top1=int((ranks == 0).sum()),
+        top5=int((ranks < 5).sum()),
+    )
+
+
+def answer_ranks(questions: NDArray[np.intp], unit: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Rank from 0 of each right answer among all words but the three of its question, int64 [q].
+
+    questions: rows of a, b, c, d in `unit`, intp [q, 4]; unit: float32 [n, dim] with rows of length 1. A right
+    answer that is itself one of the three can never be found (gensim counts it as wrong): its rank is n.
+    """
+    ranks = np.full(len(questions), len(unit), dtype=np.int64)
+    if not len(questions):
+        return ranks
+    a, b, c, d = questions.T
+    targets = unit_rows(unit[b] - unit[a] + unit[c])
+    for rows, block in similarity_blocks(targets, unit):
+        here = np.arange(len(block))
+        for given in (a[rows], b[rows], c[rows]):
+            block[here, given] = -np.inf
+        right = block[here, d[rows]]
+        found = np.isfinite(right)
+        better = (block > right[:, None]).sum(axis=1)
+        ranks[rows] = np.where(found, better, len(unit))
+    return ranks
+
+
+def _summarise(sections: list[SectionScore], vocabulary: int) -> AnalogyScore:
+    questions = sum(section.questions for section in sections)
+    skipped = sum(section.skipped for section in sections)
+    top1, top5 = sum(s.top1 for s in sections), sum(s.top5 for s in sections)
+    answered = questions - skipped
+    return AnalogyScore(
+        sections=sections,
+        vocabulary=vocabulary,
+        answered=answered,
+        skipped=skipped,
+        accuracy=top1 / answered if answered else None,
+        accuracy_top5=top5 / answered if answered else None,
+        accuracy_all=top1 / questions if questions else None,
+    )

@@ -1,0 +1,175 @@
+"""The report's pictures, as SVG with real text (so that the reader's browser brings the fonts of any script)."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import require
+from .subjects import unit_rows
+
+# Okabe-Ito: told apart also by most colour-blind readers.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#7F3C8D", "#6B6B6B")
+INK, FAINT = "#222222", "#8a8a8a"
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "distillemb",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Noto Sans", "Noto Sans Ethiopic", "Abyssinica SIL"],
+    "font.size": 9,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+_MAP_SEED = 0
+_MAP_PERPLEXITY = 12
+_MAP_CLUSTERS = 8
+
+
+@dataclass(frozen=True)
+class SizePoint:
+    """One model in the plot of retention against size. role: ``"student"``, ``"teacher"`` or ``"other"``."""
+
+    name: str
+    bytes: int
+    retention: float
+    role: str
+
+
+def size_plot(points: Sequence[SizePoint]) -> str:
+    """Retention (share of the teacher's mean similarity, percent) against size (bytes, log scale), as SVG."""
+    with _figure(4.6, 3.3) as (figure, axes):
+        for point in sorted(points, key=lambda p: p.bytes):
+            colour, marker = _ROLES[point.role]
+            axes.scatter(point.bytes / 1e6, 100 * point.retention, s=46, c=colour, marker=marker, zorder=3)
+        axes.set_xscale("log")
+        sizes = [point.bytes / 1e6 for point in points]
+        axes.set_xlim(min(sizes) / 2.2, max(sizes) * 3.2)
+        low = min(100 * point.retention for point in points)
+        axes.set_ylim(min(0.0, low - 5), max(108.0, *(100 * point.retention + 10 for point in points)))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.set_xlabel("size in MB (log scale)")
+        axes.set_ylabel("% of the teacher's mean similarity")
+        axes.axhline(100, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.grid(axis="y", color="#e6e6e6", linewidth=0.6, zorder=0)
+        _label_points(axes, points)
+        return _svg(figure)
+
+
+_ROLES = {"student": (COLOURS[0], "o"), "teacher": (INK, "s"), "other": (FAINT, "D")}
+
+
+def _label_points(axes: Any, points: Sequence[SizePoint]) -> None:
+    """Names beside the points, pushed down where they would cover the one before; above the line at 100 %."""
+    taken: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda p: -p.retention):
+        x, y = np.log10(point.bytes), 100 * point.retention
+        level = y + (5 if abs(y - 100) < 3 else 0)
+        while any(abs(x - other_x) < 0.9 and abs(level - other_y) < 6 for other_x, other_y in taken):
+            level -= 6
+        taken.append((x, level))
+        axes.annotate(
+            point.name,
+            (point.bytes / 1e6, y),
+            xytext=(point.bytes / 1e6 * 1.12, level),
+            color=_ROLES[point.role][0],
+            va="center",
+            fontsize=8,
+        )
+
+
+def word_maps(words: Sequence[str], tables: Sequence[NDArray[np.float32]]) -> list[str]:
+    """A 2-D map of the same words in each table, as SVG, the first one first.
+
+    tables: float32 [n, dim] each. t-SNE of the unit vectors; every further map starts from the first one's
+    layout, and colours are the first one's clusters, so that what moved can be seen.
+    """
+    layouts: list[NDArray[np.float64]] = []
+    for table in tables:
+        layouts.append(_layout(table, layouts[0] if layouts else None))
+    colours = _clusters(tables[0])
+    return [_word_map(words, layout, colours) for layout in layouts]
+
+
+def _layout(table: NDArray[np.float32], start: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    unit = unit_rows(table).astype(np.float64)
+    plane = _two_components(unit)
+    if len(unit) < 8:  # too few for neighbourhoods to mean anything
+        return plane
+    init = plane if start is None else start
+    init = init / max(float(init.std()), 1e-12) * 1e-4
+    tsne = require("sklearn.manifold", "report").TSNE(
+        n_components=2,
+        metric="euclidean",
+        init=init.astype(np.float32),
+        perplexity=min(_MAP_PERPLEXITY, (len(unit) - 1) / 3),
+        random_state=_MAP_SEED,
+        n_jobs=1,
+    )
+    return np.asarray(tsne.fit_transform(unit.astype(np.float32)), dtype=np.float64)
+
+
+def _two_components(unit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The first two principal components, float64 [n, 2]."""
+    left, scale, _ = np.linalg.svd(unit - unit.mean(axis=0), full_matrices=False)
+    plane = np.zeros((len(unit), 2))
+    plane[:, : min(2, len(scale))] = (left * scale)[:, :2]
+    return plane
+
+
+def _clusters(table: NDArray[np.float32]) -> list[str]:
+    count = min(_MAP_CLUSTERS, len(table))
+    means = require("sklearn.cluster", "report").KMeans(count, n_init=4, random_state=_MAP_SEED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer distinct vectors than clusters: fewer colours, no harm
+        return [COLOURS[label] for label in means.fit_predict(unit_rows(table))]
+
+
+def _word_map(words: Sequence[str], layout: NDArray[np.float64], colours: Sequence[str]) -> str:
+    with _figure(6.2, 5.4) as (figure, axes):
+        places = _spread(layout)
+        axes.set_xlim(-0.02, 1.14)
+        axes.set_ylim(-0.03, 1.03)
+        axes.scatter(places[:, 0], places[:, 1], c=list(colours), s=6, linewidths=0)
+        for word, (x, y), colour in zip(words, places, colours, strict=True):
+            axes.text(x + 0.008, y, word.replace("$", r"\$"), color=colour, fontsize=8, va="center")
+        axes.set_axis_off()
+        return _svg(figure)
+
+
+def _spread(layout: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The layout in the unit square, each coordinate half way to its rank: order stays, words cover each other less."""
+    low, span = layout.min(axis=0), np.ptp(layout, axis=0)
+    scaled = (layout - low) / np.where(span > 0, span, 1)
+    ranks = layout.argsort(axis=0, kind="stable").argsort(axis=0) / max(1, len(layout) - 1)
+    return (scaled + ranks) / 2
+
+
+@contextmanager
+def _figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
+    """A figure of its own, without pyplot's global state. width, height: inches."""
+    matplotlib = require("matplotlib", "report")
+    figures = require("matplotlib.figure", "report")
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts are the browser's matter
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure = figures.Figure(figsize=(width, height), layout="constrained")
+        yield figure, figure.subplots()
+
+
+def _svg(figure: Any) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    return stream.getvalue()
