@@ -199,25 +199,40 @@ def _cnn_ngrams(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
 
 def _cnn_places(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
     kernel, length = args["kernel"], rows.shape[1]
-    table = weights["first.weight"]
+    table = weights["convolution.weight"]
     vocabulary = len(table) // kernel
     framed = np.pad(rows, ((0, 0), (kernel // 2, kernel // 2)))
-    mask = (rows != PAD_ID)[:, :, None]
-    x: Array = weights["first_bias"] + sum(table[framed[:, k : k + length] + k * vocabulary] for k in range(kernel))
-    x = np.maximum(x, 0) * mask
-    padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
-    second = weights["second.weight"]
-    y: Array = weights["second.bias"] + sum(padded[:, k : k + length] @ second[:, :, k].T for k in range(3))
-    result: Array = (np.maximum(y, 0) * mask).max(axis=1)
+    x: Array = weights["convolution_bias"] + sum(
+        table[framed[:, k : k + length] + k * vocabulary] for k in range(kernel)
+    )
+    result: Array = (np.maximum(x, 0) * (rows != PAD_ID)[:, :, None]).max(axis=1)
     return result
 
 
 def _cnn(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
     rows = rows[:, : max(1, int((rows != PAD_ID).sum(1).max(initial=1)))]  # padding at the end changes nothing
-    grams = _cnn_ngrams(args, weights, rows)
-    joined = _layer_norm(weights, "norm", np.concatenate([grams, _cnn_places(args, weights, rows)], axis=1))
-    hidden = np.maximum(_linear(weights, "hidden", joined), 0)
-    return _linear(weights, "output", hidden) + _linear(weights, "direct", grams)
+    features = np.concatenate([_cnn_ngrams(args, weights, rows), _cnn_places(args, weights, rows)], axis=1)
+    hidden = np.maximum(_linear(weights, "hidden", _layer_norm(weights, "norm", features)), 0)
+    return _linear(weights, "output", hidden)
+
+
+def fingerprints(rows: Rows) -> NDArray[np.int64]:
+    """31-bit hash of each row, int64 ``[n]``; the same as in the torch encoders."""
+    places = np.arange(1, rows.shape[1] + 1, dtype=np.int64)
+    factors = mix_hash(mix_hash((places * _HASH_FACTOR) & _HASH_MASK))
+    return mix_hash((rows * factors).sum(axis=1) & _HASH_MASK)
+
+
+def _add_memory(weights: Tensors, rows: Rows, vectors: Array) -> None:
+    """Add what the network misses of the words that are held, in place."""
+    keys = weights["memory.keys"]
+    wanted = fingerprints(rows)
+    places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    held = np.flatnonzero(keys[places] == wanted)
+    codes = weights["memory.codes"][places[held]]
+    parts = weights["memory.codebooks"][np.arange(codes.shape[1]), codes]
+    basis = weights["memory.basis"]
+    vectors[held] += parts.reshape(len(held), len(basis)) @ basis
 
 
 FORWARDS: dict[str, Forward] = {
@@ -243,7 +258,10 @@ def build_forward(config: dict[str, Any], tensors: Tensors) -> Callable[[Rows], 
     forward, args = FORWARDS[kind], config["encoder_args"]
 
     def run(rows: Rows) -> Array:
-        return forward(args, tensors, rows).astype(np.float32, copy=False)
+        vectors = forward(args, tensors, rows).astype(np.float32, copy=False)
+        if config.get("memory"):
+            _add_memory(tensors, rows, vectors)
+        return vectors
 
     try:
         probe = run(np.zeros((1, config["max_chars"]), dtype=np.int32))

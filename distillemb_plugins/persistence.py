@@ -1,7 +1,7 @@
 """The encoder directory: the one contract between distillation and everything that reads an encoder.
 
     config.json            a Hugging Face configuration (model_type "distillemb")
-    model.safetensors      the weights: float32, float16, or int8 with a scale for each row
+    model.safetensors      the weights: float32, float16, or int8 with scales
     tokenizer.json         the Hugging Face tokenizer's backend; tokenizer_config.json holds the character table
     README.md              the model card
     *_distillemb.py        the code that `trust_remote_code=True` runs when this package is not installed
@@ -36,6 +36,7 @@ ENCODER_PREFIX = "encoder."
 HEAD_PREFIX = "distillemb.encoder."  # in a directory that a Hugging Face head wrote
 SCALE_SUFFIX = "_scale"
 BUNDLED = Path(__file__).parent / "bundled"
+_LONG = 64  # times as many rows as columns make a long table
 _SMALLEST_QUANTISED = 256  # tensors of fewer values keep float32: their scales would cost more than they save
 
 Storage = Literal["float32", "float16", "int8"]
@@ -190,8 +191,9 @@ def _own_tensors(stored: Tensors, file: Path) -> Tensors:
 def quantise(tensors: Tensors, storage: Storage) -> Tensors:
     """The tensors as they are stored.
 
-    float16: every float32 tensor. int8: tensors of two or more dimensions become int8 with one float16 scale a row
-    (symmetric, the largest magnitude is 127); small ones keep float32. Integer tensors stay.
+    float16: every float32 tensor. int8: tensors of two or more dimensions become int8 (symmetric, the largest
+    magnitude is 127) with float16 scales that broadcast: one a row, or one a column of a long table; small ones keep
+    float32. Integer tensors stay.
     Raises `DistillEmbError` for an unknown storage.
     """
     if storage not in get_args(Storage):
@@ -210,11 +212,13 @@ def quantise(tensors: Tensors, storage: Storage) -> Tensors:
 
 
 def _to_int8(tensor: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    rows = tensor.reshape(len(tensor), -1)
-    largest = np.abs(rows).max(axis=1)
+    # A long table of short rows shares one scale a column: a scale for each row would add an eighth to its size.
+    long_table = tensor.ndim == 2 and len(tensor) > _LONG * tensor.shape[1]
+    axes = 0 if long_table else tuple(range(1, tensor.ndim))
+    largest = np.abs(tensor).max(axis=axes, keepdims=True)
     scale = np.maximum(largest / 127, np.finfo(np.float16).tiny).astype(np.float16)
-    codes = np.clip(np.rint(rows / scale.astype(np.float32)[:, None]), -127, 127).astype(np.int8)
-    return codes.reshape(tensor.shape), scale
+    codes = np.clip(np.rint(tensor / scale.astype(np.float32)), -127, 127).astype(np.int8)
+    return codes, scale
 
 
 def dequantise(stored: Tensors) -> Tensors:
@@ -225,8 +229,7 @@ def dequantise(stored: Tensors) -> Tensors:
             continue
         scale = stored.get(name + SCALE_SUFFIX)
         if tensor.dtype == np.int8 and scale is not None:
-            shape = (-1,) + (1,) * (tensor.ndim - 1)
-            result[name] = tensor.astype(np.float32) * scale.astype(np.float32).reshape(shape)
+            result[name] = tensor.astype(np.float32) * scale.astype(np.float32)
         else:
             result[name] = tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
     return result
@@ -248,14 +251,15 @@ def write_encoder(
     tensors: names without the ``encoder.`` prefix, float32. Returns the path.
     Raises `DistillEmbError` when `path` exists and `overwrite` is false.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     path = Path(path)
     stored = quantise(tensors, storage)
     with atomic_directory(path, overwrite=overwrite) as work:
         complete = _complete_config(config, characters, storage)
         (work / CONFIG_FILE).write_text(_json(complete), "utf-8")
-        save_file({ENCODER_PREFIX + n: t for n, t in stored.items()}, work / WEIGHTS_FILE, metadata={"format": "pt"})
+        named = {ENCODER_PREFIX + name: tensor for name, tensor in stored.items()}
+        (work / WEIGHTS_FILE).write_bytes(save(named, metadata={"format": "pt"}))  # save_file makes it private
         for name, text in (tokenizer_files(characters.to_dict()) | remote_code_files()).items():
             (work / name).write_text(text, "utf-8")
         (work / CARD_FILE).write_text(card, "utf-8")
@@ -281,16 +285,19 @@ def _json(values: Any) -> str:
 
 
 def encoder_to_bytes(files: EncoderFiles) -> bytes:
-    """One safetensors blob with the whole encoder, stored as ``files.config["storage"]`` says."""
+    """One safetensors blob with the whole encoder, stored as ``files.config["storage"]`` says.
+
+    Equal encoders give equal bytes: the metadata is one key, for safetensors writes several in a random order.
+    """
     from safetensors.numpy import save
 
     storage = files.config.get("storage", "float32")
-    metadata = {
-        "config": _json(_complete_config(files.config, files.characters, storage)),
-        "char_table": _json(files.characters.to_dict()),
+    described = {
+        "config": _complete_config(files.config, files.characters, storage),
+        "char_table": files.characters.to_dict(),
         "card": files.card,
     }
-    return save(quantise(files.tensors, storage), metadata=metadata)
+    return save(quantise(files.tensors, storage), metadata={MODEL_TYPE: _json(described)})
 
 
 def encoder_from_bytes(blob: bytes) -> EncoderFiles:
@@ -301,9 +308,9 @@ def encoder_from_bytes(blob: bytes) -> EncoderFiles:
     try:
         stored = load(blob)
         size = int.from_bytes(blob[:8], "little")
-        metadata = json.loads(blob[8 : 8 + size]).get("__metadata__", {})
-        config, table = json.loads(metadata["config"]), json.loads(metadata["char_table"])
+        described = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"][MODEL_TYPE])
+        config, table, card = described["config"], described["char_table"], described["card"]
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DistillEmbError(f"The stored encoder is damaged ({error}): save the pipeline again.") from error
     _check_config(config, Path("The stored encoder"))
-    return _assemble(config, stored, table, metadata.get("card", ""), None)
+    return _assemble(config, stored, table, card, None)

@@ -118,3 +118,23 @@ def test_pickling_keeps_the_vectors(tiny_encoder_dir: Path) -> None:
     encoder.encode(["soma"])
     again = pickle.loads(pickle.dumps(encoder))  # what a worker process receives
     np.testing.assert_array_equal(again.encode(["soma"]), encoder.encode(["soma"]))
+
+
+def test_prepared_words_give_the_vectors_of_plain_ones(tiny_encoder_dir: Path, tiny_words: list[str]) -> None:
+    files = read_encoder(tiny_encoder_dir)
+    module = build_encoder(SimpleNamespace(**files.config))
+    module.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in files.tensors.items()})
+    module.eval()
+    ids = torch.from_numpy(files.characters.encode([*tiny_words[:50], ""])).long()
+    with torch.no_grad():
+        torch.testing.assert_close(module.forward_prepared(*module.prepare(ids)), module(ids))
+
+
+def test_ngrams_are_left_out_in_training_only(tiny_encoder_dir: Path) -> None:
+    files = read_encoder(tiny_encoder_dir)
+    module = build_encoder(SimpleNamespace(**files.config))
+    ids = torch.from_numpy(files.characters.encode(["wasomani"])).long()
+    module.train()
+    assert not torch.equal(module(ids), module(ids))
+    module.eval()
+    torch.testing.assert_close(module(ids), module(ids), rtol=0, atol=0)

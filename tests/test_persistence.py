@@ -64,6 +64,7 @@ def test_bytes_round_trip(tiny_encoder_dir: Path) -> None:
     }.items()
     for name, tensor in files.tensors.items():
         np.testing.assert_array_equal(again.tensors[name], tensor)
+    assert encoder_to_bytes(again) == encoder_to_bytes(files)
     with pytest.raises(DistillEmbError, match="damaged"):
         encoder_from_bytes(encoder_to_bytes(files)[:-10])
 

@@ -1,0 +1,201 @@
+"""The quickstart, run small: what it leaves, what it refuses, and a report that needs nothing from outside."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distillemb_plugins.encoder import DistillEmb
+from distillemb_plugins.errors import DistillEmbError, MissingExtraError
+from distillemb_plugins.files import directory_bytes
+from distillemb_plugins.quickstart import Steps, run_quickstart
+from distillemb_plugins.quickstart.showing import UNSEEN, WORDS
+from distillemb_plugins.quickstart.tagging import ARMS, config_text
+from distillemb_plugins.sample import LANGUAGES, PARTS, raw_lines, tagged_sentences
+from distillemb_plugins.text import tokenize
+
+TINY = Steps(raw_lines=250, sentences=0.06, teacher_epochs=1, distill_epochs=1, tagger_steps=10)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("parent") / "quickstart"
+    return out, run_quickstart(out, progress=False, steps=TINY)
+
+
+def test_metrics(result: tuple[Path, dict[str, Any]]) -> None:
+    out, metrics = result
+    written = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert written == metrics
+    assert list(written)[:4] == ["ner", "encoder_bytes", "teacher_bytes", "seconds"]
+    assert list(written["ner"]) == ["scratch", "distilled"]
+    assert all(0 <= f1 <= 1 for f1 in written["ner"].values())
+    assert written["encoder_bytes"] == directory_bytes(out / "encoder") > 0
+    assert written["teacher_bytes"] == (out / "teacher.bin").stat().st_size > 0
+    assert written["seconds"] > 0
+    assert written["synthetic_sample"] is True
+
+
+def test_nothing_temporary_is_left(result: tuple[Path, dict[str, Any]]) -> None:
+    out, _ = result
+    assert [path.name for path in out.parent.iterdir()] == ["quickstart"]
+    assert {path.name for path in out.iterdir()} == {
+        "sample", "teacher.bin", "encoder", "ner_scratch", "ner_distilled", "scratch.cfg", "distilled.cfg",
+        "metrics.json", "report.html",
+    }  # fmt: skip
+    for config in out.glob("ner_*/config.cfg"):
+        text = config.read_text(encoding="utf-8")
+        assert ".tmp-" not in text
+        assert f'{out.as_posix()}/sample/ner/all/train.conll"' in text
+
+
+def test_pipelines_load_without_the_encoder_directory(result: tuple[Path, dict[str, Any]]) -> None:
+    import spacy
+
+    out, _ = result
+    (out / "encoder").rename(out / "elsewhere")
+    try:
+        for arm in ARMS:
+            doc = spacy.load(out / f"ner_{arm}")("Asha alisafiri Mwanza Jumatatu.")
+            assert len(doc) == 5
+    finally:
+        (out / "elsewhere").rename(out / "encoder")
+
+
+def test_the_encoder_opens_and_says_what_it_was_trained_on(result: tuple[Path, dict[str, Any]]) -> None:
+    out, _ = result
+    assert DistillEmb.from_pretrained(out / "encoder").encode(["habari", "ሰላም"]).shape == (2, 100)
+    assert "synthetic sample" in (out / "encoder" / "README.md").read_text(encoding="utf-8")
+
+
+class _Page(HTMLParser):
+    """Collects open tags, attributes that fetch something, and the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "br", "img", "input", "hr"):
+            self.open.append(tag)
+        self.fetched += [str(value) for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_report(result: tuple[Path, dict[str, Any]]) -> None:
+    out, metrics = result
+    html = (out / "report.html").read_text(encoding="utf-8")
+    page = _Page()
+    page.feed(html)
+    assert page.open == []
+    assert page.fetched == []
+    assert not re.search(r"https?://|url\(|@import|<script", html)
+    assert "width=device-width" in html
+    assert "The sample is synthetic" in page.text
+    assert "$" not in page.text
+    for arm in ARMS:
+        assert f"{100 * metrics['ner'][arm]:.1f}" in page.text
+    for word in (*WORDS, *UNSEEN, "PER", "Swahili", "distillemb teach", f"{out.as_posix()}/ner_distilled"):
+        assert word in page.text
+    assert "mark" in html and "entities" in html  # displaCy's
+
+
+def test_the_commands_of_the_report_are_known_to_the_shell_command() -> None:
+    from typer.testing import CliRunner
+
+    from distillemb_plugins.cli import app
+    from distillemb_plugins.quickstart import run
+
+    commands = run._commands(Steps()).replace("\\\n", "").splitlines()
+    assert [command.split()[1] for command in commands] == ["teach", "distill"]
+    for command in commands:
+        shown = CliRunner().invoke(app, [command.split()[1], "--help"]).output
+        for option in re.findall(r"--[a-z-]+", command):
+            assert option in shown
+
+
+def test_a_missing_extra_is_named_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gensim", None)
+    with pytest.raises(MissingExtraError, match=re.escape('pip install "distillemb-plugins[spacy,train]"')):
+        run_quickstart(tmp_path / "quickstart", progress=False, steps=TINY)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_previous_quickstart_is_replaced_and_anything_else_is_not(tmp_path: Path) -> None:
+    from distillemb_plugins.quickstart import run
+
+    out = tmp_path / "mine"
+    out.mkdir()
+    run._check_target(out, overwrite=False)  # empty
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(DistillEmbError, match="no previous quickstart"):
+        run_quickstart(out, progress=False, steps=TINY)
+    (out / "metrics.json").write_text('{"ner": {}}')  # somebody else's metrics
+    with pytest.raises(DistillEmbError, match="no previous quickstart"):
+        run_quickstart(out, progress=False, steps=TINY)
+    assert (out / "thesis.txt").read_text() == "years of work"
+    run._check_target(out, overwrite=True)
+    (out / "metrics.json").write_text('{"made_by": "distillemb quickstart"}')
+    run._check_target(out, overwrite=False)
+
+
+def test_never_the_directory_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for out in (".", "..", tmp_path):
+        with pytest.raises(DistillEmbError, match="directory you are in"):
+            run_quickstart(out, progress=False, overwrite=True, steps=TINY)
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "quickstart").write_text("")
+    with pytest.raises(DistillEmbError, match="is a file"):
+        run_quickstart(tmp_path / "quickstart", progress=False, overwrite=True, steps=TINY)
+
+
+def test_a_failed_run_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distillemb_plugins.quickstart import run
+
+    out = tmp_path / "quickstart"
+    out.mkdir()
+    (out / "metrics.json").write_text('{"made_by": "distillemb quickstart"}')
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(run, "_teach", fail)
+    with pytest.raises(RuntimeError, match="no room"):
+        run_quickstart(out, progress=False, steps=TINY)
+    assert [path.name for path in tmp_path.iterdir()] == ["quickstart"]
+    assert [path.name for path in out.iterdir()] == ["metrics.json"]
+
+
+def test_the_configurations_differ_in_one_block_only() -> None:
+    from thinc.api import Config
+
+    scratch, distilled = (Config().from_str(config_text(arm), interpolate=False) for arm in ARMS)
+    for config in (scratch, distilled):
+        del config["components"]["tok2vec"]["model"]["embed"]
+    distilled["paths"].pop("encoder")
+    assert scratch == distilled
+
+
+def test_words_of_the_report_are_seen_or_unseen_as_it_says() -> None:
+    raw = Counter(word for language in LANGUAGES for line in raw_lines(language) for word in tokenize(line))
+    tagged = {w for language in LANGUAGES for part in PARTS for s in tagged_sentences(language, part) for w in s.words}
+    assert all(raw[word] >= 3 for word in WORDS)
+    assert not set(UNSEEN) & (tagged | set(raw))
