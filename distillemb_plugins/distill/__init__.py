@@ -1,0 +1,41 @@
+"""Distilling teacher tables into a student encoder.
+
+The public names are imported lazily; torch and accelerate are only imported when a student is trained.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_EXPORTS = {
+    "DistillSettings": "settings",
+    "LOSSES": "settings",
+    "PRESETS": "presets",
+    "convert_lightning_checkpoint": "converter",
+    "distill": "trainer",
+    "held_out_scores": "validation",
+    "training_speed": "trainer",
+}
+__all__ = [
+    "LOSSES",
+    "PRESETS",
+    "DistillSettings",
+    "convert_lightning_checkpoint",
+    "distill",
+    "held_out_scores",
+    "training_speed",
+]
+
+if TYPE_CHECKING:
+    from .converter import convert_lightning_checkpoint
+    from .presets import PRESETS
+    from .settings import LOSSES, DistillSettings
+    from .trainer import distill, training_speed
+    from .validation import held_out_scores
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_EXPORTS[name]}", __name__), name)

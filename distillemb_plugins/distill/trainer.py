@@ -1,0 +1,95 @@
+"""The two entries: distil a student, and measure how fast it trains.
+
+Training goes through accelerate: one process or many, CPU or GPU, from the same settings.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ..card import CardInfo
+from ..errors import DistillEmbError
+from ..teachers import Teacher
+from .checkpoints import CHECKPOINT_FILE
+from .run import Callback, Distillation
+from .settings import DistillSettings
+
+
+def distill(
+    teachers: Sequence[Teacher],
+    out: str | Path,
+    settings: DistillSettings | None = None,
+    corpus: Sequence[str | Path] = (),
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    overwrite: bool = False,
+    card: CardInfo | None = None,
+    callback: Callback | None = None,
+) -> Path:
+    """Train a student on teachers and write its encoder directory.
+
+    teachers: one or several tables. out: the directory to write; while training, ``<out>.work`` holds the log and the
+    checkpoint, and it is removed at the end (the log goes into `out`). corpus: text files, plain or compressed, for
+    the windows of ``hard_negatives="window"``. resume: go on from the checkpoint in ``<out>.work``, to the same
+    result as without the interruption; without a checkpoint, start. progress: show a bar. overwrite: replace what
+    stands at `out` and forget an interrupted run. card: what the README shall tell. callback: called after every
+    step. Returns `out`.
+    Raises `DistillEmbError` for settings and data that do not fit together.
+    """
+    settings = settings or DistillSettings()
+    out = Path(out)
+    work = out.with_name(out.name + ".work")
+    _check_places(out, work, resume, overwrite)
+    run = Distillation(teachers, work, settings, corpus, progress)
+    if overwrite and not resume and run.is_main:
+        (work / CHECKPOINT_FILE).unlink(missing_ok=True)
+    run.train(resume=resume, progress=progress, callback=callback)
+    if run.is_main:
+        run.write(out, card or CardInfo(), overwrite)
+        shutil.rmtree(work)
+    run.accelerator.wait_for_everyone()
+    return out
+
+
+def training_speed(
+    teachers: Sequence[Teacher],
+    settings: DistillSettings,
+    corpus: Sequence[str | Path] = (),
+    seconds: float = 10.0,
+    warmup_steps: int = 5,
+) -> float:
+    """Training examples a second of these settings, measured over about `seconds` after a few steps to warm up.
+
+    Drawing the batch, mining negatives, forward, backward and the optimiser count; preparation does not.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        run = Distillation(teachers, Path(work), settings, corpus)
+        steps = run.steps()
+        for _ in range(warmup_steps):
+            run.step(*next(steps, (0, 0)))
+        start, before = time.perf_counter(), run.state.progress.examples
+        while time.perf_counter() - start < seconds:
+            run.step(*next(steps, (0, 0)))
+        _synchronise(run.accelerator.device)
+        return (run.state.progress.examples - before) / (time.perf_counter() - start)
+
+
+def _check_places(out: Path, work: Path, resume: bool, overwrite: bool) -> None:
+    if out.exists() and not overwrite and not (out.is_dir() and not any(out.iterdir())):
+        raise DistillEmbError(f"{out} already exists: choose another name, or say overwrite.")
+    if (work / CHECKPOINT_FILE).is_file() and not resume and not overwrite:
+        raise DistillEmbError(
+            f"{work} holds an interrupted run: say resume to go on with it, or delete it to start anew."
+        )
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
