@@ -15,16 +15,31 @@ from ..errors import require
 _EXPORTS = {
     "DistillEmbConfig": "configuration_distillemb",
     "DistillEmbTokenizer": "tokenization_distillemb",
+    "build_tokenizer": "tokenization_distillemb",
     "DistillEmbPreTrainedModel": "modeling_distillemb",
     "DistillEmbModel": "modeling_distillemb",
     "DistillEmbForTokenClassification": "modeling_distillemb",
     "DistillEmbForSequenceClassification": "modeling_distillemb",
 }
-__all__ = sorted(_EXPORTS)
+__all__ = [
+    "DistillEmbConfig",
+    "DistillEmbForSequenceClassification",
+    "DistillEmbForTokenClassification",
+    "DistillEmbModel",
+    "DistillEmbPreTrainedModel",
+    "DistillEmbTokenizer",
+    "build_tokenizer",
+]
 
 if TYPE_CHECKING:
     from .configuration_distillemb import DistillEmbConfig
-    from .modeling_distillemb import DistillEmbModel, DistillEmbPreTrainedModel
+    from .modeling_distillemb import (
+        DistillEmbForSequenceClassification,
+        DistillEmbForTokenClassification,
+        DistillEmbModel,
+        DistillEmbPreTrainedModel,
+    )
+    from .tokenization_distillemb import DistillEmbTokenizer, build_tokenizer
 
 
 def __getattr__(name: str) -> Any:
@@ -55,9 +70,7 @@ def _register() -> None:
     AutoConfig.register(DistillEmbConfig.model_type, DistillEmbConfig, exist_ok=True)
     AutoModel.register(DistillEmbConfig, DistillEmbModel, exist_ok=True)
     AutoModelForTokenClassification.register(DistillEmbConfig, DistillEmbForTokenClassification, exist_ok=True)
-    AutoModelForSequenceClassification.register(
-        DistillEmbConfig, DistillEmbForSequenceClassification, exist_ok=True
-    )
+    AutoModelForSequenceClassification.register(DistillEmbConfig, DistillEmbForSequenceClassification, exist_ok=True)
     AutoTokenizer.register(DistillEmbConfig, fast_tokenizer_class=DistillEmbTokenizer, exist_ok=True)
 
 

@@ -53,6 +53,13 @@ def ngram_buckets(char_ids: Tensor, min_n: int, max_n: int, buckets: int) -> Ten
     return (hashes % buckets + 1) * valid
 
 
+def sum_rows(table: Tensor, bags: Tensor) -> Tensor:
+    """Sum of the rows of `table` that each bag names, PAD_ID for none: int64 ``[n, size]`` to float ``[n, width]``."""
+    if torch.compiler.is_compiling():  # embedding_bag is exported with a fixed number of bags
+        return (functional.embedding(bags, table) * (bags != PAD_ID)[:, :, None]).sum(1)
+    return functional.embedding_bag(bags, table, mode="sum", padding_idx=PAD_ID)
+
+
 def hashed_table(buckets: int, width: int) -> nn.Embedding:
     """A table of `buckets` small random rows after a zero row for "no n-gram"."""
     table = nn.Embedding(buckets + 1, width, padding_idx=PAD_ID)
@@ -62,14 +69,93 @@ def hashed_table(buckets: int, width: int) -> nn.Embedding:
     return table
 
 
+def fingerprints(char_ids: Tensor) -> Tensor:
+    """31-bit hash of each row, int64 ``[n]``; padding at the end of a row does not change it."""
+    places = torch.arange(1, char_ids.shape[1] + 1, device=char_ids.device)
+    factors = mix_hash(mix_hash((places * _HASH_FACTOR) & _HASH_MASK))  # unrelated to each other
+    return mix_hash((char_ids * factors).sum(1) & _HASH_MASK)
+
+
+def insertion_points(keys: Tensor, wanted: Tensor) -> Tensor:
+    """Number of sorted `keys` below each value: ``torch.searchsorted``, which ONNX does not have."""
+    if not torch.compiler.is_compiling():
+        return torch.searchsorted(keys, wanted)
+    found = torch.zeros_like(wanted)
+    for step in (1 << bit for bit in reversed(range(keys.shape[0].bit_length()))):
+        probe = found + step
+        below = keys[(probe - 1).clamp(max=keys.shape[0] - 1)] < wanted
+        found = torch.where(below & (probe <= keys.shape[0]), probe, found)
+    return found
+
+
+def without_padding(char_ids: Tensor) -> Tensor:
+    """The columns up to the longest word."""
+    return char_ids[:, : max(1, int((char_ids != PAD_ID).sum(1).max()))]
+
+
+def valid_first(buckets: Tensor) -> Tensor:
+    """Buckets ``[n, ..., grams]`` with those of no n-gram moved to the end, as int32."""
+    order = (buckets == PAD_ID).to(torch.uint8).argsort(dim=-1, stable=True)
+    return buckets.gather(-1, order).int()
+
+
+def without_absent(buckets: Tensor) -> Tensor:
+    """The columns up to the word of most n-grams, of what `valid_first` returned."""
+    longest = (buckets != PAD_ID).flatten(0, -2).any(0).sum()
+    return buckets[..., : max(1, int(longest))]
+
+
+class WordMemory(nn.Module):
+    """What the network misses of the most frequent words, product-quantised (Ge et al. 2013, "Optimized PQ").
+
+    A word is known by the fingerprint of its row; its `codes` name one of 256 short vectors in each of as many
+    codebooks, which together are its coordinates in a basis of `dims` directions. The vector they stand for is added
+    to the network's output. Words that are not held get zero. Nothing in it is trained: `distill.memory.fit_memory`
+    fills it.
+    """
+
+    keys: Tensor  # int32 [words], sorted
+    codes: Tensor  # uint8 [words, codes]
+    codebooks: Tensor  # float32 [codes, 256, dims / codes]
+    basis: Tensor  # float32 [dims, dim]
+
+    def __init__(self, words: int, codes: int, dims: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("keys", torch.zeros(words, dtype=torch.int32))
+        self.register_buffer("codes", torch.zeros(words, codes, dtype=torch.uint8))
+        self.register_buffer("codebooks", torch.zeros(codes, 256, dims // codes))
+        self.register_buffer("basis", torch.zeros(dims, dim))
+
+    def forward(self, char_ids: Tensor) -> Tensor:
+        wanted = fingerprints(char_ids)
+        keys = self.keys.long()
+        places = insertion_points(keys, wanted).clamp(max=len(keys) - 1)
+        codes = self.codes[places].long()
+        parts = self.codebooks[torch.arange(codes.shape[1], device=codes.device), codes]
+        return (parts.flatten(1) @ self.basis) * (keys[places] == wanted)[:, None]
+
+
 class CharEncoder(nn.Module):
-    """Base of the students. `forward` takes int64 ``[n, max_chars]`` and returns float ``[n, dim]``."""
+    """Base of the students: the network (`compute`), and the memory of frequent words when there is one.
+
+    `forward` takes int64 ``[n, max_chars]`` and returns float ``[n, dim]``.
+    """
 
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.dim: int = config.dim
         self.max_chars: int = config.max_chars
         self.vocab_size: int = config.vocab_size
+        held = getattr(config, "memory", None)
+        self.memory = WordMemory(**held, dim=config.dim) if held else None
+
+    def compute(self, char_ids: Tensor) -> Tensor:
+        """The network alone."""
+        raise NotImplementedError
+
+    def forward(self, char_ids: Tensor) -> Tensor:
+        vectors = self.compute(char_ids)
+        return vectors if self.memory is None else vectors + self.memory(char_ids)
 
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -119,7 +205,7 @@ class DistillEmbEncoder(CharEncoder):
         self.output_layer = nn.Linear(hidden or flat, config.dim)
         self.hidden: int = hidden
 
-    def forward(self, char_ids: Tensor) -> Tensor:
+    def compute(self, char_ids: Tensor) -> Tensor:
         x = self.norm0(self.embedding(char_ids))
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)):
             x = norm(self.activation(functional.max_pool1d(conv(x), 2)))
@@ -160,7 +246,7 @@ class CharCnnEncoder(CharEncoder):
         self.highways = nn.ModuleList(Highway(total) for _ in range(args["highways"]))
         self.output = nn.Linear(total, config.dim)
 
-    def forward(self, char_ids: Tensor) -> Tensor:
+    def compute(self, char_ids: Tensor) -> Tensor:
         x = self.embedding(functional.pad(char_ids, (1, 1), value=PAD_ID)).transpose(1, 2)
         x = torch.cat([torch.tanh(conv(x).amax(2)) for conv in self.convs], 1)
         for highway in self.highways:
@@ -182,7 +268,15 @@ class CharRnnEncoder(CharEncoder):
         self.backwards = nn.LSTM(args["char_dim"], args["hidden"], batch_first=True)
         self.output = nn.Linear(2 * args["hidden"], config.dim)
 
-    def forward(self, char_ids: Tensor) -> Tensor:
+    def prepare(self, char_ids: Tensor) -> tuple[Tensor]:
+        """What training keeps of each word."""
+        return (char_ids,)
+
+    def forward_prepared(self, char_ids: Tensor) -> Tensor:
+        """The network on rows of `prepare`, cut to the longest word."""
+        return self.compute(without_padding(char_ids))
+
+    def compute(self, char_ids: Tensor) -> Tensor:
         lengths = (char_ids != PAD_ID).sum(1)
         places = torch.arange(char_ids.shape[1], device=char_ids.device)
         mirrored = (lengths[:, None] - 1 - places).clamp(min=0)
@@ -204,12 +298,23 @@ class NgramBagEncoder(CharEncoder):
         self.min_n, self.max_n, self.buckets = args["min_n"], args["max_n"], args["buckets"]
         self.table = hashed_table(self.buckets, config.dim)
 
-    def forward(self, char_ids: Tensor) -> Tensor:
-        grams = ngram_buckets(char_ids, self.min_n, self.max_n, self.buckets)
-        return functional.embedding_bag(grams, self.table.weight, mode="sum", padding_idx=PAD_ID)
+    def compute(self, char_ids: Tensor) -> Tensor:
+        return self.of_ngrams(ngram_buckets(char_ids, self.min_n, self.max_n, self.buckets))
+
+    def prepare(self, char_ids: Tensor) -> tuple[Tensor]:
+        """The buckets of each word, computed once."""
+        return (valid_first(ngram_buckets(char_ids, self.min_n, self.max_n, self.buckets)),)
+
+    def forward_prepared(self, grams: Tensor) -> Tensor:
+        """The network on rows of `prepare`."""
+        return self.of_ngrams(without_absent(grams))
+
+    def of_ngrams(self, grams: Tensor) -> Tensor:
+        """Vectors ``[n, dim]`` from buckets ``[n, grams]``."""
+        return sum_rows(self.table.weight, grams)
 
 
-class NgramSamEncoder(CharEncoder):
+class NgramSamEncoder(NgramBagEncoder):
     """The n-gram self-attention of Tiny Word Embeddings, after the KVQ-FH of Sasaki et al. 2019.
 
     Hashed n-gram vectors are attended by one head: softmax(Q K^T / sqrt(dim)) V, summed over the n-grams.
@@ -218,32 +323,29 @@ class NgramSamEncoder(CharEncoder):
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        args = config.encoder_args
-        self.min_n, self.max_n, self.buckets = args["min_n"], args["max_n"], args["buckets"]
-        size = args["attention_dim"]
-        self.table = hashed_table(self.buckets, config.dim)
+        size = config.encoder_args["attention_dim"]
         self.query = nn.Linear(config.dim, size, bias=False)
         self.key = nn.Linear(config.dim, size, bias=False)
         self.scale = size**-0.5
 
-    def forward(self, char_ids: Tensor) -> Tensor:
-        grams = ngram_buckets(char_ids, self.min_n, self.max_n, self.buckets)
+    def of_ngrams(self, grams: Tensor) -> Tensor:
         mask = grams != PAD_ID
         values = self.table(grams)
         scores = self.query(values) @ self.key(values).transpose(1, 2) * self.scale
-        scores = scores.masked_fill(~mask[:, None, :], -1e9)
-        attended = torch.softmax(scores, 2) @ values
-        return (attended * mask[:, :, None]).sum(1)
+        weights = torch.softmax(scores.masked_fill(~mask[:, None, :], -1e9), 2)
+        # The sum over the queries comes first: one weight an n-gram instead of a matrix of vectors.
+        shares = (weights * mask[:, :, None]).sum(1, keepdim=True)
+        return (shares @ values)[:, 0]
 
 
 class CnnEncoder(CharEncoder):
-    """The default student: hashed n-grams for memory, convolutions along the characters for what they miss.
+    """The default student: hashed n-grams for memory, a convolution along the characters for what they miss.
 
     * Every n-gram of the framed word has `hashes` rows of width ``ngram_dim / hashes`` in one shared table, each
       under its own hash, so that two n-grams seldom share all of them. Rows are summed over the word and divided by
-      the square root of the number of n-grams.
-    * A convolution over one-hot characters (a table lookup, no product), a second convolution, maximum over places.
-    * Both are joined, normalised, and mapped by one hidden layer; the n-grams also reach the output directly.
+      the square root of the number of n-grams. In training a share `ngram_dropout` of the n-grams is left out.
+    * A convolution over one-hot characters (a table lookup, no product), ReLU, maximum over the places.
+    * Both are joined, normalised, and mapped by one hidden layer.
 
     Costs grow with the length of the word; padding at the end of the rows changes nothing.
     """
@@ -252,46 +354,62 @@ class CnnEncoder(CharEncoder):
         super().__init__(config)
         args = config.encoder_args
         self.min_n, self.max_n, self.buckets = args["min_n"], args["max_n"], args["buckets"]
-        self.hashes, self.kernel = args["hashes"], args["kernel"]
+        self.hashes, self.kernel, self.ngram_dropout = args["hashes"], args["kernel"], args["ngram_dropout"]
         self.table = hashed_table(self.hashes * self.buckets, args["ngram_dim"] // self.hashes)
-        self.first = nn.Embedding(config.vocab_size * self.kernel, args["channels"])
-        nn.init.normal_(self.first.weight, std=0.3)
-        self.first_bias = nn.Parameter(torch.zeros(args["channels"]))
-        self.second = nn.Conv1d(args["channels"], args["channels"], 3, padding=1)
-        features = args["ngram_dim"] + args["channels"]
+        self.convolution = nn.Embedding(config.vocab_size * self.kernel, args["channels"])
+        nn.init.normal_(self.convolution.weight, std=0.3)
+        self.convolution_bias = nn.Parameter(torch.zeros(args["channels"]))
+        features = self.hashes * self.table.embedding_dim + args["channels"]
         self.norm = nn.LayerNorm(features)
         self.hidden = nn.Linear(features, args["hidden"])
         self.output = nn.Linear(args["hidden"], config.dim)
-        self.direct = nn.Linear(args["ngram_dim"], config.dim, bias=False)
 
-    def forward(self, char_ids: Tensor) -> Tensor:
-        grams = self.ngrams(char_ids)
-        joined = torch.cat([grams, self.places(char_ids)], 1)
-        return self.output(functional.relu(self.hidden(self.norm(joined)))) + self.direct(grams)
+    def compute(self, char_ids: Tensor) -> Tensor:
+        return self.combine(char_ids, self.buckets_of(char_ids))
 
-    def ngrams(self, char_ids: Tensor) -> Tensor:
-        """Summed n-gram rows, float ``[n, ngram_dim]``."""
+    def combine(self, char_ids: Tensor, buckets: Tensor) -> Tensor:
+        """The network behind the hashing."""
+        joined = torch.cat([self.ngrams(buckets), self.places(char_ids)], 1)
+        return self.output(functional.relu(self.hidden(self.norm(joined))))
+
+    def prepare(self, char_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """What can be computed once for words that are seen many times: ids and buckets, those of no n-gram last."""
+        return char_ids, valid_first(self.buckets_of(char_ids))
+
+    def forward_prepared(self, char_ids: Tensor, buckets: Tensor) -> Tensor:
+        """`forward` from rows of what `prepare` returned, cut to the longest word; without the memory."""
+        return self.combine(without_padding(char_ids), without_absent(buckets))
+
+    def buckets_of(self, char_ids: Tensor) -> Tensor:
+        """Table rows of the n-grams under each hash, 0 where there is none: int64 ``[n, hashes, grams]``."""
         hashes, valid = ngram_hashes(char_ids, self.min_n, self.max_n)
-        buckets = [
-            ((mix_hash((hashes + place * _HASH_STEP) & _HASH_MASK) % self.buckets) + 1 + place * self.buckets) * valid
+        rows = [
+            mix_hash((hashes + place * _HASH_STEP) & _HASH_MASK) % self.buckets + 1 + place * self.buckets
             for place in range(self.hashes)
         ]
-        bags = torch.stack(buckets, 1).flatten(0, 1)
-        summed = functional.embedding_bag(bags, self.table.weight, mode="sum", padding_idx=PAD_ID)
-        return summed.view(len(char_ids), -1) * valid.sum(1, keepdim=True).clamp(min=1).rsqrt()
+        return torch.stack(rows, 1) * valid[:, None]
+
+    def ngrams(self, buckets: Tensor) -> Tensor:
+        """Summed n-gram rows over the square root of their number, float ``[n, ngram_dim]``."""
+        if self.training and self.ngram_dropout:
+            dropped = torch.rand(buckets.shape[0], 1, buckets.shape[2], device=buckets.device) < self.ngram_dropout
+            buckets = buckets.masked_fill(dropped, PAD_ID)
+        number = (buckets[:, 0] != PAD_ID).sum(1, keepdim=True).clamp(min=1)
+        bags = buckets.flatten(0, 1)
+        summed = sum_rows(self.table.weight, bags)
+        return summed.view(buckets.shape[0], -1) * number.rsqrt()
 
     def places(self, char_ids: Tensor) -> Tensor:
-        """The convolutions, maximum over the places of the word: float ``[n, channels]``."""
+        """The convolution, maximum over the places of the word: float ``[n, channels]``."""
         n, length = char_ids.shape
         framed = functional.pad(char_ids, (self.kernel // 2, self.kernel // 2), value=PAD_ID)
-        mask = (char_ids != PAD_ID)[:, :, None]
-        bags = torch.stack([framed[:, k : k + length] + k * self.vocab_size for k in range(self.kernel)], 2).flatten(
-            0, 1
-        )
-        x = functional.embedding_bag(bags, self.first.weight, mode="sum").view(n, length, -1)
-        x = functional.relu(x + self.first_bias) * mask
-        x = functional.relu(self.second(x.transpose(1, 2)).transpose(1, 2)) * mask
-        return x.amax(1)
+        windows = [framed[:, k : k + length] + k * self.vocab_size for k in range(self.kernel)]
+        if torch.compiler.is_compiling():
+            x = functional.embedding(torch.stack(windows, 2), self.convolution.weight).sum(2)
+        else:
+            bags = torch.stack(windows, 2).flatten(0, 1)  # int32 or int64 [n * length, kernel]
+            x = functional.embedding_bag(bags, self.convolution.weight, mode="sum").view(n, length, -1)
+        return (functional.relu(x + self.convolution_bias) * (char_ids != PAD_ID)[:, :, None]).amax(1)
 
 
 ENCODERS: dict[str, type[CharEncoder]] = {
