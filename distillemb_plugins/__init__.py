@@ -19,7 +19,6 @@ _EXPORTS = {
     "load_teacher": "teachers",
     "save_teacher": "teachers",
     "train_teacher": "teachers",
-    "distill": "distill.trainer",
 }
 __all__ = ["CharTable", "DistillEmb", "DistillEmbError", "MissingExtraError", "Teacher", "__version__"]
 

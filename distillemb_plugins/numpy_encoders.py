@@ -56,6 +56,11 @@ def ngram_buckets(rows: Rows, min_n: int, max_n: int, buckets: int) -> NDArray[n
     return (hashes % buckets + 1) * valid
 
 
+def without_padding(rows: Rows) -> Rows:
+    """The columns up to the longest word: for students that padding at the end does not change."""
+    return rows[:, : max(1, int((rows != PAD_ID).sum(1).max(initial=1)))]
+
+
 def _linear(weights: Tensors, name: str, x: Array) -> Array:
     result: Array = x @ weights[f"{name}.weight"].T
     if f"{name}.bias" in weights:
@@ -148,6 +153,7 @@ def _lstm_last(weights: Tensors, name: str, x: Array, lengths: NDArray[np.int64]
 
 
 def _char_rnn(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
+    rows = without_padding(rows)
     lengths = (rows != PAD_ID).sum(1)
     mirrored = np.maximum(lengths[:, None] - 1 - np.arange(rows.shape[1]), 0)
     table = weights["embedding.weight"]
@@ -157,7 +163,7 @@ def _char_rnn(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
 
 
 def _ngram_bag(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
-    grams = ngram_buckets(rows, args["min_n"], args["max_n"], args["buckets"])
+    grams = ngram_buckets(without_padding(rows), args["min_n"], args["max_n"], args["buckets"])
     return sum_rows(weights["table.weight"], grams)
 
 
@@ -169,7 +175,7 @@ def sum_rows(table: Array, ids: NDArray[np.int64]) -> Array:
 
 
 def _ngram_sam(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
-    grams = ngram_buckets(rows, args["min_n"], args["max_n"], args["buckets"])
+    grams = ngram_buckets(without_padding(rows), args["min_n"], args["max_n"], args["buckets"])
     mask = grams != PAD_ID
     values = weights["table.weight"][grams]
     scale = np.float32(args["attention_dim"] ** -0.5)
@@ -210,7 +216,7 @@ def _cnn_places(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
 
 
 def _cnn(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
-    rows = rows[:, : max(1, int((rows != PAD_ID).sum(1).max(initial=1)))]  # padding at the end changes nothing
+    rows = without_padding(rows)
     features = np.concatenate([_cnn_ngrams(args, weights, rows), _cnn_places(args, weights, rows)], axis=1)
     hidden = np.maximum(_linear(weights, "hidden", _layer_norm(weights, "norm", features)), 0)
     return _linear(weights, "output", hidden)

@@ -125,8 +125,8 @@ def _assemble(
         raise DistillEmbError(f"{where}: the character table is damaged ({error})") from error
     if len(characters) != config["vocab_size"] or characters.max_chars != config["max_chars"]:
         raise DistillEmbError(
-            f"{where}: the character table has {len(characters)} ids of {characters.max_chars} positions, {CONFIG_FILE} "
-            f"says {config['vocab_size']} of {config['max_chars']}: the files are of two different encoders."
+            f"{where}: the character table has {len(characters)} ids of {characters.max_chars} positions, but "
+            f"{CONFIG_FILE} says {config['vocab_size']} of {config['max_chars']}: files are of two different encoders."
         )
     tensors = dequantise(stored)
     broken = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]

@@ -48,6 +48,14 @@ _BEFORE = ["", "m", "wa", "ki", "በ", "ለ", "a", "u"]
 _AFTER = ["", "ni", "ው", "ዎች", "s", "ko"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_torch_thread() -> None:
+    """Tiny matrices gain nothing from threads, and lose much of them on a busy machine."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def tiny_words() -> list[str]:
     """About 600 distinct words in several scripts, with shared stems and affixes."""

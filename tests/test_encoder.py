@@ -120,8 +120,11 @@ def test_pickling_keeps_the_vectors(tiny_encoder_dir: Path) -> None:
     np.testing.assert_array_equal(again.encode(["soma"]), encoder.encode(["soma"]))
 
 
-def test_prepared_words_give_the_vectors_of_plain_ones(tiny_encoder_dir: Path, tiny_words: list[str]) -> None:
-    files = read_encoder(tiny_encoder_dir)
+@pytest.mark.parametrize("kind", ["cnn", "char-rnn", "ngram-bag", "ngram-sam"])
+def test_prepared_words_give_the_vectors_of_plain_ones(
+    kind: str, tiny_encoder_dirs: dict[str, Path], tiny_words: list[str]
+) -> None:
+    files = read_encoder(tiny_encoder_dirs[kind])
     module = build_encoder(SimpleNamespace(**files.config))
     module.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in files.tensors.items()})
     module.eval()

@@ -69,6 +69,10 @@ def distill_command(
     combine: Annotated[str | None, typer.Option(help="Several teachers as losses, concat, average or svd.")] = None,
     dim: Annotated[int | None, typer.Option(help="Width of the vectors, with --combine svd.")] = None,
     storage: Annotated[Storage | None, typer.Option(help="How the weights are stored.")] = None,
+    memory_words: Annotated[
+        int | None,
+        typer.Option(help="Keep what the network misses of so many frequent words beside it, 20 bytes each."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds give equal encoders on one machine.")] = None,
     limit: Annotated[int | None, typer.Option(help="Use each teacher's first so many words.")] = None,
     setting: Annotated[
@@ -115,6 +119,7 @@ def distill_command(
         "combine": combine,
         "dim": dim,
         "storage": storage.value if storage else None,
+        "memory_words": memory_words,
         "seed": seed,
     }
     given = {name: value for name, value in values.items() if value is not None} | _settings(setting)

@@ -47,6 +47,8 @@ DEFAULT: dict[str, Any] = {
     "patience": 0,
     "checkpoint_seconds": 300.0,
     "storage": "float32",
+    "memory_words": 0,
+    "memory_codes": 16,
     "device": "auto",
     "seed": 0,
 }

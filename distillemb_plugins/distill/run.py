@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..card import CardInfo, render_card
+from ..encoder import unit_rows
 from ..errors import DistillEmbError, require
 from ..files import atomic_file
-from ..persistence import write_encoder
+from ..persistence import EncoderFiles, write_encoder
 from ..teachers import Teacher
 from .checkpoints import Progress, TrainingState, load_checkpoint, save_checkpoint
 from .journal import Journal
+from .memory import fit_memory
 from .mining import build_miner, load_neighbours, neighbours_wanted
 from .objective import Objective
 from .sampling import WordSampler, sampling_weights, shared_batch_size, step_generator
@@ -297,9 +299,25 @@ class Distillation:
         )
         storage: Any = self.settings.storage
         characters = self.student.characters
-        write_encoder(out, self.student.config, weights, characters, storage=storage, card=text, overwrite=overwrite)
+        files = self._with_memory(weights)
+        write_encoder(out, files.config, files.tensors, characters, storage=storage, card=text, overwrite=overwrite)
         with atomic_file(out / LOG_FILE) as stream:
             stream.write((self.work / LOG_FILE).read_bytes())
+
+    def _with_memory(self, weights: dict[str, NDArray[Any]]) -> EncoderFiles:
+        """The encoder, with what it misses of the frequent training words where the settings ask for it."""
+        settings, characters = self.settings, self.student.characters
+        sizes = {"vocab_size": len(characters), "max_chars": characters.max_chars}
+        files = EncoderFiles({**self.student.config, **sizes}, weights, characters)
+        if not settings.memory_words:
+            return files
+        train = self.targets.train
+        vectors = np.mean([unit_rows(table[train]) for table in self.targets.vectors], axis=0)
+        teacher = Teacher("targets", [self.targets.words[row] for row in train.tolist()], vectors)
+        storage: Any = settings.storage
+        return fit_memory(
+            files, teacher, settings.memory_words, settings.memory_codes, storage=storage, seed=settings.seed
+        )
 
 
 def _optimizer(encoder: nn.Module, settings: DistillSettings) -> torch.optim.AdamW:

@@ -65,6 +65,9 @@ class DistillSettings:
     held_out: words never trained on, a number (int) or a share (float below 1). validate_every: epochs.
     monitor: the score that counts. patience: stop after so many validations without a better one and keep the best
     weights; 0 trains to the end. checkpoint_seconds: time between checkpoints. storage: float32, float16 or int8.
+    memory_words: keep what the network misses of so many of the most frequent training words beside it (see
+    `memory.fit_memory`), 0 for none. memory_codes: bytes for each. Held-out words are never kept, so that their
+    scores stay the network's.
     device: ``"auto"`` or ``"cpu"``. seed: equal seeds give equal bytes on one machine.
 
     Raises `DistillEmbError`, one sentence, for a setting that cannot be.
@@ -112,6 +115,8 @@ class DistillSettings:
     patience: int = _FROM_PRESET
     checkpoint_seconds: float = _FROM_PRESET
     storage: str = _FROM_PRESET
+    memory_words: int = _FROM_PRESET
+    memory_codes: int = _FROM_PRESET
     device: str = _FROM_PRESET
     seed: int = _FROM_PRESET
 
@@ -222,6 +227,8 @@ _WHOLE = {
     "epochs": 1,
     "validate_every": 1,
     "patience": 0,
+    "memory_words": 0,
+    "memory_codes": 1,
     "seed": 0,
 }
 _ABOVE: tuple[Callable[[float], bool], str] = (lambda value: value > 0, "above 0")

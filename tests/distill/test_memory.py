@@ -12,11 +12,15 @@ import torch
 
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.characters import split_characters
+from distillemb_plugins.distill import DistillSettings, distill
 from distillemb_plugins.distill.memory import fit_memory
+from distillemb_plugins.distill.targets import build_targets
 from distillemb_plugins.encoder import unit_rows
 from distillemb_plugins.hf.encoders_distillemb import build_encoder
 from distillemb_plugins.persistence import EncoderFiles, read_encoder
 from distillemb_plugins.teachers import Teacher
+
+from ..conftest import TINY_ARGS
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +86,19 @@ def test_a_second_memory_or_another_width_is_refused(
     wide = replace(tiny_teacher, vectors=np.ones((len(tiny_teacher), 25), np.float32))
     with pytest.raises(DistillEmbError, match="25 wide"):
         fit_memory(read_encoder(tiny_encoder_dir), wide, 300, 12)
+
+
+def test_distillation_keeps_a_memory_of_the_training_words(
+    tiny_teacher: Teacher, tiny_words: list[str], tmp_path: Path
+) -> None:
+    sizes = TINY_ARGS["cnn"]
+    settings = DistillSettings(
+        encoder_args=sizes, epochs=1, batch_size=64, held_out=10, memory_words=290, memory_codes=12, storage="int8"
+    )
+    path = distill([tiny_teacher], tmp_path / "encoder", settings, progress=False)
+    encoder = DistillEmb.from_pretrained(path)
+    targets = build_targets([tiny_teacher], settings)
+    cleaned = tiny_teacher.centred().normalised()
+    assert encoder.config["memory"]["words"] > 256
+    assert cosine(encoder, cleaned, [targets.words[row] for row in targets.train]) > 0.9
+    assert cosine(encoder, cleaned, [targets.words[row] for row in targets.held_out]) < 0.7
