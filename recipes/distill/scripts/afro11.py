@@ -11,7 +11,7 @@ import gzip
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -106,7 +106,9 @@ def distill(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders", epochs: i
         command="python recipes/distill/scripts/afro11.py teach\npython recipes/distill/scripts/afro11.py distill",
         notes=NOTES,
     )
-    settings = DistillSettings(epochs=epochs, seed=seed, storage="int8", memory_words=70_000, validate_every=5)
+    # Rare characters stay unknown, so that the encoder learns what an unknown character is.
+    options: dict[str, Any] = {"storage": "int8", "memory_words": 70_000, "min_char_count": 20, "validate_every": 5}
+    settings = DistillSettings(epochs=epochs, seed=seed, **options)
     teacher = load_teacher(work / "afro11-open.bin", limit=120_000)
     run_distillation([teacher], work / "afro11", settings, card=card, resume=True)
     targets = build_targets([teacher], settings)
