@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from distillemb_plugins import DistillEmb, DistillEmbError
+from distillemb_plugins import DistillEmbError
 
 from ..conftest import TINY_ARGS
 

@@ -19,10 +19,12 @@ PATH = "ner/scripts/ner_spacy.py"
 def test_arms_differ_in_the_embedding_alone(script: Script) -> None:
     recipe = script(PATH)
     arms = {arm: recipe.load_arm(arm, {"paths": {"encoder": "x"}}).interpolate() for arm in recipe.ARMS}
+    contexts = {arm: config["components"]["tok2vec"]["model"].pop("encode") for arm, config in arms.items()}
     for config in arms.values():
         del config["components"]["tok2vec"]["model"]["embed"]
         del config["initialize"]
     assert all(config == arms["scratch"] for config in arms.values())
+    assert [arm for arm, context in contexts.items() if context != contexts["scratch"]] == ["bilstm"]
 
 
 def test_every_arm_is_trained_scored_and_put_in_the_table(
@@ -43,7 +45,7 @@ def test_every_arm_is_trained_scored_and_put_in_the_table(
     assert {row["arm"] for row in rows} == set(recipe.ARMS)
     assert all(0 <= row["test_f1"] <= 100 and row["pipeline_bytes"] > 0 for row in rows)
     sizes = {row["arm"]: row["embedding_bytes"] for row in rows}
-    assert sizes["scratch"] == 0 < sizes["frozen"] == sizes["finetuned"]
+    assert sizes["scratch"] == 0 < sizes["frozen"] == sizes["finetuned"] == sizes["bilstm"]
     assert sizes["static"] == out.stat().st_size
 
     before = results.read_bytes()

@@ -1,4 +1,4 @@
-"""NER in spaCy with four arms that differ in the embedding alone: scratch, static, frozen, finetuned.
+"""NER in spaCy with arms that differ in the embedding alone: scratch, static, frozen, finetuned; and a BiLSTM.
 
     python scripts/ner_spacy.py all --language swa --language amh --seed 0 --seed 1 --seed 2
 
@@ -32,7 +32,7 @@ from recipes.common import (
 )
 
 HERE = Path(__file__).resolve().parents[1]
-ARMS = ("scratch", "static", "frozen", "finetuned")
+ARMS = ("scratch", "static", "frozen", "finetuned", "bilstm")
 TASK = "ner/masakhaner1"
 KEY = ("language", "arm", "seed")
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -155,7 +155,7 @@ def run_arm(data: Path, language: str, arm: str, seed: int, work: Path, max_step
     files = task_files(data, TASK, language)
     paths = {"train": str(files["train"]), "dev": str(files["dev"])}
     paths |= {"vectors": str(work / "vectors")} if arm == "static" else {}
-    paths |= {"encoder": str(work / "encoder")} if arm in ("frozen", "finetuned") else {}
+    paths |= {"encoder": str(work / "encoder")} if arm in ("frozen", "finetuned", "bilstm") else {}
     settings = {"max_steps": max_steps, "max_epochs": 0, "eval_frequency": max(1, max_steps // 10)}
     config = load_arm(arm, {"paths": paths, "system": {"seed": seed}, "training": settings})
     start = time.perf_counter()
@@ -191,7 +191,7 @@ def embedding_bytes(arm: str, work: Path) -> int:
     """Bytes of what an arm loads beside the pipeline's own weights."""
     if arm == "static":
         return next(work.glob("*-fasttext.bin")).stat().st_size  # table and n-grams
-    if arm in ("frozen", "finetuned"):
+    if arm in ("frozen", "finetuned", "bilstm"):
         return (work / "encoder" / "model.safetensors").stat().st_size
     return 0
 
