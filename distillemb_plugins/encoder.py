@@ -5,19 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .characters import CharTable
+from .characters import PAD_ID, CharTable
 from .errors import DistillEmbError
 from .numpy_encoders import build_forward
 from .persistence import EncoderFiles, Storage, read_encoder, write_encoder
 
 Vectors = NDArray[np.float32]
-_BATCH = 512  # words a forward call: large enough for one good matrix product, small enough for the cache
+_BATCH = 128  # words a forward call: enough for good matrix products, few enough for the processor's cache
 
 
 class DistillEmb:
@@ -83,31 +84,40 @@ class DistillEmb:
         if isinstance(words, str):
             vector = self._cache.row(words)
             if vector is None:
-                vector = self._distinct([words])[0]
+                vector = self._vectors([words])[0]
             return unit_rows(vector[None])[0] if normalize else vector
-        distinct: dict[str, int] = {}
         try:
-            places = [distinct.setdefault(word, len(distinct)) for word in words]
-            vectors = self._distinct(list(distinct))[places]
+            vectors = self._vectors(words if isinstance(words, list) else list(words))
         except TypeError as error:
             raise DistillEmbError(f"encode takes a word or a sequence of words ({error}).") from error
         return unit_rows(vectors) if normalize else vectors
 
-    def _distinct(self, words: list[str]) -> Vectors:
-        """Vectors of distinct words, from the cache where they are there."""
-        vectors, missing = self._cache.get(words)
-        if missing:
-            new = [words[place] for place in missing]
-            computed = self._compute(new)
-            vectors[missing] = computed
-            self._cache.add(new, computed)
+    def _vectors(self, words: list[str]) -> Vectors:
+        """Vectors of words: from the cache, or computed once for each distinct word and kept."""
+        places, stored = self._cache.places(words)
+        missing = np.flatnonzero(places < 0)
+        if not len(missing):
+            return stored.take(places, axis=0)
+        number: dict[str, int] = {}
+        numbers = [number.setdefault(words[place], len(number)) for place in missing.tolist()]
+        distinct = list(number)
+        computed = self._compute(distinct)
+        self._cache.add(distinct, computed)
+        if len(missing) == len(words):
+            return computed if len(distinct) == len(words) else computed.take(numbers, axis=0)
+        vectors = stored.take(places, axis=0, mode="clip")  # whatever row for those that are not there
+        vectors[missing] = computed.take(numbers, axis=0)
         return vectors
 
     def _compute(self, words: list[str]) -> Vectors:
         rows = self.characters.encode(words)
+        if len(words) <= _BATCH:
+            return self._forward(rows)
         vectors = np.empty((len(words), self.dim), dtype=np.float32)
+        order = np.argsort((rows != PAD_ID).sum(axis=1), kind="stable")  # short words cost less among themselves
         for start in range(0, len(words), _BATCH):
-            vectors[start : start + _BATCH] = self._forward(rows[start : start + _BATCH])
+            chunk = order[start : start + _BATCH]
+            vectors[chunk] = self._forward(rows[chunk])
         return vectors
 
     def similarity(self, first: str, second: str) -> float:
@@ -186,17 +196,17 @@ class _WordCache:
         place = rows.get(word)
         return None if place is None else stored[place].copy()
 
-    def get(self, words: list[str]) -> tuple[Vectors, list[int]]:
-        """Vectors ``[n, dim]`` (rows of words that are not there hold anything) and the places of those words."""
+    def places(self, words: list[str]) -> tuple[NDArray[np.intp], Vectors]:
+        """The row of each word, -1 where there is none, and the array ``[rows, dim]`` that they point into."""
         rows, stored = self._table
-        places = [rows.get(word, -1) for word in words]
-        missing = [place for place, row in enumerate(places) if row < 0]
-        if len(missing) == len(words):
-            return np.empty((len(words), self.dim), np.float32), missing
-        return stored[places], missing
+        if not rows:
+            return np.full(len(words), -1, np.intp), stored
+        return np.fromiter(map(rows.get, words, repeat(-1)), np.intp, len(words)), stored
 
     def add(self, words: list[str], vectors: Vectors) -> None:
         """Keep the vectors of distinct words, as many as there is room for."""
+        if not self.size:
+            return
         with self._lock:
             rows, stored = self._table
             fresh = [place for place, word in enumerate(words) if word not in rows][: self.size]

@@ -6,12 +6,21 @@ import importlib
 from types import ModuleType
 
 
+_BRIEF = 200  # characters
+
+
 class DistillEmbError(ValueError):
     """Bad input. The message names the file, line or argument, and how to mend it."""
 
 
 class MissingExtraError(ImportError):
     """An optional dependency is not installed. The message holds the exact ``pip install`` line."""
+
+
+def brief(error: object) -> str:
+    """Another library's message as part of a sentence: on one line, and never long."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _BRIEF else text[: _BRIEF - 3] + "..."
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -8,14 +8,18 @@ import lzma
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from .errors import DistillEmbError
+from .errors import DistillEmbError, brief
 
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+# What reading a damaged file raises, compressed or not (an xz header may also ask for any amount of memory).
+DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, MemoryError)
+LONGEST_LINE = 1 << 26  # bytes; without a limit, a few megabytes that unpack to one endless line fill the memory
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
@@ -24,29 +28,50 @@ def open_bytes(path: str | Path) -> IO[bytes]:
     Raises `DistillEmbError` when there is no such file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DistillEmbError(f"There is no file {path}: check the path.")
+    if not is_file(path):
+        raise DistillEmbError(f"There is no file {brief(path)}: check the path.")
     opener = _OPENERS.get(path.suffix.lower(), open)
     return cast(IO[bytes], opener(path, "rb"))
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except OSError:  # too long, or below what is no directory
+        return False
+
+
+def is_directory(path: Path) -> bool:
+    """Whether there is such a directory; a name that none can have is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Stream ``(line number from 1, line without its ending)`` of a UTF-8 file, a byte-order mark removed.
 
-    Raises `DistillEmbError` naming the line that is not UTF-8, or a damaged compressed file.
+    Raises `DistillEmbError` naming the line that is not UTF-8 or longer than `LONGEST_LINE`, or a damaged
+    compressed file.
     """
     with open_bytes(path) as stream:
         number = 0
         try:
-            for number, raw in enumerate(stream, start=1):
+            for number, raw in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
+                if len(raw) == LONGEST_LINE:
+                    raise DistillEmbError(f"{path}, line {number} has no end in {LONGEST_LINE >> 20} MB: is it text?")
                 text = raw.decode("utf-8").rstrip("\r\n")
                 yield number, text.removeprefix("\ufeff") if number == 1 else text
         except UnicodeDecodeError as error:
             raise DistillEmbError(
                 f"{path}, line {number} is not UTF-8: convert the file first, e.g. with iconv -t utf-8."
             ) from error
-        except (EOFError, OSError, lzma.LZMAError) as error:
-            raise DistillEmbError(f"{path} cannot be read past line {number} ({error}): is it damaged?") from error
+        except DAMAGE as error:
+            raise DistillEmbError(
+                f"{path} cannot be read past line {number} ({brief(error)}): is it damaged?"
+            ) from error
 
 
 def iter_lines(paths: Iterable[str | Path]) -> Iterator[str]:

@@ -7,6 +7,7 @@ Each function takes the sizes, the weights, and int32 rows ``[n, max_chars]``, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,48 +18,79 @@ from .errors import DistillEmbError
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.int32]
+Hashes = NDArray[np.uint32]
 Tensors = dict[str, NDArray[Any]]
 Forward = Callable[[dict[str, Any], Tensors, Rows], Array]
 
-_HASH_MASK = np.int64(0x7FFFFFFF)
-_HASH_FACTOR = np.int64(0x5BD1E995)
-_HASH_MIX = np.int64(0x2C1B3C6D)
-_HASH_STEP = np.int64(0x3C6EF35F)
+_HASH_MASK = np.uint32(0x7FFFFFFF)
+_HASH_FACTOR = np.uint32(0x5BD1E995)
+_HASH_MIX = np.uint32(0x2C1B3C6D)
+_HASH_STEP = np.uint32(0x3C6EF35F)
+_ONE, _13, _15 = np.uint32(1), np.uint32(13), np.uint32(15)
+_NOWHERE = np.float32(-1e30)  # what no maximum takes
 _EPSILON = 1e-5  # of torch's normalisation layers
 
 
-def mix_hash(value: NDArray[np.int64]) -> NDArray[np.int64]:
+def mix_hash(value: Hashes) -> Hashes:
     """The same finaliser as in the torch encoders."""
-    value = ((value ^ (value >> 15)) * _HASH_MIX) & _HASH_MASK
-    return value ^ (value >> 13)
+    value = ((value ^ (value >> _15)) * _HASH_MIX) & _HASH_MASK
+    value ^= value >> _13
+    return value
 
 
-def ngram_hashes(rows: Rows, min_n: int, max_n: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """31-bit hashes of all n-grams of the framed words and their validity, both ``[n, grams]``."""
-    framed = np.pad(rows.astype(np.int64), ((0, 0), (1, 1)))
-    ends = (rows != PAD_ID).sum(1, keepdims=True) + 2
-    width = framed.shape[1]
-    starts = np.arange(width)
-    rolling = np.zeros_like(framed)
-    hashes, valid = [], []
-    for n in range(1, min(max_n, width) + 1):
-        span = width - n + 1
-        rolling = (rolling[:, :span] * _HASH_FACTOR + framed[:, n - 1 :] + 1) & _HASH_MASK
+@lru_cache(maxsize=256)
+def _gram_ends(min_n: int, max_n: int, width: int) -> NDArray[np.int32]:
+    """Where each n-gram of a frame of `width` characters ends, shorter n-grams first: int32 ``[grams, 1]``."""
+    orders = range(min_n, min(max_n, width) + 1)
+    ends = [np.arange(n, width + 1, dtype=np.int32) for n in orders]
+    return np.concatenate([np.zeros(0, np.int32), *ends])[:, None]
+
+
+def ngram_hashes(columns: Rows, min_n: int, max_n: int) -> tuple[Hashes, NDArray[np.bool_]]:
+    """31-bit hashes of all n-grams of the framed words and their validity, both ``[grams, n]``.
+
+    columns: int32 ``[characters, n]``, a word a column, so that every step works on long runs of memory. The torch
+    encoders hash in int64 and keep 31 bits at each step; uint32 that overflows keeps the same bits.
+    """
+    length, words = columns.shape
+    framed = np.zeros((length + 2, words), np.uint32)
+    framed[1:-1] = columns
+    framed += _ONE
+    rolling = framed
+    hashes = [framed] if min_n == 1 else []
+    for n in range(2, min(max_n, length + 2) + 1):
+        rolling = rolling[:-1] * _HASH_FACTOR
+        rolling += framed[n - 1 :]
         if n >= min_n:
-            hashes.append(mix_hash(rolling))
-            valid.append(starts[:span] + n <= ends)
-    return np.concatenate(hashes, axis=1), np.concatenate(valid, axis=1)
+            hashes.append(rolling)
+    ends = (columns != PAD_ID).sum(0, dtype=np.int32) + 2
+    valid = _gram_ends(min_n, max_n, length + 2) <= ends
+    joined = np.concatenate(hashes) if hashes else framed[:0]
+    joined &= _HASH_MASK
+    return mix_hash(joined), valid
 
 
-def ngram_buckets(rows: Rows, min_n: int, max_n: int, buckets: int) -> NDArray[np.int64]:
-    """Bucket of each character n-gram from 1 to `buckets`, 0 where there is none: int64 ``[n, grams]``."""
-    hashes, valid = ngram_hashes(rows, min_n, max_n)
-    return (hashes % buckets + 1) * valid
+def _remainder(value: Hashes, divisor: int) -> Hashes:
+    """``value % divisor``: NumPy divides by one number in vectors, but has no such remainder."""
+    result: Hashes = value - value // np.uint32(divisor) * np.uint32(divisor)
+    return result
+
+
+def ngram_buckets(rows: Rows, min_n: int, max_n: int, buckets: int) -> Hashes:
+    """Bucket of each character n-gram from 1 to `buckets`, 0 where there is none: uint32 ``[grams, n]``."""
+    hashes, valid = ngram_hashes(_columns(rows), min_n, max_n)
+    return (_remainder(hashes, buckets) + _ONE) * valid
+
+
+def _columns(rows: Rows) -> Rows:
+    """``[n, max_chars]`` to ``[characters of the longest word, n]``, contiguous."""
+    return np.ascontiguousarray(without_padding(rows).T)
 
 
 def without_padding(rows: Rows) -> Rows:
     """The columns up to the longest word: for students that padding at the end does not change."""
-    return rows[:, : max(1, int((rows != PAD_ID).sum(1).max(initial=1)))]
+    used = np.flatnonzero(rows.any(axis=0))
+    return rows[:, : used[-1] + 1 if len(used) else 1]
 
 
 def _linear(weights: Tensors, name: str, x: Array) -> Array:
@@ -163,19 +195,13 @@ def _char_rnn(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
 
 
 def _ngram_bag(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
-    grams = ngram_buckets(without_padding(rows), args["min_n"], args["max_n"], args["buckets"])
-    return sum_rows(weights["table.weight"], grams)
-
-
-def sum_rows(table: Array, ids: NDArray[np.int64]) -> Array:
-    """Sum of the table's rows for each row of ids, id 0 left out: ``[n, grams]`` to ``[n, width]``."""
-    taken = table[ids] * (ids != PAD_ID)[:, :, None]
-    result: Array = taken.sum(axis=1)
+    grams = ngram_buckets(rows, args["min_n"], args["max_n"], args["buckets"])
+    result: Array = np.add.reduce(weights["table.weight"].take(grams, axis=0), axis=0)
     return result
 
 
 def _ngram_sam(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
-    grams = ngram_buckets(without_padding(rows), args["min_n"], args["max_n"], args["buckets"])
+    grams = ngram_buckets(rows, args["min_n"], args["max_n"], args["buckets"]).T
     mask = grams != PAD_ID
     values = weights["table.weight"][grams]
     scale = np.float32(args["attention_dim"] ** -0.5)
@@ -188,57 +214,99 @@ def _ngram_sam(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
     return result
 
 
-def _cnn_ngrams(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
-    hashes, valid = ngram_hashes(rows, args["min_n"], args["max_n"])
-    buckets = args["buckets"]
-    parts = [
-        sum_rows(
-            weights["table.weight"],
-            (mix_hash((hashes + place * _HASH_STEP) & _HASH_MASK) % buckets + 1 + place * buckets) * valid,
-        )
-        for place in range(args["hashes"])
-    ]
-    number = np.sqrt(np.maximum(valid.sum(axis=1, keepdims=True), 1, dtype=np.float32))
-    result: Array = np.concatenate(parts, axis=1) / number
-    return result
+def _zero_padding(weights: Tensors) -> Tensors:
+    """Row 0 of the n-grams' table stands for none."""
+    table = weights["table.weight"]
+    if table[PAD_ID].any():
+        table = table.copy()
+        table[PAD_ID] = 0
+    return {**weights, "table.weight": table}
 
 
-def _cnn_places(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
-    kernel, length = args["kernel"], rows.shape[1]
-    table = weights["convolution.weight"]
-    vocabulary = len(table) // kernel
-    framed = np.pad(rows, ((0, 0), (kernel // 2, kernel // 2)))
-    x: Array = weights["convolution_bias"] + sum(
-        table[framed[:, k : k + length] + k * vocabulary] for k in range(kernel)
-    )
-    result: Array = (np.maximum(x, 0) * (rows != PAD_ID)[:, :, None]).max(axis=1)
-    return result
+def _cnn_weights(args: dict[str, Any], weights: Tensors) -> Tensors:
+    """The weights as `_cnn` reads them: the norm's scale and shift within the hidden layer, matrices transposed."""
+    kernel, convolution = args["kernel"], weights["convolution.weight"].copy()
+    convolution.reshape(kernel, -1, convolution.shape[1])[kernel // 2, PAD_ID] = _NOWHERE  # no place in the word
+    hidden = weights["hidden.weight"]
+    places = np.arange(args["hashes"], dtype=np.uint32)[:, None, None]
+    return {
+        "table": _zero_padding(weights)["table.weight"],
+        "convolution": convolution,
+        "convolution_bias": weights["convolution_bias"],
+        "steps": places * _HASH_STEP,
+        "first_rows": places * np.uint32(args["buckets"]) + _ONE,
+        "hidden": np.ascontiguousarray((hidden * weights["norm.weight"]).T),
+        "hidden_bias": hidden @ weights["norm.bias"] + weights["hidden.bias"],
+        "output": np.ascontiguousarray(weights["output.weight"].T),
+        "output_bias": weights["output.bias"],
+    }
+
+
+def _cnn_ngrams(args: dict[str, Any], weights: Tensors, columns: Rows, out: Array) -> None:
+    """Write the summed rows of all n-grams over the root of their number into `out`, ``[n, hashes, width]``."""
+    hashes, valid = ngram_hashes(columns, args["min_n"], args["max_n"])
+    keys = mix_hash((hashes + weights["steps"]) & _HASH_MASK)
+    rows = (_remainder(keys, args["buckets"]) + weights["first_rows"]) * valid
+    number = np.maximum(np.add.reduce(valid, axis=0, dtype=np.float32), 1)
+    summed = np.add.reduce(weights["table"].take(rows, axis=0), axis=1)
+    np.divide(summed, np.sqrt(number)[:, None], out=out.transpose(1, 0, 2))
+
+
+def _cnn_places(args: dict[str, Any], weights: Tensors, columns: Rows, out: Array) -> None:
+    """Write the convolution's maximum over the places of each word into `out`, ``[n, channels]``."""
+    kernel, (length, words) = args["kernel"], columns.shape
+    table = weights["convolution"]
+    framed = np.zeros((length + kernel // 2 * 2, words), np.intp)
+    framed[kernel // 2 : kernel // 2 + length] = columns
+    x = table.take(framed[:length], axis=0)
+    for place in range(1, kernel):
+        x += table.take(framed[place : place + length] + place * (len(table) // kernel), axis=0)
+    np.maximum(np.maximum.reduce(x, axis=0) + weights["convolution_bias"], 0, out=out)  # both keep the order
 
 
 def _cnn(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
-    rows = without_padding(rows)
-    features = np.concatenate([_cnn_ngrams(args, weights, rows), _cnn_places(args, weights, rows)], axis=1)
-    hidden = np.maximum(_linear(weights, "hidden", _layer_norm(weights, "norm", features)), 0)
-    return _linear(weights, "output", hidden)
+    columns = _columns(rows)
+    hashes, width, words = args["hashes"], weights["table"].shape[1], len(rows)
+    x = np.empty((words, len(weights["hidden"])), np.float32)
+    split = hashes * width
+    _cnn_ngrams(args, weights, columns, x[:, :split].reshape(words, hashes, width))
+    _cnn_places(args, weights, columns, x[:, split:])
+    x -= np.add.reduce(x, axis=1, keepdims=True) / np.float32(x.shape[1])
+    x /= np.sqrt(np.einsum("nf,nf->n", x, x) / np.float32(x.shape[1]) + np.float32(_EPSILON))[:, None]
+    hidden = x @ weights["hidden"]
+    hidden += weights["hidden_bias"]
+    np.maximum(hidden, 0, out=hidden)
+    result: Array = hidden @ weights["output"]
+    result += weights["output_bias"]
+    return result
 
 
-def fingerprints(rows: Rows) -> NDArray[np.int64]:
-    """31-bit hash of each row, int64 ``[n]``; the same as in the torch encoders."""
-    places = np.arange(1, rows.shape[1] + 1, dtype=np.int64)
-    factors = mix_hash(mix_hash((places * _HASH_FACTOR) & _HASH_MASK))
-    return mix_hash((rows * factors).sum(axis=1) & _HASH_MASK)
+@lru_cache(maxsize=64)
+def _place_factors(length: int) -> Hashes:
+    """A number for each place of a row, uint32 ``[length]``, unrelated to each other."""
+    places = np.arange(1, length + 1, dtype=np.uint32)
+    return mix_hash(mix_hash((places * _HASH_FACTOR) & _HASH_MASK))
+
+
+def fingerprints(rows: Rows) -> NDArray[np.int32]:
+    """31-bit hash of each row, int32 ``[n]``; the same as in the torch encoders."""
+    total = np.add.reduce(rows.astype(np.uint32) * _place_factors(rows.shape[1]), axis=1, dtype=np.uint32)
+    total &= _HASH_MASK
+    return mix_hash(total).view(np.int32)
 
 
 def _add_memory(weights: Tensors, rows: Rows, vectors: Array) -> None:
     """Add what the network misses of the words that are held, in place."""
-    keys = weights["memory.keys"]
-    wanted = fingerprints(rows)
+    keys, books = weights["memory.keys"], weights["memory.codebooks"]
+    wanted = fingerprints(rows)  # of the keys' type, or NumPy would convert all keys at every call
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     held = np.flatnonzero(keys[places] == wanted)
-    codes = weights["memory.codes"][places[held]]
-    parts = weights["memory.codebooks"][np.arange(codes.shape[1]), codes]
-    basis = weights["memory.basis"]
-    vectors[held] += parts.reshape(len(held), len(basis)) @ basis
+    if not len(held):
+        return
+    number, size, width = books.shape
+    codes = weights["memory.codes"][places[held]] + np.arange(0, number * size, size)
+    parts = books.reshape(number * size, width).take(codes, axis=0)
+    vectors[held] += parts.reshape(len(held), number * width) @ weights["memory.basis"]
 
 
 FORWARDS: dict[str, Forward] = {
@@ -253,6 +321,13 @@ FORWARDS: dict[str, Forward] = {
 }
 
 
+# Students whose weights are brought into another form once, when the encoder is opened.
+_PREPARED: dict[str, Callable[[dict[str, Any], Tensors], Tensors]] = {
+    "cnn": _cnn_weights,
+    "ngram-bag": lambda args, weights: _zero_padding(weights),
+}
+
+
 def build_forward(config: dict[str, Any], tensors: Tensors) -> Callable[[Rows], Array]:
     """The forward pass of the student that ``config["encoder_type"]`` names.
 
@@ -262,14 +337,16 @@ def build_forward(config: dict[str, Any], tensors: Tensors) -> Callable[[Rows], 
     if kind not in FORWARDS:
         raise DistillEmbError(f"encoder_type is {kind!r}: choose one of {', '.join(FORWARDS)}.")
     forward, args = FORWARDS[kind], config["encoder_args"]
+    prepare = _PREPARED.get(kind, lambda _, same: same)
 
     def run(rows: Rows) -> Array:
-        vectors = forward(args, tensors, rows).astype(np.float32, copy=False)
+        vectors = forward(args, weights, rows).astype(np.float32, copy=False)
         if config.get("memory"):
             _add_memory(tensors, rows, vectors)
         return vectors
 
     try:
+        weights = prepare(args, tensors)
         probe = run(np.zeros((1, config["max_chars"]), dtype=np.int32))
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise DistillEmbError(

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .characters import CharTable
-from .errors import DistillEmbError
-from .files import atomic_directory
+from .errors import DistillEmbError, brief
+from .files import atomic_directory, is_directory
 from .hf_files import AUTO_MAP, remote_code_files, tokenizer_files
 
 FORMAT_VERSION = 1
@@ -36,6 +36,8 @@ ENCODER_PREFIX = "encoder."
 HEAD_PREFIX = "distillemb.encoder."  # in a directory that a Hugging Face head wrote
 SCALE_SUFFIX = "_scale"
 BUNDLED = Path(__file__).parent / "bundled"
+_LONGEST_NAME = 4096  # no path is longer
+_LARGEST_TEXT = 1 << 26  # bytes of a JSON file or a card; what is larger is something else, and could fill the memory
 _LONG = 64  # times as many rows as columns make a long table
 _SMALLEST_QUANTISED = 256  # tensors of fewer values keep float32: their scales would cost more than they save
 
@@ -66,9 +68,11 @@ def resolve(name_or_path: str | Path) -> Path:
     Raises `DistillEmbError` when there is nothing under that name.
     """
     path = Path(name_or_path)
-    if path.is_dir():
+    if is_directory(path):
         return path
     name = str(name_or_path)
+    if len(name) > _LONGEST_NAME:
+        raise DistillEmbError(f"There is no encoder directory {brief(name)}: give a path, or a hub id.")
     bundled = BUNDLED / name
     if name and "/" not in name and "\\" not in name and (bundled / CONFIG_FILE).is_file():
         return bundled
@@ -111,7 +115,7 @@ def read_encoder(name_or_path: str | Path) -> EncoderFiles:
     weights = path / WEIGHTS_FILE
     stored = _own_tensors(_read_tensors(weights), weights)
     card = path / CARD_FILE
-    text = card.read_text("utf-8", errors="replace") if card.is_file() else ""
+    text = card.read_bytes()[:_LARGEST_TEXT].decode("utf-8", errors="replace") if card.is_file() else ""
     return _assemble(config, stored, table, text, path)
 
 
@@ -122,13 +126,16 @@ def _assemble(
     try:
         characters = CharTable.from_dict(table)
     except (ValueError, TypeError) as error:
-        raise DistillEmbError(f"{where}: the character table is damaged ({error})") from error
+        raise DistillEmbError(f"{where}: the character table is damaged ({brief(error)})") from error
     if len(characters) != config["vocab_size"] or characters.max_chars != config["max_chars"]:
         raise DistillEmbError(
             f"{where}: the character table has {len(characters)} ids of {characters.max_chars} positions, but "
             f"{CONFIG_FILE} says {config['vocab_size']} of {config['max_chars']}: files are of two different encoders."
         )
-    tensors = dequantise(stored)
+    try:
+        tensors = dequantise(stored)
+    except (ValueError, MemoryError) as error:
+        raise DistillEmbError(f"{where}: weights and scales do not fit ({brief(error)}): copy it again.") from error
     broken = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if broken:
         raise DistillEmbError(f"{where}: the weights {broken[0]} hold NaN or infinity: distil the encoder again.")
@@ -138,10 +145,12 @@ def _assemble(
 def _read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise DistillEmbError(f"{file.parent} is no encoder directory: {file.name} is missing.")
+    if file.stat().st_size > _LARGEST_TEXT:
+        raise DistillEmbError(f"{file} is larger than {_LARGEST_TEXT >> 20} MB: copy the encoder again.")
     try:
         values = json.loads(file.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DistillEmbError(f"{file} is damaged ({error}): copy the encoder again.") from error
+        raise DistillEmbError(f"{file} is damaged ({brief(error)}): copy the encoder again.") from error
     if not isinstance(values, dict):
         raise DistillEmbError(f"{file} holds no JSON object: copy the encoder again.")
     return values
@@ -150,7 +159,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 def _check_config(config: dict[str, Any], path: Path) -> None:
     if config.get("model_type") != MODEL_TYPE:
         raise DistillEmbError(
-            f"{path} holds a model of type {config.get('model_type')!r}, not {MODEL_TYPE!r}: give an encoder directory."
+            f"{path} holds a model of type {brief(repr(config.get('model_type')))}, not {MODEL_TYPE!r}: give an encoder directory."
         )
     version = config.get("format_version")
     if not isinstance(version, int):
@@ -177,7 +186,7 @@ def _read_tensors(file: Path) -> Tensors:
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError, KeyError, MemoryError) as error:
-        raise DistillEmbError(f"{file} is damaged or cut short ({error}): copy the encoder again.") from error
+        raise DistillEmbError(f"{file} is damaged or cut short ({brief(error)}): copy the encoder again.") from error
 
 
 def _own_tensors(stored: Tensors, file: Path) -> Tensors:
@@ -310,7 +319,9 @@ def encoder_from_bytes(blob: bytes) -> EncoderFiles:
         size = int.from_bytes(blob[:8], "little")
         described = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"][MODEL_TYPE])
         config, table, card = described["config"], described["char_table"], described["card"]
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DistillEmbError(f"The stored encoder is damaged ({error}): save the pipeline again.") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
+        raise DistillEmbError(f"The stored encoder is damaged ({brief(error)}): save the pipeline again.") from error
+    if not isinstance(config, dict) or not isinstance(table, dict):
+        raise DistillEmbError("The stored encoder is damaged (no configuration): save the pipeline again.")
     _check_config(config, Path("The stored encoder"))
     return _assemble(config, stored, table, card, None)

@@ -19,13 +19,32 @@ from numpy.typing import NDArray
 from ..files import atomic_file
 from ..teachers.writers import table_format
 
-Write = Callable[[Sequence[str], NDArray[np.float32]], None]
-_PACKERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+Pack = Callable[[Sequence[str], NDArray[np.float32]], bytes]
+Write = Callable[[Sequence[str], bytes], None]
+_COMPRESSORS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
+
+def packer(out: Path | None) -> Pack:
+    """What turns a batch into the bytes that `table_writer` takes: a function that another process can run."""
+    return npz_rows if out is not None and out.suffix.lower() == ".npz" else text_rows
+
+
+def text_rows(words: Sequence[str], vectors: NDArray[np.float32]) -> bytes:
+    """Lines of a .vec file, six significant digits."""
+    form = " ".join(["%.6g"] * vectors.shape[1])
+    return "".join(
+        [f"{word} {form % tuple(row)}\n" for word, row in zip(words, vectors.tolist(), strict=True)]
+    ).encode()
+
+
+def npz_rows(words: Sequence[str], vectors: NDArray[np.float32]) -> bytes:
+    """Rows of ``vectors.npy``."""
+    return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
 
 
 @contextmanager
 def table_writer(out: Path | None, count: int, dim: int, stdout: IO[bytes]) -> Iterator[Write]:
-    """Yield ``write(words, vectors float32 [n, dim])``, to be called until `count` rows are written.
+    """Yield ``write(words, what packer(out) made of them)``, to be called until `count` rows are written.
 
     out: the format is told by the suffix, .vec (also packed) or .npz, and the file appears only when the block
     succeeds; None writes .vec to `stdout`. Raises `DistillEmbError` for another suffix.
@@ -43,17 +62,16 @@ def table_writer(out: Path | None, count: int, dim: int, stdout: IO[bytes]) -> I
             with _npz_writer(stream, count, dim) as write:
                 yield write
         else:
-            packer = _PACKERS.get(out.suffix.lower())
-            with packer(stream, "wb") if packer else nullcontext(stream) as packed:
+            compress = _COMPRESSORS.get(out.suffix.lower())
+            with compress(stream, "wb") if compress else nullcontext(stream) as packed:
                 yield _text_writer(packed, count, dim)
 
 
 def _text_writer(stream: IO[bytes], count: int, dim: int) -> Write:
     stream.write(f"{count} {dim}\n".encode())
 
-    def write(words: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        for word, row in zip(words, vectors.tolist(), strict=True):
-            stream.write(f"{word} {' '.join([f'{number:.6g}' for number in row])}\n".encode())
+    def write(words: Sequence[str], rows: bytes) -> None:
+        stream.write(rows)
 
     return write
 
@@ -65,9 +83,9 @@ def _npz_writer(stream: IO[bytes], count: int, dim: int) -> Iterator[Write]:
         with archive.open("vectors.npy", "w", force_zip64=True) as member:
             _npy_header(member, "<f4", (count, dim))
 
-            def write(words: Sequence[str], vectors: NDArray[np.float32]) -> None:
+            def write(words: Sequence[str], rows: bytes) -> None:
                 text.write("".join(f"{word}\n" for word in words).encode("utf-8"))
-                member.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+                member.write(rows)
 
             yield write
         size = text.tell()

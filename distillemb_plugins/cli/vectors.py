@@ -29,6 +29,7 @@ def vectors_command(
     text: Annotated[bool, typer.Option("--text", help="The input is running text: take its distinct words.")] = False,
     min_count: Annotated[int, typer.Option(min=1, help="Leave out words that occur less often.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Words computed at a time.")] = 4096,
+    processes: Annotated[int, typer.Option(min=0, help="Processes; 0 takes all cores when there are many words.")] = 0,
     json: JsonFlag = False,
 ) -> None:
     """Write the vectors of a word list as a table that any tool reads.
@@ -46,7 +47,8 @@ def vectors_command(
 
     from ..encoder import DistillEmb
     from ..errors import DistillEmbError
-    from .table_stream import table_writer
+    from .embed_rows import packed_rows, useful_processes
+    from .table_stream import packer, table_writer
     from .word_spool import WordSpool, listed_words, text_words
 
     if json and out is None:
@@ -67,8 +69,9 @@ def vectors_command(
             raise DistillEmbError(f"{words} holds no words{' that often' if min_count > 1 else ''}: nothing to write.")
         bar = tqdm(total=count, desc="vectors", unit="word", delay=1, disable=None)
         with bar, table_writer(out, count, model.dim, sys.stdout.buffer) as write:
-            for batch in spool.batches(batch_size, min_count):
-                write(batch, model.encode(batch))
+            batches = spool.batches(batch_size, min_count)
+            for batch, rows in packed_rows(model, packer(out), batches, processes or useful_processes(count)):
+                write(batch, rows)
                 bar.update(len(batch))
     if json:
         print_json({"out": out, "words": count, "dim": model.dim, "bytes": out.stat().st_size if out else None})

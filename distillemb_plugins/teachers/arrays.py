@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,12 +15,17 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DistillEmbError
-from .rows import RowCollector
+from ..errors import DistillEmbError, brief
+from .rows import MAX_WORD, RowCollector, check_dim
 from .table import Teacher
 
+# What NumPy raises for a damaged .npy header, which it reads as Python literals.
+NPY_DAMAGE = (ValueError, EOFError, SyntaxError, TypeError, OverflowError, RecursionError, tokenize.TokenError)
+_KINDS = {"f": "float32", "iu": "int64"}
 _TEXT_CHUNK = 1 << 16  # bytes
 _WORD_CHUNK = 256
+# The last three: a method of compression that does not exist, an encrypted member, a member of another name.
+_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, KeyError)
 
 
 class _Column(Protocol):
@@ -41,8 +49,8 @@ def read_npz(path: str | Path, limit: int | None = None) -> Teacher:
             names = {name.removesuffix(".npy") for name in archive.namelist()}
             _require_members(path, names)
             return _collect(path, limit, {name: _NpyColumn(path, archive, name) for name in _ours(names)})
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DistillEmbError(f"{path} is damaged or truncated ({error}): fetch it again.") from error
+    except _ZIP_DAMAGE as error:
+        raise DistillEmbError(f"{path} is damaged or truncated ({brief(error)}): fetch it again.") from error
 
 
 def read_safetensors(path: str | Path, limit: int | None = None) -> Teacher:
@@ -62,8 +70,8 @@ def read_safetensors(path: str | Path, limit: int | None = None) -> Teacher:
                 columns["words"] = _ListColumn(_metadata_words(metadata["words"]))
             _require_members(path, set(columns))
             return _collect(path, limit, columns)
-    except SafetensorError as error:
-        raise DistillEmbError(f"{path} is damaged or truncated ({error}): fetch it again.") from error
+    except (SafetensorError, OSError) as error:
+        raise DistillEmbError(f"{path} is damaged or truncated ({brief(error)}): fetch it again.") from error
 
 
 def _ours(names: set[str]) -> set[str]:
@@ -90,7 +98,8 @@ def _collect(path: str | Path, limit: int | None, columns: dict[str, Any]) -> Te
         names = list(islice(words, size))
         if len(names) < size:
             raise DistillEmbError(f"{path} holds {done + len(names)} words but {n} vectors: write one word a row.")
-        block = np.asarray(vectors.take(size)).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinity or NaN, which is refused by name
+            block = np.asarray(vectors.take(size)).astype(np.float32)
         if scale is not None:
             block *= np.asarray(scale.take(size), dtype=np.float32)[:, None]
         rows.add(names, block, done + 1, None if counts is None else np.asarray(counts.take(size)))
@@ -103,11 +112,14 @@ def _collect(path: str | Path, limit: int | None, columns: dict[str, Any]) -> Te
 def _check_shapes(path: str | Path, vectors: _Column, scale: _Column | None, counts: _Column | None) -> None:
     if len(vectors.shape) != 2 or 0 in vectors.shape:
         raise DistillEmbError(f"{path}: vectors have shape {vectors.shape}: write them as [words, width].")
+    check_dim(path, vectors.shape[1])
     if vectors.dtype.kind not in "fi":
         raise DistillEmbError(f"{path}: vectors are of type {vectors.dtype}: write float32, float16 or int8.")
     if vectors.dtype.kind == "i" and scale is None:
         raise DistillEmbError(f"{path}: integer vectors need the array 'scale', one number a word: add it.")
-    for name, column in (("scale", scale), ("counts", counts)):
+    for name, column, kinds in (("scale", scale, "f"), ("counts", counts, "iu")):
+        if column is not None and column.dtype.kind not in kinds:
+            raise DistillEmbError(f"{path}: {name} is of type {column.dtype}: write {_KINDS[kinds]}.")
         if column is not None and column.shape != vectors.shape[:1]:
             raise DistillEmbError(
                 f"{path}: {name} has shape {column.shape}, but there are {vectors.shape[0]} words: "
@@ -118,7 +130,7 @@ def _check_shapes(path: str | Path, vectors: _Column, scale: _Column | None, cou
 def _words(path: str | Path, column: _Column) -> Iterator[str]:
     """The words one by one, taking no more of the column than needed."""
     kind = column.dtype.kind
-    if len(column.shape) != 1 or kind not in "uUS":
+    if len(column.shape) != 1 or kind not in "uUS" or column.dtype.itemsize > 4 * MAX_WORD:
         raise DistillEmbError(
             f"{path}: words are an array of type {column.dtype} and shape {column.shape}: write them as an "
             "array of strings, or as UTF-8 bytes (uint8) separated by newlines."
@@ -126,9 +138,13 @@ def _words(path: str | Path, column: _Column) -> Iterator[str]:
     raw = _byte_words(column) if kind == "u" else _array_words(column)
     for number, word in enumerate(raw, start=1):
         try:
-            yield word.decode("utf-8") if isinstance(word, bytes) else str(word)
-        except UnicodeDecodeError as error:
+            text = word.decode("utf-8") if isinstance(word, bytes) else str(word)
+            size = len(text.encode("utf-8"))  # refuses half a surrogate pair
+        except ValueError as error:  # UnicodeError is one; so is NumPy's, for what is no code point
             raise DistillEmbError(f"{path}, word {number} is not UTF-8: write the words as UTF-8.") from error
+        if size > MAX_WORD:
+            raise DistillEmbError(f"{path}, word {number} is longer than {MAX_WORD} bytes: is the file damaged?")
+        yield text
 
 
 def _byte_words(column: _Column) -> Iterator[bytes]:
@@ -138,6 +154,8 @@ def _byte_words(column: _Column) -> Iterator[bytes]:
         *whole, rest = (rest + column.take(size).tobytes()).split(b"\n")
         left -= size
         yield from whole
+        if len(rest) > MAX_WORD:
+            break  # the word so far is refused for its length
     if rest:
         yield rest
 
@@ -151,7 +169,7 @@ def _metadata_words(text: str) -> list[str]:
     if text.startswith("["):
         try:
             words = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             words = None  # the first word is a bracket
         if isinstance(words, list):
             return [str(word) for word in words]
@@ -169,8 +187,10 @@ class _NpyColumn:
             version = np.lib.format.read_magic(self.stream)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             self.shape, fortran, self.dtype = read(self.stream)
-        except ValueError as error:
-            raise DistillEmbError(f"{path}: the array '{name}' is damaged ({error}): fetch it again.") from error
+        except NPY_DAMAGE as error:
+            raise DistillEmbError(f"{path}: the array '{name}' is damaged ({brief(error)}): fetch it again.") from error
+        if min(self.shape, default=0) < 0 or math.prod(self.shape) * self.dtype.itemsize > _size(archive, name):
+            raise self._truncated()
         if self.dtype.hasobject:
             raise DistillEmbError(
                 f"{path}: the array '{name}' holds Python objects (a pickle), which are not read: "
@@ -178,8 +198,8 @@ class _NpyColumn:
             )
         self._whole: NDArray[Any] | None = None
         if fortran and len(self.shape) > 1:  # stored column by column: rows cannot be taken one by one
-            self._whole = self._read(int(np.prod(self.shape))).reshape(self.shape, order="F")
-        self._width = int(np.prod(self.shape[1:], dtype=np.int64))
+            self._whole = self._read(math.prod(self.shape)).reshape(self.shape, order="F")
+        self._width = math.prod(self.shape[1:])
         self._done = 0
 
     def take(self, n: int) -> NDArray[Any]:
@@ -192,8 +212,16 @@ class _NpyColumn:
     def _read(self, items: int) -> NDArray[Any]:
         data = self.stream.read(items * self.dtype.itemsize)
         if len(data) < items * self.dtype.itemsize:
-            raise DistillEmbError(f"{self.path}: the array '{self.name}' is truncated: fetch the file again.")
+            raise self._truncated()
         return np.frombuffer(data, dtype=self.dtype)
+
+    def _truncated(self) -> DistillEmbError:
+        return DistillEmbError(f"{self.path}: the array '{self.name}' is truncated: fetch the file again.")
+
+
+def _size(archive: zipfile.ZipFile, name: str) -> int:
+    """Bytes of an unpacked array, its header included: no shape may claim more."""
+    return archive.getinfo(f"{name}.npy").file_size
 
 
 class _TensorColumn:
@@ -216,15 +244,15 @@ class _ListColumn:
     """Words that are in memory already."""
 
     def __init__(self, words: list[str]) -> None:
-        self.words = np.array(words, dtype=str)
-        self.shape = self.words.shape
-        self.dtype = self.words.dtype
+        self.words = words  # as an array of strings, each would take the room of the longest
+        self.shape = (len(words),)
+        self.dtype = np.dtype("U")
         self._done = 0
 
     def take(self, n: int) -> NDArray[Any]:
         """The next `n` words."""
         start, self._done = self._done, self._done + n
-        return self.words[start : self._done]
+        return np.array(self.words[start : self._done], dtype=object)
 
 
 _DTYPES = {

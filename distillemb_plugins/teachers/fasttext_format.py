@@ -48,7 +48,7 @@ def read_fasttext(path: str | Path, limit: int | None = None) -> Teacher:
             arguments = struct.unpack_from(_ARGUMENTS, data, 8)
             dictionary = _read_dictionary(data, 8 + struct.calcsize(_ARGUMENTS), collector.limit)
             quantised, n_rows, dim = struct.unpack_from("<?qq", data, dictionary.end)
-        except (struct.error, ValueError) as error:
+        except (struct.error, ValueError, OverflowError) as error:
             raise DistillEmbError(f"{path} ends before its vectors: fetch it again.") from error
         size = len(data)
     model, _, min_n, max_n = arguments[7:11]

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DistillEmbError, require
+from ..errors import DistillEmbError, brief, require
+from ..files import is_directory
+from .arrays import NPY_DAMAGE
 from .ngrams import NgramTable
 from .rows import RowCollector
 from .table import Floats, Subwords, Teacher
@@ -64,14 +66,17 @@ def spacy_directory(path: str | Path) -> Path | None:
     An installed package is found by name without importing it: no code of it runs.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_directory(path):
         for vocab in (path / "vocab", path):
             if (vocab / "vectors").is_file() and (vocab / "key2row").is_file():
                 return vocab
         packed = sorted(path.glob(f"{path.name}-*/vocab/vectors"))
         return packed[-1].parent if packed else None
     if path.name == str(path) and str(path).isidentifier():
-        spec = importlib.util.find_spec(str(path))
+        try:
+            spec = importlib.util.find_spec(str(path))
+        except ValueError:  # what is loaded without being a module that can be found, such as __main__
+            return None
         if spec is not None and spec.origin is not None:
             return spacy_directory(Path(spec.origin).parent)
     return None
@@ -89,18 +94,50 @@ def read_spacy(path: str | Path, limit: int | None = None) -> Teacher:
             f"{path} is neither a spaCy pipeline with vectors (vocab/vectors, vocab/key2row) nor a table: "
             "give the pipeline's directory, or a vector file."
         )
-    settings = vocab / "vectors.cfg"
-    if settings.is_file() and json.loads(settings.read_text("utf-8")).get("mode", "default") != "default":
+    settings = _json(vocab / "vectors.cfg", dict) if (vocab / "vectors.cfg").is_file() else {}
+    if settings.get("mode", "default") != "default":
         raise DistillEmbError(_floret(str(path)))
     spacy_strings = require("spacy.strings", "spacy")
-    key2row = require("srsly", "spacy").read_msgpack(vocab / "key2row")
-    words = json.loads((vocab / "strings.json").read_text("utf-8"))
-    strings = {spacy_strings.hash_string(word): word for word in words if word}
+    words = _json(vocab / "strings.json", list)
+    strings = {spacy_strings.hash_string(word): word for word in words if word and isinstance(word, str)}
+    data = _matrix(vocab / "vectors")
+    return _from_rows(str(path), data, _key2row(vocab / "key2row", len(data)), strings, limit)
+
+
+def _json(file: Path, kind: type[Any]) -> Any:
     try:
-        data = np.load(vocab / "vectors", mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise DistillEmbError(f"{vocab / 'vectors'} is no NumPy array ({error}): save the pipeline again.") from error
-    return _from_rows(str(path), data, key2row, strings, limit)
+        values = json.loads(file.read_text("utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise _damaged(file, error) from error
+    if not isinstance(values, kind):
+        raise _damaged(file, f"no {kind.__name__}")
+    return values
+
+
+def _key2row(file: Path, rows: int) -> dict[int, int]:
+    """spaCy's dictionary of hashes to rows, all below `rows`."""
+    try:
+        table = require("srsly", "spacy").read_msgpack(file)
+    except (ValueError, TypeError, OSError, RecursionError, OverflowError, MemoryError) as error:
+        raise _damaged(file, error) from error
+    if not isinstance(table, dict) or not all(isinstance(row, int) and row < rows for row in table.values()):
+        raise _damaged(file, f"no dictionary of rows below {rows}")
+    return table
+
+
+def _matrix(file: Path) -> Floats:
+    """The vectors, mapped from the file: float ``[n, d]``."""
+    try:
+        data = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (*NPY_DAMAGE, OSError) as error:
+        raise _damaged(file, error) from error
+    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.dtype.kind not in "fi":
+        raise _damaged(file, "no matrix of numbers")
+    return data
+
+
+def _damaged(file: Path, reason: object) -> DistillEmbError:
+    return DistillEmbError(f"{file} is damaged ({brief(reason)}): save the pipeline again.")
 
 
 def _from_rows(name: str, data: Floats, key2row: dict[int, int], strings: Any, limit: int | None) -> Teacher:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import DistillEmbError, require
-from ..files import open_bytes
+from ..errors import DistillEmbError, brief, require
+from ..files import DAMAGE, is_directory, is_file, open_bytes
 from .arrays import read_npz, read_safetensors
 from .fasttext_format import MAGIC, read_fasttext
 from .objects import read_spacy, spacy_directory
@@ -29,17 +29,21 @@ def load_teacher(path: str | Path, limit: int | None = None) -> Teacher:
     if str(path).startswith("hf://"):
         path = _from_hub(str(path))
     path = Path(path)
-    if path.is_dir() or (not path.exists() and spacy_directory(path) is not None):
+    if is_directory(path) or (not is_file(path) and spacy_directory(path) is not None):
         return read_spacy(path, limit)
-    return _read_file(path, limit)
+    try:
+        return _read_file(path, limit)
+    except MemoryError as error:
+        raise DistillEmbError(f"{path} does not fit into memory: give a limit of words.") from error
+    except DAMAGE as error:
+        raise DistillEmbError(
+            f"{path} cannot be read ({brief(error)}): is it damaged, or its suffix wrong?"
+        ) from error
 
 
 def _read_file(path: Path, limit: int | None) -> Teacher:
-    try:
-        with open_bytes(path) as stream:
-            head = stream.read(16)
-    except (EOFError, OSError) as error:
-        raise DistillEmbError(f"{path} cannot be read ({error}): is it damaged, or its suffix wrong?") from error
+    with open_bytes(path) as stream:
+        head = stream.read(16)
     if not head:
         raise DistillEmbError(f"{path} is empty: give a table with one word and its numbers a line.")
     _refuse_pickle(path, head)

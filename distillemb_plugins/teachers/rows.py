@@ -15,6 +15,16 @@ from .table import Floats, Subwords, Teacher
 
 # Rows parsed at once: large enough for NumPy, small enough not to count in memory.
 BLOCK = 4096
+# Numbers of a vector and bytes of a word, at most: what is wider is a damaged header, and is refused before any
+# memory is taken for it.
+MAX_DIM = 1 << 16
+MAX_WORD = 100_000
+
+
+def check_dim(path: str | Path, dim: int) -> None:
+    """Refuse a width that no table has. Raises `DistillEmbError`."""
+    if dim > MAX_DIM:
+        raise DistillEmbError(f"{path} says that a vector has {dim} numbers, more than {MAX_DIM}: is it damaged?")
 
 
 class RowCollector:
@@ -83,7 +93,7 @@ class RowCollector:
         """Append to one array that grows by doubling, so that no second copy is ever made."""
         used, needed = len(self.words), len(self.words) + len(block)
         if self._vectors is None:
-            self._vectors = np.empty((max(needed, min(self.limit, BLOCK)), block.shape[1]), dtype=np.float32)
+            self._vectors = np.empty((needed, block.shape[1]), dtype=np.float32)
         if needed > len(self._vectors):
             size = min(max(2 * len(self._vectors), needed), max(self.limit, needed))
             self._vectors.resize((size, block.shape[1]), refcheck=False)

@@ -53,6 +53,12 @@ class Teacher:
                     f"Teacher {self.name}: counts have shape {self.counts.shape}, but there are "
                     f"{len(self.words)} words: give one count a word, or none at all."
                 )
+            if (self.counts < 0).any():
+                word = self.words[int(self.counts.argmin())]
+                raise DistillEmbError(
+                    f"Teacher {self.name}: {word!r} is counted {self.counts.min()} times: mend the counts, or leave "
+                    "them out."
+                )
         for start in range(0, len(self.words), _BLOCK):
             bad = ~np.isfinite(self.vectors[start : start + _BLOCK]).all(axis=1)
             if bad.any():
@@ -103,6 +109,8 @@ class Teacher:
         if self.subwords is not None and not found.all():
             unseen = np.flatnonzero(~found)
             vectors[unseen] = self.subwords([words[position] for position in unseen.tolist()])
+            if not np.isfinite(vectors[unseen]).all():  # the n-grams are too many to look at when a file is opened
+                raise DistillEmbError(f"Teacher {self.name}: its n-grams hold NaN or infinity: is the file damaged?")
             found[unseen] = vectors[unseen].any(axis=1)
         return vectors, found
 

@@ -12,12 +12,11 @@ import numpy as np
 
 from ..errors import DistillEmbError
 from ..files import numbered_lines, open_bytes
-from .rows import RowCollector
+from .rows import MAX_WORD, RowCollector, check_dim
 from .table import Floats, Teacher
 
 _HEADER = re.compile(rb"\s*(-?\d+)[ \t]+(-?\d+)\s*$")
 _IN_NUMBERS = frozenset(b"0123456789+-.eE \t\r\nnaifNAIF")
-_LONGEST_WORD = 100_000  # bytes; a longer one means that the file is something else
 _CHUNK = 1 << 22
 
 
@@ -54,7 +53,9 @@ def _text_header(path: str | Path, line: str) -> tuple[int | None, int]:
     """Number of words (None without a header) and width, from the first line."""
     header = _HEADER.match(line.encode("utf-8"))
     if header is None:
-        return None, len(line.replace("\t", " ").rstrip(" ").split(" ")) - 1
+        dim = len(line.replace("\t", " ").rstrip(" ").split(" ")) - 1
+        check_dim(path, dim)
+        return None, dim
     return _checked_header(path, int(header[1]), int(header[2]))
 
 
@@ -64,6 +65,7 @@ def _checked_header(path: str | Path, n: int, dim: int) -> tuple[int, int]:
             f"{path}, line 1: the header says {n} words of {dim} numbers: "
             "correct it to the number of words and the width, both at least 1."
         )
+    check_dim(path, dim)
     return n, dim
 
 
@@ -131,7 +133,7 @@ def looks_binary(path: str | Path) -> bool:
         header = _HEADER.match(stream.readline(200))
         if header is None:
             return False
-        row = stream.read(_LONGEST_WORD).lstrip(b"\n").partition(b" ")[2]
+        row = stream.read(MAX_WORD).lstrip(b"\n").partition(b" ")[2]
     dim = max(int(header[2]), 1)
     window, newline, _ = row[: min(4 * dim, 16)].partition(b"\n")
     if newline and len(window.split()) < dim:  # a short row of text, or by chance the bytes of a number
@@ -188,7 +190,7 @@ class _BinaryRows:
 
     def _fill(self, number: int, space: int) -> None:
         more = self.stream.read(max(_CHUNK, self.row_bytes))  # type: ignore[attr-defined]
-        if not more or (space < 0 and len(self.buffer) - self.position > _LONGEST_WORD):
+        if not more or (space < 0 and len(self.buffer) - self.position > MAX_WORD):
             raise DistillEmbError(
                 f"{self.path} ends or is damaged in row {number}: fetch it again, or check the header's numbers."
             )
