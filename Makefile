@@ -1,5 +1,5 @@
 # make quickstart   the whole way on the embedded sample, into quickstart/
-# make test         the tests            make lint   ruff and mypy
+# make test         the tests     make lint   ruff and mypy     make docs   the documentation, into build/site
 #
 # On Linux, plain PyPI serves torch with CUDA (several GB). For the CPU build, from a machine that can reach it:
 #   make quickstart PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # What the main job needs, and nothing more: a first look should not download the recipes' extras.
 JOB_EXTRAS := spacy,train,report
 
-.PHONY: quickstart test lint format install install-dev clean
+.PHONY: quickstart test lint docs format install install-dev clean
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -40,6 +40,9 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: install-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: install-dev
 	$(BIN)/ruff format .

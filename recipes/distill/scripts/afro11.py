@@ -50,12 +50,11 @@ LICENCES = {
     "yowiki": ("Yoruba Wikipedia", "CC BY-SA 3.0"),
 }
 NOTES = """One encoder for Amharic, Tigrinya, Hausa, Igbo, Kinyarwanda, Luganda, Luo, Nigerian Pidgin, Swahili, Wolof
-and Yoruba. Beside the network it keeps what the network misses of 70,000 frequent words, 16 bytes each.
-
-**Limits.** The text is small and uneven: 4.4 of 7 million words are Amharic, Luo has 30,000. The languages share one
+and Yoruba. Beside the network it keeps what the network misses of 70,000 frequent words, 16 bytes each."""
+LIMITS = """The text is small and uneven: 4.4 of 7 million words are Amharic, Luo has 30,000. The languages share one
 space but were not aligned: a word is near words of its own language. What the vectors know of a word never seen comes
 from its spelling alone. News, encyclopaedia, health leaflets, children's stories and tweets are what they were
-trained on; biases of such text are in them. The scores below are on words held out of training."""
+trained on; biases of such text are in them. The scores are on words held out of training."""
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Data = Annotated[Path, typer.Option(help="Folder with corpora/.")]
@@ -105,6 +104,7 @@ def distill(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders", epochs: i
         corpora=tuple(corpora(data)),
         command="python recipes/distill/scripts/afro11.py teach\npython recipes/distill/scripts/afro11.py distill",
         notes=NOTES,
+        limits=LIMITS,
     )
     # Rare characters stay unknown, so that the encoder learns what an unknown character is.
     options: dict[str, Any] = {"storage": "int8", "memory_words": 70_000, "min_char_count": 20, "validate_every": 5}

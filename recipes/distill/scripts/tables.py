@@ -119,14 +119,14 @@ def a(data: Data = DEFAULT_DATA, seed: Seed = 0, only: Only = "") -> None:
     pair_sets = read_pair_sets(data / "tasks" / "sim", only=SETS)
     whole = subject_from_teacher(teacher, extra)
     vocabulary = teacher.words[:20_000]
+    if "teacher" not in {result["name"] for result in read_results(HERE / "results-a.jsonl")}:
+        result = _similarity(whole, pair_sets) | {"neighbours": _neighbours(whole, vocabulary)}
+        add_result(HERE / "results-a.jsonl", {"name": "teacher", **result, "bytes": teacher.nbytes}, ("name",))
     for row in _to_run(table_a_rows(), "a", only):
         path = _encoder_a(row, teacher, seed)
         subject = subject_from_encoder(DistillEmb.from_pretrained(path), row.name, _bytes(path))
         result = _similarity(subject, pair_sets) | {"neighbours": _neighbours(subject, vocabulary)}
         add_result(HERE / "results-a.jsonl", {"name": row.name, "seed": seed, **result, **_training(path)}, ("name",))
-    if not only:
-        result = _similarity(whole, pair_sets) | {"neighbours": _neighbours(whole, vocabulary)}
-        add_result(HERE / "results-a.jsonl", {"name": "teacher", **result, "bytes": teacher.nbytes}, ("name",))
 
 
 def _encoder_a(row: Row, teacher: Teacher, seed: int) -> Path:

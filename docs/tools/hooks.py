@@ -1,0 +1,118 @@
+"""Pages' generated parts, so that no option, setting or figure in them is typed by hand.
+
+A page asks for one with a comment alone on its line:
+
+    <!-- options: teach -->            the options of a verb of `distillemb`
+    <!-- presets -->                   what the presets of the distillation set
+    <!-- results: distill/table-a -->  a table of results from a recipe's README
+    <!-- card: Scores -->              a section of the bundled encoder's model card
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+_MARK = re.compile(r"^<!-- (options|presets|results|card)(?:: ([\w./ -]+?))? -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """MkDocs' hook: the page with its generated parts."""
+    makers: dict[str, Callable[[str], str]] = {
+        "options": options,
+        "presets": lambda _: presets(),
+        "results": results,
+        "card": card_section,
+    }
+    return _MARK.sub(lambda found: makers[found[1]](found[2] or ""), markdown)
+
+
+def verbs() -> dict[str, Any]:
+    """The verbs of the shell command, by name."""
+    import typer
+
+    from distillemb_plugins.cli import app
+
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+def options(verb: str) -> str:
+    """The usage of a verb, what it does, and its options as a list."""
+    command = verbs()[verb]
+    about, example, more = _parts(command.help)
+    lines = [_usage(verb, command), "", about, "", "```text", example, "```", "", more, ""]
+    lines += [_option(parameter) for parameter in command.params]
+    return "\n".join(lines)
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """What a help text says, its example, and what follows."""
+    about, _, rest = text.partition("\b\nExample:\n")
+    example, _, more = rest.partition("\n\n")
+    return about.strip(), re.sub(r"^  ", "", example, flags=re.MULTILINE).rstrip(), more.strip()
+
+
+def _usage(verb: str, command: Any) -> str:
+    words = [_name(p).upper() + (" ..." if p.nargs == -1 else "") for p in command.params if _is_argument(p)]
+    return f"`distillemb {' '.join([verb, *words, '[OPTIONS]'])}`"
+
+
+def _option(parameter: Any) -> str:
+    names = [_name(parameter).upper()] if _is_argument(parameter) else [*parameter.opts, *parameter.secondary_opts]
+    text = " ".join((parameter.help or "").split())
+    facts = []
+    if parameter.required and not _is_argument(parameter):
+        facts.append("required")
+    default = getattr(parameter.default, "value", parameter.default)
+    if default is True:
+        facts.append(f"default `{parameter.opts[0]}`")
+    elif default not in (None, "") and default is not False and not parameter.required:
+        facts.append(f"default `{default}`")
+    return f"- {', '.join(f'`{name}`' for name in names)}: {text}" + (f" ({', '.join(facts)})" if facts else "")
+
+
+def _is_argument(parameter: Any) -> bool:
+    return not parameter.opts[0].startswith("-")
+
+
+def _name(parameter: Any) -> str:
+    return str(parameter.name)
+
+
+def presets() -> str:
+    """Every setting with its value in each preset; the default's where a preset says nothing."""
+    from distillemb_plugins.distill import PRESETS
+    from distillemb_plugins.distill.presets import DEFAULT
+
+    names = list(PRESETS)
+    rows = ["| setting | " + " | ".join(f"`{name}`" for name in names) + " |", "|---" * (len(names) + 1) + "|"]
+    for setting, default in DEFAULT.items():
+        cells = [_cell(PRESETS[name][setting]) if setting in PRESETS[name] else "" for name in names]
+        rows.append(f"| `{setting}` | " + " | ".join([_cell(default), *cells[1:]]) + " |")
+    return "\n".join(rows)
+
+
+def _cell(value: Any) -> str:
+    return f"`{json.dumps(value, ensure_ascii=False)}`" if isinstance(value, dict | list | tuple) else f"`{value}`"
+
+
+def results(place: str) -> str:
+    """``recipe/block``: what a recipe's README holds between ``<!-- block -->`` and ``<!-- /block -->``."""
+    recipe, _, block = place.partition("/")
+    text = (ROOT / "recipes" / recipe / "README.md").read_text("utf-8")
+    found = re.search(f"<!-- {block} -->\n(.*?)\n?<!-- /{block} -->", text, re.DOTALL)
+    if not found:
+        raise ValueError(f"recipes/{recipe}/README.md has no block {block!r}")
+    return found[1] or f"*Nobody has run `recipes/{recipe}` for this page yet.*"
+
+
+def card_section(title: str) -> str:
+    """A section of the model card of the bundled encoder, its heading left out."""
+    card = (ROOT / "distillemb_plugins" / "bundled" / "afro11" / "README.md").read_text("utf-8")
+    parts = re.split(r"^## +(.+)$", card, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))[title].strip()

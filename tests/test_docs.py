@@ -1,0 +1,255 @@
+"""What the documentation shows works: its Python runs, its commands run, its config blocks fit, its site builds."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import inspect
+import logging
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from distillemb_plugins.cli import app
+from distillemb_plugins.teachers import Teacher, save_teacher
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("how-to/*.md")), *sorted(DOCS.glob("reference/*.md"))]
+OWN = [page for page in PAGES if page.name != "reliability.md"]
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# What makes a command of the documentation small enough for a test.
+SMALL = {
+    "teach": ["--dim", "24", "--buckets", "1000", "--min-count", "2", "--epochs", "1", "--threads", "1"],
+    "distill": ["--epochs", "1", "--set", "device=cpu", "--overwrite"],
+    "evaluate": ["--no-speed"],
+}
+TINY_SPACY = ["--training.max_steps", "1", "--training.eval_frequency", "1"]
+SENTENCES = "Juma B-PER\nanaishi O\nNairobi B-LOC\n. O\n\nwatoto O\nwanasoma O\nvitabu O\n. O\n\n"
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """The fenced blocks of a page in their order: language and text."""
+    return [(found[1], found[2]) for found in _BLOCK.finditer(page.read_text("utf-8"))]
+
+
+def commands(text: str) -> list[list[str]]:
+    """The commands of a shell block, as words."""
+    return [shlex.split(line, comments=True) for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
+
+
+def tool(name: str) -> Any:
+    """A module of docs/tools."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / "tools" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder_dir: Path, tiny_teacher: Teacher
+) -> Iterator[Path]:
+    """A folder with what the pages suppose: text, tagged sentences, a table, an encoder, a word list."""
+    words = [*tiny_teacher.words[:60], "watoto", "kitabu"]
+    (tmp_path / "corpus.txt").write_text("\n".join(" ".join(words[i % 50 :]) for i in range(60)), "utf-8")
+    (tmp_path / "words.txt").write_text("\n".join(words), "utf-8")
+    for name in ("train.txt", "dev.txt"):
+        (tmp_path / name).write_text(SENTENCES * 2, "utf-8")
+    save_teacher(tiny_teacher, tmp_path / "teacher.npz")
+    shutil.copytree(tiny_encoder_dir, tmp_path / "my-encoder")
+    from distillemb_plugins.spacy_plugin import config_path
+
+    shutil.copy(config_path("ner-trainable"), tmp_path / "config.cfg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    level = logging.root.level
+    yield tmp_path
+    logging.root.setLevel(level)
+
+
+# -- how each command is tried -------------------------------------------------------------------------------
+
+
+def run_distillemb(words: list[str]) -> None:
+    extra = SMALL.get(words[1], [])
+    if words[1] == "distill" and any("encoder_args" in word for word in words):
+        extra = [*extra, "--limit", "100"]
+    result = CliRunner().invoke(app, [*words[1:], *extra])
+    assert result.exit_code == 0, f"{words}: {result.stderr}"
+
+
+def run_python(words: list[str]) -> None:
+    from spacy.cli._util import app as spacy_app
+
+    assert words[1:3] == ["-m", "spacy"], words
+    arguments = words[3:]
+    if arguments[0] == "package":  # minutes of pip: the spaCy tests do it
+        arguments = [*arguments[: arguments.index("--force")], "--build", "none", "--force"]
+        Path("packages").mkdir()
+    result = CliRunner().invoke(spacy_app, arguments + (TINY_SPACY if arguments[0] == "train" else []))
+    assert result.exit_code == 0, f"{words}: {result.output[-2000:]} {result.exception!r}"
+
+
+def check_pip(words: list[str]) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    asked = re.search(r"distillemb-plugins(?:\[([\w,]+)\])?", words[2])
+    assert words[1] == "install" and asked, words
+    assert set((asked[1] or "").split(",")) - {""} <= set(extras), words
+
+
+def check_torchrun(words: list[str]) -> None:
+    from torch.distributed.run import get_args_parser
+
+    check_launched(get_args_parser().parse_args(words[1:]))
+
+
+def check_accelerate(words: list[str]) -> None:
+    from accelerate.commands.launch import launch_command_parser
+
+    assert words[1] == "launch"
+    check_launched(launch_command_parser().parse_args(words[2:]))
+
+
+def check_launched(parsed: argparse.Namespace) -> None:
+    """What the launcher starts is a module of ours with arguments that it takes."""
+    assert parsed.module and importlib.util.find_spec(parsed.training_script)
+    command = tool("hooks").verbs()[parsed.training_script_args[0]]
+    command.make_context("distill", list(parsed.training_script_args[1:]))
+
+
+RUNNERS: dict[str, Callable[[list[str]], None]] = {
+    "distillemb": run_distillemb,
+    "python": run_python,
+    "pip": check_pip,
+    "torchrun": check_torchrun,
+    "accelerate": check_accelerate,
+}
+
+
+@pytest.mark.parametrize("page", [p for p in OWN if blocks(p)], ids=lambda page: page.stem)
+def test_a_page_works_from_top_to_bottom(page: Path, folder: Path) -> None:
+    """Python blocks share one namespace and commands one folder, in the order of the page."""
+    if page.stem in ("own-language", "many-gpus"):
+        shutil.rmtree("my-encoder")  # it is made there
+    names: dict[str, Any] = {"__name__": "docs"}
+    for number, (language, text) in enumerate(blocks(page), start=1):
+        if language == "python":
+            exec(compile(text, f"{page.name}, block {number}", "exec"), names)
+        elif language == "sh":
+            for words in commands(text):
+                RUNNERS[words[0]](words)
+        elif language == "ini":
+            check_config(text)
+        else:
+            assert language in ("text", "pycon"), f"{page.name}, block {number}: nobody tries {language}"
+
+
+def check_config(text: str) -> None:
+    """It parses, its names are registered, and every value of it is an argument of theirs."""
+    import spacy
+    from confection import Config
+
+    def visit(block: dict[str, Any]) -> None:
+        for key, value in block.items():
+            if isinstance(value, dict):
+                visit(value)
+            if key.startswith("@"):
+                made_by = getattr(spacy.registry, key[1:]).get(value)
+                unknown = set(block) - {key} - set(inspect.signature(made_by).parameters)
+                unknown -= {name for name in unknown if isinstance(block[name], dict) and name == "augmenter"}
+                assert not unknown, f"{value} knows no {unknown}"
+
+    sections = re.findall(r"^\[(.+)\]$", text, re.MULTILINE)
+    parents = {".".join(s.split(".")[:n]) for s in sections for n in range(1, s.count(".") + 1)} - set(sections)
+    config = Config().from_str("".join(f"[{parent}]\n" for parent in sorted(parents)) + text, interpolate=False)
+    assert sections
+    visit(config)
+
+
+# -- generated parts -----------------------------------------------------------------------------------------
+
+
+def test_the_command_line_page_has_every_verb_and_option() -> None:
+    hooks = tool("hooks")
+    page = hooks.on_page_markdown((DOCS / "cli.md").read_text("utf-8"))
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE))
+    assert list(sections) == list(hooks.verbs())
+    for verb, text in sections.items():
+        assert f"[`{verb}`](#{verb})" in page
+        shown = CliRunner().invoke(app, [verb, "--help"], terminal_width=300).stdout
+        options = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", shown.split("Options:")[1])) - {"--help"}
+        assert options and options <= set(re.findall(r"--[a-z][\w-]*", text)), verb
+        assert f"distillemb {verb}" in text.split("```text")[1]
+
+
+def test_presets_results_and_card_come_from_their_sources() -> None:
+    from distillemb_plugins.distill import PRESETS, DistillSettings
+
+    hooks = tool("hooks")
+    table = hooks.presets().splitlines()
+    assert table[0].count("|") == len(PRESETS) + 2
+    assert {row.split("`")[1] for row in table[2:]} == set(DistillSettings().to_dict()) - {"preset"}
+    assert "AfriSenti" in hooks.card_section("Corpora")
+    marks = [found for page in OWN for found in re.findall(r"<!-- results: (\S+) -->", page.read_text("utf-8"))]
+    assert marks and all(hooks.results(mark) for mark in marks)
+    with pytest.raises(ValueError, match="no block 'nothing'"):
+        hooks.results("ner/nothing")
+
+
+def test_arguments_become_a_list() -> None:
+    pytest.importorskip("griffe")
+    paragraph = tool("docstrings")._paragraph
+    text = "Write it. path: where, or: there. a, b: sizes. Returns the path."
+    assert (
+        paragraph(text, {"path", "a", "b"})
+        == "Write it.\n\n- `path`: where, or: there.\n- `a, b`: sizes.".replace("`a, b`", "`a`, `b`")
+        + "\n\nReturns the path."
+    )
+    assert paragraph("Note: no argument.", {"path"}) == "Note: no argument."
+
+
+# -- the site ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built strictly."""
+    for module in ("mkdocs", "material", "mkdocstrings"):
+        pytest.importorskip(module)
+    out = tmp_path_factory.mktemp("docs") / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def test_every_page_is_built_and_nothing_comes_from_elsewhere(site: Path) -> None:
+    for page in OWN:
+        html = site / page.relative_to(DOCS).with_suffix(".html")
+        text = html.read_text("utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=\"?([^\" >]+)", text)
+        assert loaded and not [address for address in loaded if address.startswith(("http:", "https:", "//"))], page
+        assert "<!-- options" not in text and "<!-- results" not in text
+    assert not (site / "tools").exists()
+
+
+def test_the_reference_names_what_is_public(site: Path) -> None:
+    from distillemb_plugins import distill, evaluate, hf, teachers
+
+    pages = {"distill": distill, "hf": hf, "teachers": teachers, "evaluate": evaluate}
+    for name, module in pages.items():
+        text = (site / "reference" / f"{name}.html").read_text("utf-8")
+        documented = set(re.findall(r'id="distillemb_plugins\.[\w.]*?(\w+)"', text))
+        left_out = {n for n in module.__all__ if inspect.isfunction(getattr(module, n))} - documented
+        assert left_out <= {"nearest", "build_tokenizer"} - documented, f"{name}: {left_out}"
