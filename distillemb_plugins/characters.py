@@ -22,6 +22,7 @@ _MARKS_KEPT = 2  # marks of one letter that count; further ones (stacked decorat
 _FIRST_MARK = 0x300  # no combining mark stands below this code point
 _BITS = 21  # bits of a code point
 _UNRESOLVED = -1
+_MAX_CHARS = 10_000  # a longer row is a damaged number, and would fill the memory
 
 Align = Literal["left", "centre"]
 
@@ -53,7 +54,8 @@ class CharTable:
     lowercase: lower-case words first, for teachers that were trained so.
 
     A letter with a mark that is not in the set is read as the bare letter; what is still not found is unknown.
-    Raises ValueError for an empty or repeated character, a row length below 1 or another alignment.
+    Raises ValueError for an empty or repeated character, another alignment, or a row length that is
+    no number from 1 to 10,000.
     """
 
     def __init__(
@@ -67,8 +69,8 @@ class CharTable:
         self.max_chars = max_chars
         self.align: Align = align
         self.lowercase = lowercase
-        if max_chars < 1:
-            raise ValueError(f"max_chars is {max_chars}: a row needs at least 1 character.")
+        if isinstance(max_chars, bool) or not isinstance(max_chars, int) or not 1 <= max_chars <= _MAX_CHARS:
+            raise ValueError(f"max_chars is {max_chars!r}: a row has from 1 to {_MAX_CHARS} characters.")
         if align not in ("left", "centre"):
             raise ValueError(f"align is {align!r}: say 'left' or 'centre'.")
         if "" in self.characters:

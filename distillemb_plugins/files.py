@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import ctypes
 import gzip
 import lzma
 import os
@@ -10,7 +11,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -20,6 +21,7 @@ _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, "
 # What reading a damaged file raises, compressed or not (an xz header may also ask for any amount of memory).
 DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, MemoryError)
 LONGEST_LINE = 1 << 26  # bytes; without a limit, a few megabytes that unpack to one endless line fill the memory
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
@@ -117,32 +119,89 @@ def atomic_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[P
     """
     path = Path(path)
     if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
-        raise DistillEmbError(f"{path} already exists: choose another name, or say overwrite.")
+        raise _exists(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=_temporary_sibling(path), dir=path.parent))
     try:
         yield work
         work.chmod(0o777 & ~_umask())
-        _replace_directory(work, path)
+        _place_directory(work, path, overwrite)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
 
 
-def _replace_directory(new: Path, path: Path) -> None:
-    """Rename `new` to `path`, moving what is there aside first (rename cannot replace a full directory)."""
-    if not path.exists():
-        new.replace(path)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=_temporary_sibling(path), dir=path.parent))
-    path.replace(aside / "old")
+def _exists(path: Path) -> DistillEmbError:
+    return DistillEmbError(f"{path} already exists: choose another name, or say overwrite.")
+
+
+def _place_directory(new: Path, path: Path, overwrite: bool) -> None:
+    """Give `new` its final name. Another process may do the same at any moment: the last one stays, whole."""
+    while True:
+        try:
+            new.replace(path)  # in one step, where nothing or an empty directory stands
+            return
+        except OSError as error:
+            if not (path.exists() or path.is_symlink()):
+                raise
+            if not overwrite:
+                raise _exists(path) from error
+        if _exchange(new, path):
+            remove_directory(new)  # what stood there
+            return
+        with suppress(FileNotFoundError):  # another process moved it first
+            remove_directory(path)
+
+
+def _exchange(one: Path, two: Path) -> bool:
+    """Swap two names in one step, so that there is no moment without the directory. Only Linux can (renameat2)."""
     try:
-        new.replace(path)
-    except BaseException:
-        (aside / "old").replace(path)
-        raise
+        library = ctypes.CDLL(None, use_errno=True)
+        names = [os.fsencode(path.absolute()) for path in (one, two)]
+        swapped = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(swapped == 0)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory (or file) so that, whenever the process dies, all of it or nothing stands under its name."""
+    aside = Path(tempfile.mkdtemp(prefix=_temporary_sibling(path), dir=path.parent))
+    try:
+        path.replace(aside / "old")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other processes from working in a directory, which is made (and removed again if nothing came into it).
+
+    The lock dies with the process.
+
+    Raises `DistillEmbError` when another one holds it. Nothing is locked where the system has no flock (Windows).
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DistillEmbError(
+                f"{directory} is being written by another process: wait for it, or choose another name."
+            ) from error
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
+        with suppress(OSError):
+            directory.rmdir()
 
 
 def directory_bytes(path: str | Path) -> int:

@@ -348,7 +348,7 @@ def build_forward(config: dict[str, Any], tensors: Tensors) -> Callable[[Rows], 
     try:
         weights = prepare(args, tensors)
         probe = run(np.zeros((1, config["max_chars"]), dtype=np.int32))
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise DistillEmbError(
             f"The weights do not fit the sizes of {kind} ({error}): copy the encoder again."
         ) from error

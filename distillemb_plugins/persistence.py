@@ -12,6 +12,7 @@ There is no pickle in it, and nothing here runs code from it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from .characters import CharTable
 from .errors import DistillEmbError, brief
-from .files import atomic_directory, is_directory
+from .files import atomic_directory, is_directory, is_file
 from .hf_files import AUTO_MAP, remote_code_files, tokenizer_files
 
 FORMAT_VERSION = 1
@@ -36,7 +37,6 @@ ENCODER_PREFIX = "encoder."
 HEAD_PREFIX = "distillemb.encoder."  # in a directory that a Hugging Face head wrote
 SCALE_SUFFIX = "_scale"
 BUNDLED = Path(__file__).parent / "bundled"
-_LONGEST_NAME = 4096  # no path is longer
 _LARGEST_TEXT = 1 << 26  # bytes of a JSON file or a card; what is larger is something else, and could fill the memory
 _LONG = 64  # times as many rows as columns make a long table
 _SMALLEST_QUANTISED = 256  # tensors of fewer values keep float32: their scales would cost more than they save
@@ -71,17 +71,15 @@ def resolve(name_or_path: str | Path) -> Path:
     if is_directory(path):
         return path
     name = str(name_or_path)
-    if len(name) > _LONGEST_NAME:
-        raise DistillEmbError(f"There is no encoder directory {brief(name)}: give a path, or a hub id.")
     bundled = BUNDLED / name
-    if name and "/" not in name and "\\" not in name and (bundled / CONFIG_FILE).is_file():
+    if name and "/" not in name and "\\" not in name and is_file(bundled / CONFIG_FILE):
         return bundled
-    if path.exists():
+    if is_file(path):
         raise DistillEmbError(f"{path} is a file: an encoder is a directory with {CONFIG_FILE} in it.")
     known = sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG_FILE}"))
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return _fetch(name, known)
-    raise DistillEmbError(f"There is no encoder directory {name}: give a path, a hub id, or one of {known}.")
+    raise DistillEmbError(f"There is no encoder directory {brief(name)}: give a path, a hub id, or one of {known}.")
 
 
 def _fetch(hub_id: str, known: list[str]) -> Path:
@@ -114,9 +112,7 @@ def read_encoder(name_or_path: str | Path) -> EncoderFiles:
         raise DistillEmbError(f"{path / TOKENIZER_FILE} has no char_table: it was not written for an encoder.")
     weights = path / WEIGHTS_FILE
     stored = _own_tensors(_read_tensors(weights), weights)
-    card = path / CARD_FILE
-    text = card.read_bytes()[:_LARGEST_TEXT].decode("utf-8", errors="replace") if card.is_file() else ""
-    return _assemble(config, stored, table, text, path)
+    return _assemble(config, stored, table, _read_card(path / CARD_FILE), path)
 
 
 def _assemble(
@@ -136,10 +132,29 @@ def _assemble(
         tensors = dequantise(stored)
     except (ValueError, MemoryError) as error:
         raise DistillEmbError(f"{where}: weights and scales do not fit ({brief(error)}): copy it again.") from error
+    _check_sizes(config["encoder_args"], sum(tensor.size for tensor in tensors.values()), where)
     broken = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if broken:
         raise DistillEmbError(f"{where}: the weights {broken[0]} hold NaN or infinity: distil the encoder again.")
     return EncoderFiles(config, tensors, characters, card, path)
+
+
+def _check_sizes(args: Any, weights: int, where: object) -> None:
+    """No size of a network is above the number of its weights: what is, is damaged, and could fill the memory."""
+    for value in args.values() if isinstance(args, dict) else args:
+        if isinstance(value, dict | list):
+            _check_sizes(value, weights, where)
+        elif isinstance(value, int | float) and not abs(value) <= weights:
+            raise DistillEmbError(
+                f"{where}: encoder_args holds {brief(value)}, but there are {weights} weights: copy the encoder again."
+            )
+
+
+def _read_card(file: Path) -> str:
+    if not file.is_file():
+        return ""
+    with file.open("rb") as stream:
+        return stream.read(min(file.stat().st_size, _LARGEST_TEXT)).decode("utf-8", errors="replace")
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -159,7 +174,8 @@ def _read_json(file: Path) -> dict[str, Any]:
 def _check_config(config: dict[str, Any], path: Path) -> None:
     if config.get("model_type") != MODEL_TYPE:
         raise DistillEmbError(
-            f"{path} holds a model of type {brief(repr(config.get('model_type')))}, not {MODEL_TYPE!r}: give an encoder directory."
+            f"{path} holds a model of type {brief(repr(config.get('model_type')))}, not {MODEL_TYPE!r}: "
+            "give an encoder directory."
         )
     version = config.get("format_version")
     if not isinstance(version, int):
@@ -171,7 +187,7 @@ def _check_config(config: dict[str, Any], path: Path) -> None:
         )
     kinds = {"encoder_type": str, "encoder_args": dict, "dim": int, "vocab_size": int, "max_chars": int}
     for name, kind in kinds.items():
-        if not isinstance(config.get(name), kind):
+        if type(config.get(name)) is not kind:  # true is no number
             raise DistillEmbError(
                 f"{path / CONFIG_FILE}: {name} is missing or no {kind.__name__}: copy the encoder again."
             )
@@ -253,11 +269,13 @@ def write_encoder(
     storage: Storage = "float32",
     card: str = "",
     overwrite: bool = False,
+    extra: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write an encoder directory, complete or not at all.
 
     config: encoder_type, encoder_args (all sizes), dim, and what else the configuration should keep.
-    tensors: names without the ``encoder.`` prefix, float32. Returns the path.
+    tensors: names without the ``encoder.`` prefix, float32. extra: further files by name, such as a log: they arrive
+    together with the rest. Returns the path.
     Raises `DistillEmbError` when `path` exists and `overwrite` is false.
     """
     from safetensors.numpy import save
@@ -272,6 +290,8 @@ def write_encoder(
         for name, text in (tokenizer_files(characters.to_dict()) | remote_code_files()).items():
             (work / name).write_text(text, "utf-8")
         (work / CARD_FILE).write_text(card, "utf-8")
+        for name, content in (extra or {}).items():
+            (work / name).write_bytes(content)
     return path
 
 

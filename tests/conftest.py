@@ -66,7 +66,7 @@ def tiny_words() -> list[str]:
 def tiny_teacher(tiny_words: list[str]) -> Teacher:
     """300 words whose vectors are the sum of their parts' vectors and some noise, so that they can be learned."""
     random = np.random.default_rng(0)
-    parts = {part: random.normal(size=DIM) for part in {*_STEMS, *_BEFORE, *_AFTER}}
+    parts = {part: random.normal(size=DIM) for part in [*_STEMS, *_BEFORE, *_AFTER]}  # in a fixed order
     vectors = {
         b + s + a: 2 * parts[s] + parts[b] + parts[a] + 0.1 * random.normal(size=DIM)
         for s in _STEMS

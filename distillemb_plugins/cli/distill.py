@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import os
 import sys
 import time
 from pathlib import Path
@@ -18,8 +17,7 @@ from .teach import Storage
 
 if TYPE_CHECKING:
     from ..card import CardInfo
-    from ..distill import DistillSettings
-    from ..teachers import Teacher
+    from ..distill.targets import Targets
 
 
 def distill_command(
@@ -125,6 +123,7 @@ def distill_command(
     given = {name: value for name, value in values.items() if value is not None} | _settings(setting)
 
     from ..distill import DistillSettings, distill
+    from ..distill.trainer import is_main_process
 
     settings = DistillSettings(preset=preset, **given)
     interrupt_hint("the last checkpoint is kept; run the same command with --resume to go on.")
@@ -139,31 +138,19 @@ def distill_command(
         progress=sys.stderr.isatty(),
         overwrite=overwrite,
         card=_card(language or [], licence, source or []),
+        extra=lambda targets: _lists(targets, vocabulary),
     )
-    if _is_main_process():
-        _write_lists(path, tables, settings, vocabulary)
+    if is_main_process():
         _report(path, time.monotonic() - start, json)
 
 
-def _is_main_process() -> bool:
-    """Under torchrun only the first process writes and speaks."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
-def _write_lists(path: Path, tables: list[Teacher], settings: DistillSettings, vocabulary: int) -> None:
-    """Leave the held-out words (for `evaluate`) and frequent words (for `neighbors`) with the encoder."""
-    from ..distill.targets import build_targets
-    from ..files import atomic_file
-
-    targets = build_targets(tables, settings)
+def _lists(targets: Targets, vocabulary: int) -> dict[str, bytes]:
+    """The held-out words (for `evaluate`) and frequent words (for `neighbors`), which lie with the encoder."""
     lists = {
         HELD_OUT_FILE: [targets.words[row] for row in targets.held_out],
         VOCABULARY_FILES[0]: targets.words[:vocabulary],
     }
-    for name, words in lists.items():
-        if words and not (path / name).exists():
-            with atomic_file(path / name, "w") as stream:
-                stream.writelines(f"{word}\n" for word in words)
+    return {name: "".join(f"{word}\n" for word in words).encode() for name, words in lists.items() if words}
 
 
 def _report(path: Path, seconds: float, json: bool) -> None:

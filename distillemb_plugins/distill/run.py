@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from ..card import CardInfo, render_card
 from ..encoder import unit_rows
 from ..errors import DistillEmbError, require
-from ..files import atomic_file
 from ..persistence import EncoderFiles, write_encoder
 from ..teachers import Teacher
 from .checkpoints import Progress, TrainingState, load_checkpoint, save_checkpoint
@@ -280,8 +279,10 @@ class Distillation:
 
     # -- the result ----------------------------------------------------------------------------------------------
 
-    def write(self, out: Path, card: CardInfo, overwrite: bool = False) -> None:
-        """Write the encoder directory, its card and its log."""
+    def write(
+        self, out: Path, card: CardInfo, overwrite: bool = False, extra: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Write the encoder directory with its card, its log and `extra` files, all of it or nothing."""
         weights = {name: _array(tensor) for name, tensor in self.student.encoder.state_dict().items()}
         broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
         if broken:
@@ -300,9 +301,16 @@ class Distillation:
         storage: Any = self.settings.storage
         characters = self.student.characters
         files = self._with_memory(weights)
-        write_encoder(out, files.config, files.tensors, characters, storage=storage, card=text, overwrite=overwrite)
-        with atomic_file(out / LOG_FILE) as stream:
-            stream.write((self.work / LOG_FILE).read_bytes())
+        write_encoder(
+            out,
+            files.config,
+            files.tensors,
+            characters,
+            storage=storage,
+            card=text,
+            overwrite=overwrite,
+            extra={LOG_FILE: (self.work / LOG_FILE).read_bytes(), **(extra or {})},
+        )
 
     def _with_memory(self, weights: dict[str, NDArray[Any]]) -> EncoderFiles:
         """The encoder, with what it misses of the frequent training words where the settings ask for it."""

@@ -5,20 +5,23 @@ Training goes through accelerate: one process or many, CPU or GPU, from the same
 
 from __future__ import annotations
 
-import shutil
+import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from ..card import CardInfo
 from ..errors import DistillEmbError
+from ..files import locked, remove_directory
 from ..teachers import Teacher
 from .checkpoints import CHECKPOINT_FILE
-from .run import Callback, Distillation
+from .run import LOG_FILE, Callback, Distillation
 from .settings import DistillSettings
+from .targets import Targets
 
 
 def distill(
@@ -32,6 +35,7 @@ def distill(
     overwrite: bool = False,
     card: CardInfo | None = None,
     callback: Callback | None = None,
+    extra: Callable[[Targets], Mapping[str, bytes]] | None = None,
 ) -> Path:
     """Train a student on teachers and write its encoder directory.
 
@@ -40,22 +44,38 @@ def distill(
     the windows of ``hard_negatives="window"``. resume: go on from the checkpoint in ``<out>.work``, to the same
     result as without the interruption; without a checkpoint, start. progress: show a bar. overwrite: replace what
     stands at `out` and forget an interrupted run. card: what the README shall tell. callback: called after every
-    step. Returns `out`.
-    Raises `DistillEmbError` for settings and data that do not fit together.
+    step. extra: makes further files (name to content) to lie in the directory. Returns `out`.
+    Raises `DistillEmbError` for settings and data that do not fit together, and where another process writes `out`.
     """
     settings = settings or DistillSettings()
     out = Path(out)
     work = out.with_name(out.name + ".work")
-    _check_places(out, work, resume, overwrite)
-    run = Distillation(teachers, work, settings, corpus, progress)
-    if overwrite and not resume and run.is_main:
-        (work / CHECKPOINT_FILE).unlink(missing_ok=True)
-    run.train(resume=resume, progress=progress, callback=callback)
-    if run.is_main:
-        run.write(out, card or CardInfo(), overwrite)
-        shutil.rmtree(work)
-    run.accelerator.wait_for_everyone()
+    if not (resume and _is_written(out, work)):
+        _check_places(out, work, resume, overwrite)
+    with locked(work) if is_main_process() else nullcontext():
+        if resume and _is_written(out, work):
+            remove_directory(work)
+            return out
+        run = Distillation(teachers, work, settings, corpus, progress)
+        if overwrite and not resume and run.is_main:
+            (work / CHECKPOINT_FILE).unlink(missing_ok=True)
+        run.train(resume=resume, progress=progress, callback=callback)
+        if run.is_main:
+            run.write(out, card or CardInfo(), overwrite, extra(run.targets) if extra else {})
+            remove_directory(work)
+        run.accelerator.wait_for_everyone()
     return out
+
+
+def is_main_process() -> bool:
+    """Whether this is the process that writes and speaks; under torchrun, the first one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _is_written(out: Path, work: Path) -> bool:
+    """Whether an interrupted run had written its encoder already, and only its work directory is left."""
+    logs = [folder / LOG_FILE for folder in (out, work)]
+    return all(log.is_file() for log in logs) and logs[0].read_bytes() == logs[1].read_bytes()
 
 
 def training_speed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -135,7 +136,7 @@ def _words(path: str | Path, column: _Column) -> Iterator[str]:
             f"{path}: words are an array of type {column.dtype} and shape {column.shape}: write them as an "
             "array of strings, or as UTF-8 bytes (uint8) separated by newlines."
         )
-    raw = _byte_words(column) if kind == "u" else _array_words(column)
+    raw = _byte_words(column) if kind == "u" else _array_words(path, column)
     for number, word in enumerate(raw, start=1):
         try:
             text = word.decode("utf-8") if isinstance(word, bytes) else str(word)
@@ -160,9 +161,12 @@ def _byte_words(column: _Column) -> Iterator[bytes]:
         yield rest
 
 
-def _array_words(column: _Column) -> Iterator[bytes | str]:
+def _array_words(path: str | Path, column: _Column) -> Iterator[bytes | str]:
     for start in range(0, column.shape[0], _WORD_CHUNK):
-        yield from column.take(min(_WORD_CHUNK, column.shape[0] - start))
+        words = column.take(min(_WORD_CHUNK, column.shape[0] - start))
+        if words.dtype.kind == "U" and (words.view(words.dtype.byteorder + "u4") > sys.maxunicode).any():
+            raise DistillEmbError(f"{path}: its words hold what is no Unicode character: fetch it again.")
+        yield from words
 
 
 def _metadata_words(text: str) -> list[str]:
@@ -245,7 +249,7 @@ class _ListColumn:
 
     def __init__(self, words: list[str]) -> None:
         self.words = words  # as an array of strings, each would take the room of the longest
-        self.shape = (len(words),)
+        self.shape: tuple[int, ...] = (len(words),)
         self.dtype = np.dtype("U")
         self._done = 0
 

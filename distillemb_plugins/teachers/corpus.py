@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..errors import DistillEmbError
 from ..files import atomic_file, iter_lines
 from ..text import tokenize
+from .checkpoint import damaged, read_record
 
 # gensim's buffers hold 10,000 words.
 MAX_LINE_WORDS = 10_000
@@ -120,6 +121,14 @@ def _save(corpus: Corpus) -> None:
 
 
 def _open(directory: Path) -> Corpus:
-    record = json.loads((directory / "corpus.json").read_text("utf-8"))
-    record["shards"] = [(name, words) for name, words in record["shards"]]
-    return Corpus(directory, **record)
+    file = directory / "corpus.json"
+    record = read_record(file)
+    try:
+        shards = [(Path(name).name, int(words)) for name, words in record.pop("shards")]
+        corpus = Corpus(directory, shards, **record)
+    except (KeyError, ValueError, TypeError) as error:
+        raise damaged(file, error) from error
+    missing = [name for name, _ in shards if not (directory / name).is_file()]
+    if missing:
+        raise damaged(file, f"{missing[0]} is missing")
+    return corpus

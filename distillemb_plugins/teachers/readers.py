@@ -36,9 +36,7 @@ def load_teacher(path: str | Path, limit: int | None = None) -> Teacher:
     except MemoryError as error:
         raise DistillEmbError(f"{path} does not fit into memory: give a limit of words.") from error
     except DAMAGE as error:
-        raise DistillEmbError(
-            f"{path} cannot be read ({brief(error)}): is it damaged, or its suffix wrong?"
-        ) from error
+        raise DistillEmbError(f"{path} cannot be read ({brief(error)}): is it damaged, or its suffix wrong?") from error
 
 
 def _read_file(path: Path, limit: int | None) -> Teacher:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import DistillEmbError, require
-from ..files import atomic_file
-from .checkpoint import Matrices, WorkDirectory
+from ..files import atomic_file, locked
+from .checkpoint import Matrices, WorkDirectory, work_path
 from .corpus import Corpus, tokenised
 from .ngrams import NgramTable
 from .table import Teacher
@@ -98,16 +98,17 @@ def train_teacher(
     _check(settings, threads, out, storage)
     require("gensim", "train")
     texts = _checked_texts(texts)
-    work = WorkDirectory(out, asdict(settings) | {"texts": _identity(texts)}, resume)
-    try:
-        corpus = tokenised(texts, work.path, min_count, limit, progress)
-    except DistillEmbError:
-        work.remove()  # bad text: there is nothing to resume
-        raise
-    model = _new_model(settings, corpus)
-    _Run(model, settings, corpus, work, threads).train(progress)
-    _write(model, settings, corpus, out, storage)
-    work.remove()
+    with locked(work_path(out)):
+        work = WorkDirectory(out, asdict(settings) | {"texts": _identity(texts)}, resume)
+        try:
+            corpus = tokenised(texts, work.path, min_count, limit, progress)
+        except DistillEmbError:
+            work.remove()  # bad text: there is nothing to resume
+            raise
+        model = _new_model(settings, corpus)
+        _Run(model, settings, corpus, work, threads).train(progress)
+        _write(model, settings, corpus, out, storage)
+        work.remove()
     return out
 
 

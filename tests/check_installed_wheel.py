@@ -1,0 +1,64 @@
+"""The tests against the installed wheel, with the source tree gone. Run by hand (as long as the tests take):
+
+    python tests/check_installed_wheel.py [PYTEST ARGUMENTS]
+
+The wheel is built without a network from a copy, and installed alone into a new virtual environment; third-party
+packages are borrowed from the environment that runs this. Only the tests are copied beside it: those of the
+repository itself (README, documentation, recipes, builds) are left out.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import venv
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+OF_THE_REPOSITORY = ("recipes", "test_readme.py", "test_docs.py", "check_*.py", "__pycache__")
+CHECK = "import sys, distillemb_plugins as d; assert d.__file__.startswith(sys.prefix), d.__file__; print(d.__file__)"
+
+
+def main(arguments: list[str]) -> int:
+    """Build, install, test; returns pytest's exit code."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        python = install(build(root), root)
+        work = root / "work"
+        ignored = shutil.ignore_patterns(*OF_THE_REPOSITORY)
+        shutil.copytree(REPOSITORY / "tests", work / "tests", ignore=ignored)
+        (work / "pytest.ini").write_text("[pytest]\ntestpaths = tests\naddopts = -q -p no:cacheprovider\n")
+        subprocess.run([python, "-c", CHECK], check=True, cwd=work)
+        return subprocess.run([python, "-m", "pytest", *arguments], check=False, cwd=work).returncode
+
+
+def build(root: Path) -> Path:
+    """The wheel, from a copy that is removed again."""
+    source = root / "source"
+    source.mkdir()
+    shutil.copytree(REPOSITORY / "distillemb_plugins", source / "distillemb_plugins")
+    for file in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / file, source)
+    code = f"import setuptools.build_meta as b; b.build_wheel({str(root)!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=source, stdout=subprocess.DEVNULL)
+    shutil.rmtree(source)
+    (wheel,) = root.glob("*.whl")
+    return wheel
+
+
+def install(wheel: Path, root: Path) -> Path:
+    """A new environment with the wheel alone, and everything else from the one that runs this; its Python."""
+    venv.create(root / "venv", with_pip=True)
+    python = root / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    query = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = subprocess.run([python, "-c", query], check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
+    Path(site, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    return python
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
