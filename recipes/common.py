@@ -6,8 +6,9 @@ import json
 import os
 import re
 import statistics
+import sys
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,14 @@ def replace_block(readme: Path, name: str, text: str) -> None:
         raise DistillEmbError(f"{readme} has no block {begin} ... {end}: add the two lines where the table belongs.")
     with atomic_file(readme, "w") as stream:
         stream.write(pattern.sub(lambda _: f"{begin}\n{text}\n{end}", old))
+
+
+def run_app(app: Callable[[], object]) -> None:
+    """Run a script's commands; bad input ends in one sentence."""
+    try:
+        app()
+    except DistillEmbError as error:
+        sys.exit(f"error: {error}")
 
 
 def megabytes(size: float) -> str:

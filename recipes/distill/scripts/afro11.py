@@ -24,7 +24,7 @@ from distillemb_plugins.distill.targets import build_targets
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes
 from distillemb_plugins.teachers import load_teacher, train_teacher
-from recipes.common import DEFAULT_DATA, ROOT, corpus_files
+from recipes.common import DEFAULT_DATA, ROOT, corpus_files, run_app
 
 HERE = Path(__file__).resolve().parents[1]
 LANGUAGES = ("amh", "tir", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
@@ -130,13 +130,5 @@ def bundle(work: Work = HERE / "encoders", words: int = 20_000) -> None:
     typer.echo(f"{target}: {directory_bytes(target):,} bytes")
 
 
-def main() -> None:
-    """Run the command; bad input ends in one sentence."""
-    try:
-        app()
-    except DistillEmbError as error:
-        sys.exit(f"error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_app(app)

@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.distill import DistillSettings, distill
 from distillemb_plugins.distill.memory import fit_memory
-from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate import (
     nearest_words,
     read_analogies,
@@ -45,6 +44,7 @@ from recipes.common import (
     megabytes,
     read_results,
     replace_block,
+    run_app,
 )
 
 HERE = Path(__file__).resolve().parents[1]
@@ -300,13 +300,5 @@ def _table_b(rows: list[dict[str, Any]]) -> str:
     return markdown_table(header, lines)
 
 
-def main() -> None:
-    """Run the command; bad input ends in one sentence."""
-    try:
-        app()
-    except DistillEmbError as error:
-        sys.exit(f"error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_app(app)

@@ -28,6 +28,7 @@ from recipes.common import (
     megabytes,
     read_results,
     replace_block,
+    run_app,
     task_files,
 )
 
@@ -237,13 +238,5 @@ def everything(
     table()
 
 
-def main() -> None:
-    """Run the command; bad input ends in one sentence."""
-    try:
-        app()
-    except DistillEmbError as error:
-        sys.exit(f"error: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    run_app(app)
