@@ -18,7 +18,7 @@ from .numpy_encoders import build_forward
 from .persistence import EncoderFiles, Storage, read_encoder, write_encoder
 
 Vectors = NDArray[np.float32]
-_BATCH = 128  # words a forward call: enough for good matrix products, few enough for the processor's cache
+_BATCH = 256  # words a forward call: enough for good matrix products, few enough for the processor's cache
 
 
 class DistillEmb:
@@ -84,7 +84,9 @@ class DistillEmb:
         if isinstance(words, str):
             vector = self._cache.row(words)
             if vector is None:
-                vector = self._vectors([words])[0]
+                computed = self._compute([words])
+                self._cache.add([words], computed)
+                vector = computed[0]
             return unit_rows(vector[None])[0] if normalize else vector
         try:
             vectors = self._vectors(words if isinstance(words, list) else list(words))

@@ -1,0 +1,144 @@
+"""The recipe for speed and memory, everything tiny: that it measures, writes and compares, not how fast anything is."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from distillemb_plugins import DistillEmb, DistillEmbError, Teacher
+from distillemb_plugins.cli.embed_rows import packed_rows
+from distillemb_plugins.cli.table_stream import npz_rows, text_rows
+from distillemb_plugins.persistence import EncoderFiles, read_encoder
+
+Script = Callable[[str], ModuleType]
+
+
+@pytest.fixture(scope="module")
+def parts(script: Script) -> Callable[[str], ModuleType]:
+    script("benchmark/scripts/speed.py")  # puts the root on the path
+    return lambda name: importlib.import_module(f"recipes.benchmark.scripts.{name}")
+
+
+@pytest.fixture(scope="module")
+def files(tiny_encoder_dir: Path) -> EncoderFiles:
+    return read_encoder(tiny_encoder_dir)
+
+
+@pytest.fixture(scope="module")
+def tiny_sizes(parts: Callable[[str], ModuleType]) -> object:
+    sizes = parts("material").SIZES["tiny"]
+    return replace(sizes, words=120, tokens=400, published_words=32, sentences=4, seconds=0.01, rounds=1)
+
+
+def test_ratios_are_of_the_same_round_and_targets_are_judged(parts: Callable[[str], ModuleType]) -> None:
+    interleave = parts("interleave")
+    fast, slow = interleave.Rates("fast", (20.0, 40.0, 90.0)), interleave.Rates("slow", (10.0, 10.0, 30.0))
+    figure = interleave.ratio(fast, slow)
+    assert figure == interleave.Figure(3.0, 2.5, 3.5)
+    assert interleave.row("s", "n", "u", figure, at_least=3)["met"] is True
+    assert interleave.row("s", "n", "u", figure, at_most=2)["met"] is False
+    assert interleave.row("s", "n", "u", figure)["met"] is None
+
+
+def test_the_published_way_pads_in_the_middle_and_learns(
+    parts: Callable[[str], ModuleType], tiny_teacher: Teacher, tmp_path: Path
+) -> None:
+    published = parts("published")
+    assert published.padded("ab", {"a": 2, "b": 3}) == [0] * 5 + [2, 3] + [0] * 6
+    assert published.padded("a" * 20, {"a": 2}) == [2] * 13
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(" ".join(tiny_teacher.words), "utf-8")
+    rows, positive, negative = published.PublishedItems(tiny_teacher, corpus)[0]
+    assert len(rows) == 13
+    np.testing.assert_array_equal(positive, tiny_teacher.vectors[0])
+    assert not np.array_equal(negative, positive)
+    assert published.published_training_speed(tiny_teacher, corpus, 0.01, warmup_steps=0) > 0
+
+
+def test_words_are_measured_and_compared_with_torch(
+    parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_sizes: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word_speed = parts("word_speed")
+    monkeypatch.setattr(word_speed, "rivals", lambda *_: {"rival": lambda words: words})
+    monkeypatch.setattr(word_speed, "with_memory", lambda files, _: files)
+    words = parts("material").made_up_words(120)
+    sizes = replace(tiny_sizes, dim=24)  # type: ignore[type-var]
+    rows = {row["name"]: row for row in word_speed.word_rows(files, words, sizes, 1)}
+    assert rows[word_speed.PUBLISHED]["median"] == 1
+    assert "rival" in rows and rows[word_speed.DISTINCT]["at_least"] == 10
+    assert rows[word_speed.DISTINCT]["largest_difference"] < 1e-5
+    assert 0.9 < rows["distinct words, int8"]["cosine"] < 1
+    assert {row["name"] for row in word_speed.one_word_rows(files, words, sizes)} == {"warm", "cold"}
+
+
+def test_pipelines_and_training_are_measured(
+    parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_sizes: object, tiny_data: Path, tiny_teacher: Teacher
+) -> None:
+    sizes = replace(tiny_sizes, dim=24)  # type: ignore[type-var]
+    rows = parts("pipelines").spacy_rows(files, tiny_data, sizes)
+    assert {row.get("at_least", row.get("at_most")) for row in rows} >= {0.95, 1.0, 1.5}
+    names = [row["name"] for row in parts("training_rates").training_rows(tiny_teacher, sizes)]
+    assert names[0] == "published way" and len(names) == 4
+
+
+def test_memory_growth_tables_and_plot(
+    script: Script, parts: Callable[[str], ModuleType], tiny_encoder_dir: Path, tiny_sizes: object, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    speed = script("benchmark/scripts/speed.py")
+    monkeypatch.setitem(speed.SIZES, "tiny", tiny_sizes)
+    results, readme = tmp_path / "results.jsonl", tmp_path / "README.md"
+    readme.write_text("# x\n<!-- tables -->\n<!-- /tables -->\n", "utf-8")
+    for part in ("memory", "growth"):
+        speed.measure(part, tmp_path, str(tiny_encoder_dir), "tiny", results)
+    rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
+    assert len({(row["section"], row["name"]) for row in rows}) == len(rows)
+    [opened] = [row for row in rows if row["name"] == "encoder, opened"]
+    assert opened["imported"] == [] and opened["met"] is True
+    speed.write(results, readme)
+    text = readme.read_text("utf-8")
+    assert "### Targets" in text and "| memory: encoder, opened | MB resident | at most 20 |" in text
+    assert "characters a word" in (tmp_path / "growth.svg").read_text("utf-8")
+    with pytest.raises(DistillEmbError, match="--size"):
+        speed.measure("memory", tmp_path, str(tiny_encoder_dir), "huge", results)
+
+
+@pytest.mark.parametrize("pack", [npz_rows, text_rows])
+def test_several_processes_give_the_same_rows_in_order(
+    pack: Callable[..., bytes], tiny_encoder_dir: Path, tiny_words: list[str]
+) -> None:
+    encoder = DistillEmb.from_pretrained(tiny_encoder_dir, cache_size=0)
+    batches = [tiny_words[place : place + 20] for place in range(0, 200, 20)]
+    alone = list(packed_rows(encoder, pack, batches, 1))
+    together = list(packed_rows(encoder, pack, iter(batches), 2))
+    assert [words for words, _ in together] == [words for words, _ in alone] == batches
+
+    def numbers(rows: bytes) -> np.ndarray:
+        if pack is npz_rows:
+            return np.frombuffer(rows, "<f4")
+        return np.array([line.split()[1:] for line in rows.decode().splitlines()], dtype=np.float32).ravel()
+
+    for (_, one), (_, other) in zip(alone, together, strict=True):
+        np.testing.assert_allclose(numbers(one), numbers(other), atol=1e-5)
+
+
+def test_ray_gives_the_same_vectors(
+    parts: Callable[[str], ModuleType], tiny_encoder_dir: Path, tiny_words: list[str], tmp_path: Path
+) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+    ray_vectors = parts("ray_vectors")
+    words = tmp_path / "words.txt"
+    words.write_text("\n".join(tiny_words[:100]), "utf-8")
+    try:
+        found = ray_vectors.read_parts(ray_vectors.embed_on_ray(str(tiny_encoder_dir), words, tmp_path / "out", 1))
+    finally:
+        ray.shutdown()
+    wanted = DistillEmb.from_pretrained(tiny_encoder_dir).encode(tiny_words[:100])
+    np.testing.assert_allclose(np.stack([found[word] for word in tiny_words[:100]]), wanted, atol=1e-5)
