@@ -18,6 +18,7 @@ _EVENTS = frozenset(
     ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "shutil.rmtree")
 )
 DONE, REFUSED, OS_ERROR, RAW = 0, 3, 4, 5
+_LONGEST = 120  # seconds: a hang ends as "exit -14"
 _NAMES = {DONE: "done", REFUSED: "refused", OS_ERROR: "OSError", RAW: "raw"}
 
 
@@ -38,6 +39,8 @@ def start(work: Callable[[], Any], before: Callable[[], None] | None = None) -> 
     if child:
         return child
     code = RAW
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_LONGEST)
     try:
         if before is not None:
             before()
