@@ -8,7 +8,8 @@ import re
 import statistics
 import sys
 import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,12 @@ from distillemb_plugins.files import atomic_directory, atomic_file
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATA = ROOT.parent / "shared" / "data"
 # Where each task lives on the Hugging Face hub; loading scripts are gone, the Parquet revision is not.
-HUB_TASKS = {"ner/masakhaner1": "masakhaner", "ner/masakhaner2": "masakhane/masakhaner2"}
+HUB_TASKS = {
+    "ner/masakhaner1": "masakhaner",
+    "ner/masakhaner2": "masakhane/masakhaner2",
+    "pos/masakhapos": "masakhane/masakhapos",
+}
+HUB_TAGS = ("ner_tags", "upos")  # what the column of tags is called there
 HUB_REVISION = "refs/convert/parquet"
 HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
@@ -36,14 +42,15 @@ def task_files(data: Path, task: str, language: str) -> dict[str, Path]:
     Raises `DistillEmbError` when they are in neither place.
     """
     kind = task.split("/", maxsplit=1)[0]
-    for folder in (data / "tasks" / task, data / task, _unpacked(data, kind) / task):
+    for folder in (data / "tasks" / task, data / task, unpacked_tasks(data, kind) / task):
         files = {split: folder / language / f"{split}.txt" for split in HUB_SPLITS}
         if all(file.is_file() for file in files.values()):
             return files
     return _from_hub(task, language)
 
 
-def _unpacked(data: Path, kind: str) -> Path:
+def unpacked_tasks(data: Path, kind: str) -> Path:
+    """The cache folder of an archive of tasks (``ner``, ``pos``, ``cls``), unpacked there once if `data` has it."""
     archive = data / "tasks" / f"tasks-{kind}.tar.xz"
     target = cache_folder() / f"tasks-{kind}"
     if archive.is_file() and not target.is_dir():
@@ -68,11 +75,12 @@ def _from_hub(task: str, language: str) -> dict[str, Path]:
         ) from error
     for split, file in files.items():
         part = loaded[HUB_SPLITS[split]]
-        names = part.features["ner_tags"].feature.names
+        column = next(name for name in HUB_TAGS if name in part.features)
+        names = getattr(part.features[column].feature, "names", None)  # None: the tags are strings
         with atomic_file(file, "w") as stream:
             for row in part:
-                for token, tag in zip(row["tokens"], row["ner_tags"], strict=True):
-                    stream.write(f"{token} {names[tag]}\n")
+                for token, tag in zip(row["tokens"], row[column], strict=True):
+                    stream.write(f"{token} {names[tag] if names else tag}\n")
                 stream.write("\n")
     return files
 
@@ -100,12 +108,30 @@ def read_results(path: Path) -> list[dict[str, Any]]:
 
 
 def add_result(path: Path, row: dict[str, Any], key: Sequence[str]) -> None:
-    """Put a row into a results file, replacing the one with the same `key` values."""
-    rows = [other for other in read_results(path) if any(other.get(k) != row.get(k) for k in key)]
-    rows.append(row)
-    rows.sort(key=lambda r: [str(r.get(k)) for k in key])
-    with atomic_file(path, "w") as stream:
-        stream.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
+    """Put a row into a results file, replacing the one with the same `key` values; safe beside other processes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _waiting_lock(path):
+        rows = [other for other in read_results(path) if any(other.get(k) != row.get(k) for k in key)]
+        rows.append(row)
+        rows.sort(key=lambda r: [str(r.get(k)) for k in key])
+        with atomic_file(path, "w") as stream:
+            stream.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
+
+
+@contextmanager
+def _waiting_lock(path: Path) -> Iterator[None]:
+    """Wait until no other process changes the file (its folder is locked; a system without flock locks nothing)."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def mean_spread(values: Sequence[float], digits: int = 1) -> str:

@@ -1,0 +1,315 @@
+"""NER in Hugging Face: BiLSTM-CRF taggers over the fine-tuned encoder, a language each and all ten languages at once.
+
+    python scripts/ner_hf.py encoder          # distil the encoder
+    python scripts/ner_hf.py context          # pretrain the layers above it on raw text
+    python scripts/ner_hf.py train --mode joint --seed 0 --seed 1 --seed 2
+    python scripts/ner_hf.py table
+
+Modes: `single` trains each language alone, `joint` one tagger on all, `tuned` goes on from the joint tagger in each
+language. Every step is skipped when its result is there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
+
+from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes
+from recipes.common import (
+    DEFAULT_DATA,
+    add_result,
+    markdown_table,
+    mean_spread,
+    megabytes,
+    read_results,
+    replace_block,
+    run_app,
+    task_files,
+)
+from recipes.ner.scripts.seen import seen_scores
+from recipes.tasks import check_tagged, join_datasets, labels_of, tagged_dataset
+from recipes.training import TrainSettings, predict, score_entities, train_model
+
+HERE = Path(__file__).resolve().parents[1]
+TASK = "ner/masakhaner1"
+LANGUAGES = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
+MODES = ("single", "joint", "tuned")
+KEY = ("language", "mode", "start", "seed")
+STARTS = ("random", "encoder", "context")
+# What stands in the literature: RESEARCH.md's sources, test F1 of each language.
+PUBLISHED = {
+    "DistillEmb (3.3M)": (56.31, 86.50, 83.45, 70.71, 79.19, 73.56, 79.43, 82.50, 64.75, 77.59),
+    "AfriBERTa-small (97M)": (67.90, 89.01, 86.63, 69.91, 76.44, 67.31, 82.92, 85.68, 60.10, 76.08),
+    "XLM-R-base (270M)": (70.62, 89.50, 84.78, 73.32, 79.69, 74.86, 87.26, 87.37, 63.86, 78.26),
+}
+# Chosen on dev; see the README.
+SINGLE = TrainSettings(epochs=30, batch_size=16, learning_rate=2e-3, encoder_learning_rate=5e-4, average=0.99)
+JOINT = TrainSettings(epochs=20, batch_size=32, learning_rate=2e-3, encoder_learning_rate=5e-4, average=0.998)
+TUNED = TrainSettings(epochs=8, batch_size=16, learning_rate=5e-4, encoder_learning_rate=1e-4, average=0.99)
+HEAD = {"head": "bilstm-crf", "shape_features": True, "head_activation": "none", "head_dropout": 0.5}
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+
+Data = Annotated[Path, typer.Option(help="Folder with corpora/, teachers/ and tasks/.")]
+Work = Annotated[Path, typer.Option(help="Where encoders and taggers are kept.")]
+Languages = Annotated[list[str], typer.Option("--language", help="MasakhaNER language; repeat for several.")]
+Results = Annotated[Path, typer.Option(help="Where the scores are kept (JSON lines).")]
+
+
+@app.command()
+def encoder(data: Data = DEFAULT_DATA, work: Work = HERE / "training", epochs: int = 20) -> None:
+    """Distil the encoder from the fastText table of eleven languages, with a memory of 60,000 words."""
+    from distillemb_plugins.distill import DistillSettings, distill
+    from distillemb_plugins.teachers import load_teacher
+
+    out = work / "hf-encoder"
+    if not out.is_dir():
+        teacher = load_teacher(data / "teachers" / "afro11-fasttext.npz")
+        distill([teacher], out, DistillSettings(epochs=epochs, memory_words=60_000), resume=True)
+
+
+@app.command()
+def context(
+    data: Data = DEFAULT_DATA, language: Languages = list(LANGUAGES), work: Work = HERE / "training", words: int = 1_000_000
+) -> None:
+    """Pretrain the context layers on raw text (see pretrain_context.py)."""
+    from recipes.ner.scripts.pretrain_context import main as pretrain
+
+    if not (work / "hf-context").is_dir():
+        pretrain(work / "hf-encoder", work / "hf-context", data, language, words)
+
+
+@app.command()
+def train(
+    data: Data = DEFAULT_DATA,
+    language: Languages = list(LANGUAGES),
+    mode: Annotated[list[str], typer.Option(help="single, joint, tuned.")] = list(MODES),  # noqa: B006
+    start: Annotated[str, typer.Option(help="random: nothing pretrained; encoder; context.")] = "context",
+    seed: Annotated[list[int], typer.Option(help="Seeds; repeat for several.")] = [0, 1, 2],  # noqa: B006
+    work: Work = HERE / "training",
+    results: Results = HERE / "results-hf.jsonl",
+    epochs: Annotated[int, typer.Option(help="Passes; 0: as chosen on dev.")] = 0,
+) -> None:
+    """Train taggers and score dev and test."""
+    if set(mode) - set(MODES) or start not in STARTS:
+        raise DistillEmbError(f"Modes are {', '.join(MODES)}, starts {', '.join(STARTS)}.")
+    tasks = {name: load_task(data, name) for name in language}
+    done = {tuple(row[k] for k in KEY) for row in read_results(results)}
+    for one_seed in seed:
+        for one_mode in mode:
+            missing = [name for name in language if (name, one_mode, start, one_seed) not in done]
+            if one_mode == "joint" and missing:
+                run({name: tasks[name] for name in language}, one_mode, start, one_seed, work, results, epochs)
+            elif one_mode != "joint":
+                for name in missing:
+                    run({name: tasks[name]}, one_mode, start, one_seed, work, results, epochs)
+
+
+def load_task(data: Path, language: str) -> Any:
+    """The task of a language; its blemishes are told."""
+    files = task_files(data, TASK, language)
+    dataset = tagged_dataset(files)
+    for problem in check_tagged(dataset, files):
+        typer.echo(f"{language}: {problem}", err=True)
+    return dataset
+
+
+def run(tasks: dict[str, Any], mode: str, start: str, seed: int, work: Path, results: Path, epochs: int) -> None:
+    """Train one tagger on the tasks and keep it, its learning curve, and a row of results a language."""
+    import dataclasses
+
+    from transformers import AutoTokenizer
+
+    name = mode if mode == "joint" else f"{mode}-{next(iter(tasks))}"
+    out = work / f"hf-{name}-{start}-{seed}"
+    settings = dataclasses.replace({"single": SINGLE, "joint": JOINT, "tuned": TUNED}[mode], seed=seed, resume=True)
+    settings = dataclasses.replace(settings, epochs=epochs) if epochs else settings
+    joined = join_datasets(tasks)
+    source = work / f"hf-joint-{start}-{seed}" if mode == "tuned" else base(start, work)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    model = open_model(source, labels_of(joined["train"]), start, seed)
+    trained = train_model(model, tokenizer.characters, joined, settings, work / f"{out.name}.work", progress=True)
+    with atomic_directory(out, overwrite=True) as folder:
+        trained.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        (folder / "history.json").write_text(json.dumps(trained.history), "utf-8")
+    for language, task in tasks.items():
+        row = {"language": language, "mode": mode, "start": start, "seed": seed, "epochs": settings.epochs}
+        row |= {"seconds": round(trained.seconds), "bytes": directory_bytes(out)}
+        add_result(results, row | score(trained.model, tokenizer.characters, task), KEY)
+
+
+def base(start: str, work: Path) -> Path:
+    """The directory that training starts from. Raises `DistillEmbError` when the step that makes it was not run."""
+    path = work / ("hf-context" if start == "context" else "hf-encoder")
+    if not path.is_dir():
+        step = "context" if start == "context" else "encoder"
+        raise DistillEmbError(f"{path} is not there: run `python scripts/ner_hf.py {step}` first.")
+    return path
+
+
+def open_model(source: Path, names: Sequence[str], start: str, seed: int) -> Any:
+    """A tagger with what is pretrained in `source`; with start "random", the same with fresh weights throughout."""
+    import torch
+
+    from distillemb_plugins.hf import DistillEmbForTokenClassification
+
+    torch.manual_seed(seed)
+    labels = {"id2label": dict(enumerate(names)), "label2id": {name: n for n, name in enumerate(names)}}
+    model = DistillEmbForTokenClassification.from_pretrained(
+        source, ignore_mismatched_sizes=True, num_labels=len(names), **labels, **HEAD
+    )
+    if start == "random":
+        model.config.memory = None
+        torch.manual_seed(seed)
+        return DistillEmbForTokenClassification(model.config)
+    return model
+
+
+def score(model: Any, characters: Any, task: Any) -> dict[str, Any]:
+    """Scores of dev and test (per cent, corpus-level), of each entity type, and of entities seen in training or not."""
+    names = labels_of(task["train"])
+    row: dict[str, Any] = {}
+    gold = {split: [[names[tag] for tag in tags] for tags in task[split]["tags"]] for split in task}
+    for split in ("dev", "test"):
+        begin = time.perf_counter()
+        found = predict(model, characters, task[split])
+        words = sum(len(tags) for tags in found)
+        row |= {f"{split}_{k}": round(v, 2) for k, v in score_entities(gold[split], found).items()}
+        row[f"{split}_words_per_second"] = round(words / (time.perf_counter() - begin))
+        row[f"{split}_per_type"] = per_type(gold[split], found)
+    known = list(zip(task["train"]["tokens"], gold["train"], strict=True))
+    row |= {f"test_{k}": round(v, 2) for k, v in seen_scores(known, task["test"]["tokens"], gold["test"], found).items()}
+    return row
+
+
+def per_type(gold: list[list[str]], found: list[list[str]]) -> dict[str, float]:
+    """F1 of each entity type, from seqeval's report."""
+    from seqeval.metrics import classification_report
+
+    report = classification_report(gold, found, output_dict=True, zero_division=0)
+    return {kind: round(100 * float(s["f1-score"]), 2) for kind, s in sorted(report.items()) if "avg" not in kind}
+
+
+@app.command()
+def table(results: Results = HERE / "results-hf.jsonl", readme: Path = HERE / "README.md") -> None:
+    """Write the tables of all results found into the README, beside the published ones."""
+    rows = read_results(results)
+    kinds = sorted({(row["mode"], row["start"]) for row in rows}, key=lambda kind: (MODES.index(kind[0]), kind[1]))
+    header = ["test F1", *LANGUAGES, "mean", "dev mean", "seeds", "on disk", "minutes"]
+    lines = [_line(f"{mode}, {start}", [r for r in rows if (r["mode"], r["start"]) == (mode, start)]) for mode, start in kinds]
+    for name, scores in PUBLISHED.items():
+        lines.append([f"*{name}*", *(f"{s:.1f}" for s in scores), f"{sum(scores) / len(scores):.2f}", "", "", "", ""])
+    replace_block(readme, "hf", markdown_table(header, lines))
+
+
+def _line(name: str, rows: list[dict[str, Any]]) -> list[str]:
+    seeds = sorted({row["seed"] for row in rows})
+    by_language = {language: [r for r in rows if r["language"] == language] for language in LANGUAGES}
+    whole = [s for s in seeds if all(any(r["seed"] == s for r in found) for found in by_language.values())]
+    means = {split: [_mean(rows, s, split) for s in whole] for split in ("dev", "test")}
+    return [
+        name,
+        *(mean_spread([r["test_f1"] for r in found]) if found else "" for found in by_language.values()),
+        mean_spread(means["test"], 2) if whole else "",
+        mean_spread(means["dev"], 2) if whole else "",
+        str(len(seeds)),
+        megabytes(max(row["bytes"] for row in rows)),
+        mean_spread([row["seconds"] / 60 for row in rows]),
+    ]
+
+
+def _mean(rows: list[dict[str, Any]], seed: int, split: str) -> float:
+    scores = [row[f"{split}_f1"] for row in rows if row["seed"] == seed]
+    return sum(scores) / len(scores)
+
+
+@app.command()
+def report(
+    data: Data = DEFAULT_DATA,
+    language: Languages = list(LANGUAGES),
+    tagger: Annotated[Path, typer.Option(help="A tagger's directory.")] = HERE / "training" / "hf-joint-context-0",
+    out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = HERE / "report.html",
+    split: Annotated[str, typer.Option(help="dev or test.")] = "dev",
+) -> None:
+    """Write report.html: seqeval's report by type, confusions, the most frequent errors, the learning curve."""
+    from recipes.ner.scripts.errors_report import write_errors
+
+    if not tagger.is_dir():
+        raise DistillEmbError(f"{tagger} is not there: train it first, or give --tagger DIR.")
+    write_errors(tagger, {name: load_task(data, name)[split] for name in language}, out, split)
+    typer.echo(f"{out}")
+
+
+@app.command()
+def release(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory to write.")] = HERE / "training" / "release",
+    work: Work = HERE / "training",
+    results: Results = HERE / "results-hf.jsonl",
+) -> None:
+    """Keep the joint tagger that is best on dev as a directory that `AutoModelForTokenClassification` opens."""
+    rows = [row for row in read_results(results) if row["mode"] == "joint"]
+    totals: Counter[tuple[str, int]] = Counter()
+    for row in rows:
+        totals[row["start"], row["seed"]] += row["dev_f1"]
+    if not totals:
+        raise DistillEmbError(f"{results} holds no joint tagger: run `python scripts/ner_hf.py train --mode joint`.")
+    (start, seed), _ = totals.most_common(1)[0]
+    best = [row for row in rows if (row["start"], row["seed"]) == (start, seed)]
+    save_release(work / f"hf-joint-{start}-{seed}", best, out)
+    typer.echo(f"{out}: {megabytes(directory_bytes(out))}")
+
+
+def save_release(tagger: Path, rows: list[dict[str, Any]], out: Path) -> None:
+    """Write the tagger in float16 with its scores in the card."""
+    import torch
+    from transformers import AutoTokenizer
+
+    from distillemb_plugins.hf import DistillEmbForTokenClassification
+
+    if not tagger.is_dir():
+        raise DistillEmbError(f"{tagger} is not there: train it again (`train --mode joint`).")
+    scores = markdown_table(
+        ["language", "dev F1", "test F1"],
+        [[row["language"], f"{row['dev_f1']:.1f}", f"{row['test_f1']:.1f}"] for row in rows],
+    )
+    model = DistillEmbForTokenClassification.from_pretrained(tagger)
+    with atomic_directory(out, overwrite=True) as folder:
+        model.to(torch.float16).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(tagger).save_pretrained(folder)
+        with atomic_file(folder / "README.md", "w") as stream:
+            stream.write(CARD.format(scores=scores))
+
+
+CARD = """---
+license: cc-by-nc-4.0
+library_name: transformers
+pipeline_tag: token-classification
+tags: [named-entity-recognition, distillemb]
+---
+# Named entities in ten African languages
+
+A BiLSTM-CRF over word vectors computed from characters, trained on MasakhaNER 1.0 (CC BY-NC 4.0: no commercial use) in
+Amharic, Hausa, Igbo, Kinyarwanda, Luganda, Luo, Nigerian Pidgin, Swahili, Wolof and Yoruba at once. Entity types: PER,
+LOC, ORG, DATE. F1 over the corpus, per cent:
+
+{scores}
+
+    from transformers import pipeline
+    tagger = pipeline("token-classification", "DIR", trust_remote_code=True, aggregation_strategy="simple")
+    tagger("Rais Samia alitembelea Nairobi")
+
+News text is what it was trained and scored on; expect less on other text, and on languages that are not named here.
+"""
+
+if __name__ == "__main__":
+    run_app(app)

@@ -1,0 +1,126 @@
+"""Tagging tasks as `datasets`: read from CoNLL files, with one set of tags in all splits, and checked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.spacy_plugin.conll import Layout, Sentence, read_sentences
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def tagged_dataset(files: Mapping[str, Path], task: str = "ner") -> DatasetDict:
+    """The sentences of each split: columns ``tokens`` and ``tags``, these as class labels that all splits share.
+
+    task: ``"ner"`` (IOB2; an ``I-`` that continues nothing is read as ``B-``) or ``"pos"`` (universal tags). "O" is
+    label 0. Raises `DistillEmbError` naming file and line for what cannot be read, and for a split without sentences.
+    """
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
+
+    splits = {name: _sentences(file, task) for name, file in files.items()}
+    found = {tag for sentences in splits.values() for sentence in sentences for tag in sentence.tags}
+    names = tag_names(found, task)
+    features = Features({"tokens": Sequence(Value("string")), "tags": Sequence(ClassLabel(names=names))})
+    return DatasetDict(
+        {
+            name: Dataset.from_dict(
+                {"tokens": [s.words for s in sentences], "tags": [s.tags for s in sentences]}, features=features
+            )
+            for name, sentences in splits.items()
+        }
+    )
+
+
+def _sentences(file: Path, task: str) -> list[Sentence]:
+    sentences = list(read_sentences(file, Layout(task=task)))
+    if not sentences:
+        raise DistillEmbError(f"{file} holds no sentence: give a file of words with tags.")
+    return sentences
+
+
+def tag_names(found: set[str], task: str) -> list[str]:
+    """The tags in a fixed order: for NER "O" first and each type's ``B-`` with its ``I-``, seen or not."""
+    if task != "ner":
+        return sorted(found)
+    types = sorted({tag[2:] for tag in found if tag != "O"})
+    return ["O", *(f"{prefix}-{kind}" for kind in types for prefix in "BI")]
+
+
+def labels_of(dataset: Dataset) -> list[str]:
+    """The tags' names, in the order of their numbers."""
+    names: list[str] = dataset.features["tags"].feature.names
+    return names
+
+
+def join_datasets(datasets: Mapping[str, DatasetDict]) -> DatasetDict:
+    """Several languages as one, with a column ``language``. Raises `DistillEmbError` when their tags differ."""
+    from datasets import DatasetDict, concatenate_datasets
+
+    tags = {language: labels_of(dataset["train"]) for language, dataset in datasets.items()}
+    first = next(iter(tags))
+    for language, names in tags.items():
+        if names != tags[first]:
+            raise DistillEmbError(f"{language} has the tags {names}, {first} has {tags[first]}: they cannot be joined.")
+    splits = {
+        name: [d[name].add_column("language", [language] * len(d[name])) for language, d in datasets.items()]
+        for name in datasets[first]
+    }
+    return DatasetDict({name: concatenate_datasets(parts) for name, parts in splits.items()})
+
+
+def check_tagged(dataset: DatasetDict, files: Mapping[str, Path] | None = None) -> list[str]:
+    """What is wrong with a tagging task, a sentence each; nothing when all is well.
+
+    Looks for columns and tags that should be there, sentences twice in one split or in two, words and tags of different number, and
+    (with `files`) a byte-order mark.
+    """
+    problems = []
+    for name, split in dataset.items():
+        missing = {"tokens", "tags"} - set(split.column_names)
+        if missing:
+            problems.append(f"{name}: the column {sorted(missing)[0]} is missing.")
+            continue
+        uneven = sum(len(row["tokens"]) != len(row["tags"]) for row in split)
+        problems += [f"{name}: {uneven} sentences have not one tag a word."] if uneven else []
+        unseen = _unseen_tags(dataset, name)
+        problems += [f"{name}: no word has the tag {', '.join(unseen)}, which train has."] if unseen else []
+    sentences = {name: Counter(_texts(split)) for name, split in dataset.items() if "tokens" in split.column_names}
+    for name, texts in sentences.items():
+        twice = sum(count - 1 for count in texts.values())
+        problems += [f"{name}: {twice} sentences repeat another one of the same split."] if twice else []
+    problems += _shared(sentences)
+    for name, file in (files or {}).items():
+        with file.open("rb") as stream:
+            marked = stream.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
+        problems += [f"{name}: the file begins with a byte-order mark (it is skipped)."] if marked else []
+    return problems
+
+
+def _shared(sentences: Mapping[str, Counter[str]]) -> list[str]:
+    names = list(sentences)
+    problems = []
+    for number, first in enumerate(names):
+        for second in names[number + 1 :]:
+            both = len(sentences[first].keys() & sentences[second].keys())
+            problems += [f"{both} sentences are in {first} and in {second}."] if both else []
+    return problems
+
+
+def _texts(split: Dataset) -> list[str]:
+    return [" ".join(words) for words in split["tokens"]]
+
+
+def _unseen_tags(dataset: DatasetDict, name: str) -> list[str]:
+    """Tags of train that a split never uses (a sign of a cut or mislabelled file)."""
+    if name == "train" or "train" not in dataset:
+        return []
+    used = {split: {tag for tags in dataset[split]["tags"] for tag in tags} for split in ("train", name)}
+    names = labels_of(dataset[name])
+    return [names[tag] for tag in sorted(used["train"] - used[name])]

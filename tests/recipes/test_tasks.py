@@ -1,0 +1,73 @@
+"""Tagging tasks as data sets, and what is reported about them."""
+
+from pathlib import Path
+
+import pytest
+
+from distillemb_plugins.errors import DistillEmbError
+from recipes.ner.scripts.seen import seen_scores
+from recipes.tasks import check_tagged, join_datasets, labels_of, tagged_dataset
+
+pytest.importorskip("datasets")
+TRAIN = "\ufeffAda B-PER\nLovelace I-PER\nrides O\n\nin O\nOslo I-LOC\n\nin O\nOslo B-LOC\n"
+DEV = "in O\nOslo B-LOC\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    for name, text in (("train", TRAIN), ("dev", DEV)):
+        (tmp_path / f"{name}.txt").write_text(text, "utf-8")
+    return {name: tmp_path / f"{name}.txt" for name in ("train", "dev")}
+
+
+def test_all_splits_share_labels(files: dict[str, Path]) -> None:
+    dataset = tagged_dataset(files)
+    assert labels_of(dataset["dev"]) == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
+    assert dataset["train"][0] == {"tokens": ["Ada", "Lovelace", "rides"], "tags": [3, 4, 0]}
+    assert dataset["train"][1]["tags"] == [0, 1], "an I- that continues nothing begins an entity"
+
+
+def test_blemishes_are_reported(files: dict[str, Path]) -> None:
+    problems = check_tagged(tagged_dataset(files), files)
+    assert "train: 1 sentences repeat another one of the same split." in problems
+    assert "1 sentences are in train and in dev." in problems
+    assert any("byte-order mark" in problem for problem in problems)
+    assert any("dev: no word has the tag" in problem and "B-PER" in problem for problem in problems)
+
+
+def test_a_clean_task_has_no_problems(tmp_path: Path) -> None:
+    for name, word in (("train", "Oslo"), ("dev", "Lima")):
+        (tmp_path / name).write_text(f"in O\n{word} B-LOC\n", "utf-8")
+    files = {name: tmp_path / name for name in ("train", "dev")}
+    assert check_tagged(tagged_dataset(files), files) == []
+
+
+def test_an_empty_split_names_its_file(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("\n\n", "utf-8")
+    with pytest.raises(DistillEmbError, match=r"train\.txt holds no sentence"):
+        tagged_dataset({"train": tmp_path / "train.txt"})
+
+
+def test_languages_are_joined_with_their_names(files: dict[str, Path]) -> None:
+    dataset = tagged_dataset(files)
+    joined = join_datasets({"xx": dataset, "yy": dataset})
+    assert joined["train"]["language"] == ["xx"] * 3 + ["yy"] * 3
+    assert len(joined["dev"]) == 2
+
+
+def test_different_tags_are_not_joined(files: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("Ada B-HERO\n", "utf-8")
+    other = tagged_dataset({"train": tmp_path / "other.txt"})
+    with pytest.raises(DistillEmbError, match="cannot be joined"):
+        join_datasets({"xx": tagged_dataset(files), "yy": other})
+
+
+def test_seen_and_unseen_entities_are_scored_apart() -> None:
+    train = [(["Ada", "rides"], ["B-PER", "O"])]
+    words = [["Ada", "met", "Ola", "Nordmann"], ["Ada"]]
+    gold = [["B-PER", "O", "B-PER", "I-PER"], ["B-PER"]]
+    found = [["B-PER", "O", "B-PER", "O"], ["O"]]
+    scores = seen_scores(train, words, gold, found)
+    assert scores["f1_seen"] == pytest.approx(100 * 2 / 3)  # one of two found, nothing wrong
+    assert scores["f1_unseen"] == 0  # borders missed
+    assert scores["share_unseen"] == pytest.approx(100 / 3)
