@@ -344,3 +344,15 @@ def test_other_architectures_and_formats_are_refused(tiny_encoder_dir: Path, tmp
     for auto in (AutoModel, AutoModelForTokenClassification):
         with pytest.raises(ValueError, match="holds no weights for"):
             auto.from_pretrained(newer)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_models_run_in_half_precision(tiny_encoder_dir: Path, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    whole = DistillEmbModel.from_pretrained(tiny_encoder_dir, dtype=torch.float32).eval()
+    half = DistillEmbModel.from_pretrained(tiny_encoder_dir, dtype=dtype).eval()
+    char_ids = torch.randint(1, 20, (2, 3, whole.config.max_chars))
+    with torch.no_grad():
+        vectors = [model(char_ids=char_ids).last_hidden_state.float() for model in (whole, half)]
+    assert half.dtype == dtype
+    assert torch.allclose(*vectors, atol=0.05)

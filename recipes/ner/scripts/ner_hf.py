@@ -270,8 +270,7 @@ def release(
 
 
 def save_release(tagger: Path, rows: list[dict[str, Any]], out: Path) -> None:
-    """Write the tagger in float16 with its scores in the card."""
-    import torch
+    """Write the tagger with its scores in the card."""
     from transformers import AutoTokenizer
 
     from distillemb_plugins.hf import DistillEmbForTokenClassification
@@ -284,7 +283,7 @@ def save_release(tagger: Path, rows: list[dict[str, Any]], out: Path) -> None:
     )
     model = DistillEmbForTokenClassification.from_pretrained(tagger)
     with atomic_directory(out, overwrite=True) as folder:
-        model.to(torch.float16).save_pretrained(folder)
+        model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(tagger).save_pretrained(folder)
         with atomic_file(folder / "README.md", "w") as stream:
             stream.write(CARD.format(scores=scores))

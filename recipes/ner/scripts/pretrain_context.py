@@ -1,10 +1,11 @@
-"""Context layers pretrained on raw text: every word is predicted from the words before it, and from those behind it.
+"""Context layers pretrained on raw text: words are taken away and predicted from what stands around them.
 
     python scripts/pretrain_context.py --encoder training/afro11-encoder -o training/context
 
-The loss is the language model's of Peters et al. 2018 (ELMo), with the encoder's own vectors as output embeddings: a
-linear map of the state at a word must lie nearer to the next word's vector than to those of sampled words. The encoder
-stays as it is. What is saved is a token classification model without a trained classifier, to fine-tune from.
+As in masked language models (Devlin et al. 2019), but what is predicted is the distilled vector of the missing word:
+it must lie nearer to a linear map of the context layers' output than the vectors of sampled words (InfoNCE; negatives
+by frequency to the power of 0.75). The encoder stays as it is. What is saved is a token classification model without a
+trained classifier, to fine-tune from.
 """
 
 from __future__ import annotations
@@ -43,16 +44,19 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 @dataclass(frozen=True)
 class PretrainSettings:
     """words: of each language, in all passes together (short corpora are repeated). batch_size: lines. negatives:
-    sampled words that all places of a batch share. temperature: of the softmax over cosine similarities."""
+    sampled words that all places of a batch share. temperature: of the softmax over cosine similarities. masked: share
+    of the words that are taken away."""
 
     words: int = 1_000_000
     batch_size: int = 64
     negatives: int = 768
-    temperature: float = 0.07
+    temperature: float = 0.05
+    masked: float = 0.25
     learning_rate: float = 2e-3
     hidden: int = 256
     layers: int = 1
     cell: str = "lstm"
+    activation: str = "relu"
     dropout: float = 0.1
     bfloat16: bool = True
     seed: int = 0
@@ -71,6 +75,10 @@ class Corpus:
         self.vectors = torch.from_numpy(np.concatenate([encoder.encode(chunk) for chunk in chunks]))
         rows = np.concatenate([encoder.characters.encode(chunk) for chunk in chunks])
         self.char_ids = torch.from_numpy(rows.astype(np.int16))
+
+    def unit_vectors(self, numbers: Tensor) -> Tensor:
+        """Vectors of length 1 of some words, ``[n, dim]``."""
+        return functional.normalize(self.vectors[numbers], dim=1)
 
     def batches(self, size: int, generator: random.Random) -> Iterator[tuple[Tensor, Tensor]]:
         """Word numbers and mask ``[lines, words]``; lines of about the same length come together."""
@@ -103,50 +111,40 @@ def read_lines(data: Path, language: str, words: int) -> Iterator[list[str]]:
                 return
 
 
-class NextWord(nn.Module):
-    """The two language models over a head's context layers."""
+class MaskedWords(nn.Module):
+    """Some words' vectors are taken away, and must be told from those of sampled words by what stands around them."""
 
-    def __init__(self, model: Any, dim: int, temperature: float) -> None:
+    def __init__(self, model: Any, dim: int, settings: PretrainSettings) -> None:
         super().__init__()
         self.model = model
-        half = model.config.head_hidden_size
-        self.ahead, self.back = nn.Linear(half, dim), nn.Linear(half, dim)
-        self.temperature = temperature
+        self.guess = nn.Linear(model.classifier_size, dim)
+        self.hidden = nn.Parameter(torch.zeros(dim))
+        self.settings = settings
 
-    def forward(self, corpus: Corpus, numbers: Tensor, mask: Tensor, sampled: Tensor, logq: Tensor) -> Tensor:
-        """The mean loss of both directions; sampled: word numbers ``[n]``, logq: log of each word's sampling rate."""
-        states = self.model.put_in_context(corpus.vectors[numbers], corpus.char_ids[numbers].long(), mask)
-        forwards, backwards = states.chunk(2, 2)
-        inner = mask[:, 1:]
-        candidates = functional.normalize(corpus.vectors[sampled], dim=1)
-        losses = []
-        for layer, state, target in (
-            (self.ahead, forwards[:, :-1], numbers[:, 1:]),
-            (self.back, backwards[:, 1:], numbers[:, :-1]),
-        ):
-            guess = functional.normalize(layer(state[inner]), dim=1)
-            wanted = target[inner]
-            own = (guess * functional.normalize(corpus.vectors[wanted], dim=1).to(guess.dtype)).sum(1, keepdim=True)
-            others = guess @ candidates.T.to(guess.dtype)
-            # the correction of sampled softmax (Jean et al. 2015); the word itself is no negative
-            others = (others / self.temperature).float() - logq[sampled]
-            others = others.masked_fill(sampled[None] == wanted[:, None], -1e4)
-            logits = torch.cat([(own / self.temperature).float() - logq[wanted][:, None], others], 1)
-            losses.append(functional.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long)))
-        return torch.stack(losses).mean()
+    def forward(self, corpus: Corpus, numbers: Tensor, mask: Tensor, sampled: Tensor) -> Tensor:
+        """The mean loss; numbers, mask: ``[lines, words]``; sampled: word numbers ``[n]``."""
+        taken = mask & (torch.rand(mask.shape) < self.settings.masked)
+        vectors = torch.where(taken[:, :, None], self.hidden, corpus.vectors[numbers])
+        char_ids = corpus.char_ids[numbers].long() * ~taken[:, :, None]
+        guess = functional.normalize(self.guess(self.model.put_in_context(vectors, char_ids, mask)[taken]), dim=1)
+        wanted = numbers[taken]
+        own = (guess * corpus.unit_vectors(wanted).to(guess.dtype)).sum(1, keepdim=True)
+        others = guess @ corpus.unit_vectors(sampled).T.to(guess.dtype)
+        others = others.masked_fill(sampled[None] == wanted[:, None], -1.0)  # the word itself is no negative
+        logits = torch.cat([own, others], 1).float() / self.settings.temperature
+        return functional.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
 
 
 def pretrain(model: Any, corpus: Corpus, settings: PretrainSettings, progress: bool = True) -> list[float]:
     """Train the context layers of `model`; returns the mean loss of each tenth of the run."""
     torch.manual_seed(settings.seed)
-    network = NextWord(model, corpus.vectors.shape[1], settings.temperature).train()
+    network = MaskedWords(model, corpus.vectors.shape[1], settings).train()
     model.distillemb.requires_grad_(False)
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01, fused=True)
     steps = -(-len(corpus.lines) // settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=0.1)
     rates = corpus.counts**0.75 / (corpus.counts**0.75).sum()
-    logq = torch.log(rates)
     pool = torch.multinomial(rates, 4_000_000, replacement=True)
     losses: list[float] = []
     tenths: list[float] = []
@@ -155,7 +153,7 @@ def pretrain(model: Any, corpus: Corpus, settings: PretrainSettings, progress: b
         place = int(torch.randint(len(pool) - settings.negatives, ()))
         sampled = torch.unique(pool[place : place + settings.negatives])
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.bfloat16):
-            loss = network(corpus, numbers, mask, sampled, logq)
+            loss = network(corpus, numbers, mask, sampled)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -182,7 +180,7 @@ def context_model(encoder: Path, settings: PretrainSettings) -> Any:
         head_hidden_size=settings.hidden,
         head_layers=settings.layers,
         head_dropout=settings.dropout,
-        head_activation="none",
+        head_activation=settings.activation,
         shape_features=True,
     )
 
@@ -195,12 +193,14 @@ def main(
     language: Annotated[list[str], typer.Option(help="Language; repeat for several.")] = list(LANGUAGES),  # noqa: B006
     words: Annotated[int, typer.Option(help="Words of each language.")] = PretrainSettings.words,
     hidden: Annotated[int, typer.Option(help="Units of each direction.")] = PretrainSettings.hidden,
+    layers: Annotated[int, typer.Option(help="Recurrent layers.")] = PretrainSettings.layers,
+    activation: Annotated[str, typer.Option(help="On the word vectors: relu, gelu, tanh, none.")] = "relu",
     seed: int = 0,
 ) -> None:
     """Pretrain the context layers on raw text."""
     if out.exists():
         raise DistillEmbError(f"{out} exists: remove it, or choose another --out.")
-    settings = PretrainSettings(words=words, hidden=hidden, seed=seed)
+    settings = PretrainSettings(words=words, hidden=hidden, layers=layers, activation=activation, seed=seed)
     lines = itertools.chain.from_iterable(read_lines(data, name, words) for name in language)
     corpus = Corpus(lines, DistillEmb.from_pretrained(encoder))
     typer.echo(f"{len(corpus.lines):,} lines, {int(corpus.counts.sum()):,} words, {len(corpus.words):,} distinct", err=True)
