@@ -78,8 +78,8 @@ def join_datasets(datasets: Mapping[str, DatasetDict]) -> DatasetDict:
 def check_tagged(dataset: DatasetDict, files: Mapping[str, Path] | None = None) -> list[str]:
     """What is wrong with a tagging task, a sentence each; nothing when all is well.
 
-    Looks for columns and tags that should be there, sentences twice in one split or in two, words and tags of different number, and
-    (with `files`) a byte-order mark.
+    Looks for columns and tags that should be there, sentences twice in one split or in two, words and tags of
+    different number, and (with `files`) a byte-order mark.
     """
     problems = []
     for name, split in dataset.items():

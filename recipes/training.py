@@ -169,16 +169,17 @@ class HeadTrainer(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Scores of the averaged weights, which are written to `best_folder` when they are the best so far."""
+        model: Any = self.model
         if self.averaging:
-            self.averaging.swap(self.model)
+            self.averaging.swap(model)
         try:
             scores: dict[str, float] = super().evaluate(*args, **kwargs)
             if scores[f"eval_{self.main_score}"] > self.best:
                 self.best = scores[f"eval_{self.main_score}"]
-                self.model.save_pretrained(self.best_folder)
+                model.save_pretrained(self.best_folder)
         finally:
             if self.averaging:
-                self.averaging.swap(self.model)
+                self.averaging.swap(model)
         return scores
 
 

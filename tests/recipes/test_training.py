@@ -12,15 +12,15 @@ pytest.importorskip("datasets")
 torch = pytest.importorskip("torch")
 pytest.importorskip("seqeval")
 
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value  # noqa: E402
-from transformers import AutoTokenizer  # noqa: E402
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from transformers import AutoTokenizer
 
-from distillemb_plugins.hf import (  # noqa: E402
+from distillemb_plugins.hf import (
     DistillEmbForSequenceClassification,
     DistillEmbForTokenClassification,
 )
-from recipes.tasks import labels_of, tagged_dataset  # noqa: E402
-from recipes.training import (  # noqa: E402
+from recipes.tasks import labels_of, tagged_dataset
+from recipes.training import (
     IGNORED,
     EncodedSentences,
     TrainSettings,
@@ -77,7 +77,7 @@ def test_equal_seeds_give_equal_taggers(tiny_encoder_dir: Path, task: Any, tmp_p
 def test_an_interrupted_run_goes_on_to_the_same_end(tiny_encoder_dir: Path, task: Any, tmp_path: Path) -> None:
     from transformers import TrainerCallback
 
-    import recipes.training as training
+    from recipes import training
 
     characters = AutoTokenizer.from_pretrained(tiny_encoder_dir).characters
     settings = TrainSettings(epochs=4, batch_size=4, average=0.9, resume=True)
@@ -88,9 +88,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(tiny_encoder_dir: Path, task
             if state.epoch >= 2:
                 raise KeyboardInterrupt
 
-    trainer = training._trainer(
-        tagger(tiny_encoder_dir, task), characters, task, settings, tmp_path / "cut", False
-    )
+    trainer = training._trainer(tagger(tiny_encoder_dir, task), characters, task, settings, tmp_path / "cut", False)
     trainer.add_callback(Stop())
     training.set_seed(settings.seed)
     with pytest.raises(KeyboardInterrupt):

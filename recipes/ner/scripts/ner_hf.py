@@ -79,7 +79,10 @@ def encoder(data: Data = DEFAULT_DATA, work: Work = HERE / "training", epochs: i
 
 @app.command()
 def context(
-    data: Data = DEFAULT_DATA, language: Languages = list(LANGUAGES), work: Work = HERE / "training", words: int = 1_000_000
+    data: Data = DEFAULT_DATA,
+    language: Languages = list(LANGUAGES),  # noqa: B006
+    work: Work = HERE / "training",
+    words: int = 1_000_000,
 ) -> None:
     """Pretrain the context layers on raw text (see pretrain_context.py)."""
     from recipes.ner.scripts.pretrain_context import main as pretrain
@@ -91,7 +94,7 @@ def context(
 @app.command()
 def train(
     data: Data = DEFAULT_DATA,
-    language: Languages = list(LANGUAGES),
+    language: Languages = list(LANGUAGES),  # noqa: B006
     mode: Annotated[list[str], typer.Option(help="single, joint, tuned.")] = list(MODES),  # noqa: B006
     start: Annotated[str, typer.Option(help="random: nothing pretrained; encoder; context.")] = "context",
     seed: Annotated[list[int], typer.Option(help="Seeds; repeat for several.")] = [0, 1, 2],  # noqa: B006
@@ -188,7 +191,9 @@ def score(model: Any, characters: Any, task: Any) -> dict[str, Any]:
         row[f"{split}_words_per_second"] = round(words / (time.perf_counter() - begin))
         row[f"{split}_per_type"] = per_type(gold[split], found)
     known = list(zip(task["train"]["tokens"], gold["train"], strict=True))
-    row |= {f"test_{k}": round(v, 2) for k, v in seen_scores(known, task["test"]["tokens"], gold["test"], found).items()}
+    row |= {
+        f"test_{k}": round(v, 2) for k, v in seen_scores(known, task["test"]["tokens"], gold["test"], found).items()
+    }
     return row
 
 
@@ -206,7 +211,10 @@ def table(results: Results = HERE / "results-hf.jsonl", readme: Path = HERE / "R
     rows = read_results(results)
     kinds = sorted({(row["mode"], row["start"]) for row in rows}, key=lambda kind: (MODES.index(kind[0]), kind[1]))
     header = ["test F1", *LANGUAGES, "mean", "dev mean", "seeds", "on disk", "minutes"]
-    lines = [_line(f"{mode}, {start}", [r for r in rows if (r["mode"], r["start"]) == (mode, start)]) for mode, start in kinds]
+    lines = [
+        _line(f"{mode}, {start}", [r for r in rows if (r["mode"], r["start"]) == (mode, start)])
+        for mode, start in kinds
+    ]
     for name, scores in PUBLISHED.items():
         lines.append([f"*{name}*", *(f"{s:.1f}" for s in scores), f"{sum(scores) / len(scores):.2f}", "", "", "", ""])
     replace_block(readme, "hf", markdown_table(header, lines))
@@ -236,7 +244,7 @@ def _mean(rows: list[dict[str, Any]], seed: int, split: str) -> float:
 @app.command()
 def report(
     data: Data = DEFAULT_DATA,
-    language: Languages = list(LANGUAGES),
+    language: Languages = list(LANGUAGES),  # noqa: B006
     tagger: Annotated[Path, typer.Option(help="A tagger's directory.")] = HERE / "training" / "hf-joint-context-0",
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = HERE / "report.html",
     split: Annotated[str, typer.Option(help="dev or test.")] = "dev",

@@ -164,7 +164,9 @@ def pretrain(model: Any, corpus: Corpus, settings: PretrainSettings, progress: b
             tenths.append(float(np.mean(losses)))
             losses = []
             if progress:
-                typer.echo(f"{step} of {steps} steps, loss {tenths[-1]:.3f}, {time.perf_counter() - start:.0f} s", err=True)
+                typer.echo(
+                    f"{step} of {steps} steps, loss {tenths[-1]:.3f}, {time.perf_counter() - start:.0f} s", err=True
+                )
     return tenths
 
 
@@ -203,7 +205,9 @@ def main(
     settings = PretrainSettings(words=words, hidden=hidden, layers=layers, activation=activation, seed=seed)
     lines = itertools.chain.from_iterable(read_lines(data, name, words) for name in language)
     corpus = Corpus(lines, DistillEmb.from_pretrained(encoder))
-    typer.echo(f"{len(corpus.lines):,} lines, {int(corpus.counts.sum()):,} words, {len(corpus.words):,} distinct", err=True)
+    typer.echo(
+        f"{len(corpus.lines):,} lines, {int(corpus.counts.sum()):,} words, {len(corpus.words):,} distinct", err=True
+    )
     model = context_model(encoder, settings)
     losses = pretrain(model, corpus, settings)
     from transformers import AutoTokenizer
