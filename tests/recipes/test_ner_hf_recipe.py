@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError
+from recipes import spacy_arms
 
 pytest.importorskip("datasets")
 pytest.importorskip("seqeval")
@@ -29,9 +30,9 @@ def trained(script: Script, tiny_data: Path, tiny_encoder_dir: Path, tmp_path_fa
     """A folder with an encoder, context layers, and taggers of every mode."""
     recipe = script(PATH)
     work = tmp_path_factory.mktemp("hf-ner")
-    shutil.copytree(tiny_encoder_dir, work / "hf-encoder")
+    shutil.copytree(tiny_encoder_dir, spacy_arms.encoder_path(work))
     pretraining = script(PRETRAIN)
-    pretraining.main(work / "hf-encoder", work / "hf-context", tiny_data, LANGUAGES, 400, hidden=8)
+    pretraining.main(spacy_arms.encoder_path(work), work / "hf-context", tiny_data, LANGUAGES, 400, hidden=8)
     options: dict[str, Any] = {"data": tiny_data, "language": LANGUAGES, "seed": [0], "work": work, "epochs": 1}
     recipe.train(mode=["single", "joint", "tuned"], start="context", results=work / "r.jsonl", **options)
     recipe.train(mode=["joint"], start="encoder", results=work / "r.jsonl", **options)

@@ -1,12 +1,12 @@
 """NER in Hugging Face: BiLSTM-CRF taggers over the fine-tuned encoder, a language each and all ten languages at once.
 
-    python scripts/ner_hf.py encoder          # distil the encoder
-    python scripts/ner_hf.py context          # pretrain the layers above it on raw text
+    python scripts/ner_hf.py encoder          # teach and distil the encoder
     python scripts/ner_hf.py train --mode joint --seed 0 --seed 1 --seed 2
     python scripts/ner_hf.py table
 
 Modes: `single` trains each language alone, `joint` one tagger on all, `tuned` goes on from the joint tagger in each
-language. Every step is skipped when its result is there.
+language. Starts: `encoder`, `random` (nothing pretrained), and `context` (the layers above the encoder pretrained on
+raw text by `ner_hf.py context`). Every step is skipped when its result is there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are 
 
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes
+from recipes import spacy_arms
 from recipes.common import (
     DEFAULT_DATA,
     add_result,
@@ -53,10 +54,18 @@ PUBLISHED = {
     "XLM-R-base (270M)": (70.62, 89.50, 84.78, 73.32, 79.69, 74.86, 87.26, 87.37, 63.86, 78.26),
 }
 # Chosen on dev; see the README.
-SINGLE = TrainSettings(epochs=30, batch_size=16, learning_rate=2e-3, encoder_learning_rate=5e-4, average=0.99)
-JOINT = TrainSettings(epochs=20, batch_size=32, learning_rate=2e-3, encoder_learning_rate=5e-4, average=0.998)
-TUNED = TrainSettings(epochs=8, batch_size=16, learning_rate=5e-4, encoder_learning_rate=1e-4, average=0.99)
-HEAD = {"head": "bilstm-crf", "shape_features": True, "head_activation": "none", "head_dropout": 0.5}
+SINGLE = TrainSettings(epochs=15, batch_size=16, bfloat16=True, evaluations=8)
+JOINT = TrainSettings(
+    epochs=12,
+    batch_size=64,
+    learning_rate=3e-3,
+    encoder_learning_rate=1e-3,
+    average=0.995,
+    bfloat16=True,
+    evaluations=6,
+)
+TUNED = TrainSettings(epochs=5, learning_rate=5e-4, encoder_learning_rate=2e-4, bfloat16=True, evaluations=5)
+HEAD = {"head": "bilstm-crf", "shape_features": True, "head_activation": "relu", "head_dropout": 0.3}
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Data = Annotated[Path, typer.Option(help="Folder with corpora/, teachers/ and tasks/.")]
@@ -66,15 +75,10 @@ Results = Annotated[Path, typer.Option(help="Where the scores are kept (JSON lin
 
 
 @app.command()
-def encoder(data: Data = DEFAULT_DATA, work: Work = HERE / "training", epochs: int = 20) -> None:
-    """Distil the encoder from the fastText table of eleven languages, with a memory of 60,000 words."""
-    from distillemb_plugins.distill import DistillSettings, distill
-    from distillemb_plugins.teachers import load_teacher
-
-    out = work / "hf-encoder"
-    if not out.is_dir():
-        teacher = load_teacher(data / "teachers" / "afro11-fasttext.npz")
-        distill([teacher], out, DistillSettings(epochs=epochs, memory_words=60_000), resume=True)
+def encoder(data: Data = DEFAULT_DATA, work: Work = spacy_arms.WORK) -> None:
+    """Teach and distil the encoder of the spaCy arms, which is fine-tuned here too."""
+    spacy_arms.teach(data, work)
+    spacy_arms.distill_encoder(work)
 
 
 @app.command()
@@ -88,7 +92,7 @@ def context(
     from recipes.ner.scripts.pretrain_context import main as pretrain
 
     if not (work / "hf-context").is_dir():
-        pretrain(work / "hf-encoder", work / "hf-context", data, language, words)
+        pretrain(spacy_arms.encoder_path(work), work / "hf-context", data, language, words)
 
 
 @app.command()
@@ -96,7 +100,7 @@ def train(
     data: Data = DEFAULT_DATA,
     language: Languages = list(LANGUAGES),  # noqa: B006
     mode: Annotated[list[str], typer.Option(help="single, joint, tuned.")] = list(MODES),  # noqa: B006
-    start: Annotated[str, typer.Option(help="random: nothing pretrained; encoder; context.")] = "context",
+    start: Annotated[str, typer.Option(help="random: nothing pretrained; encoder; context.")] = "encoder",
     seed: Annotated[list[int], typer.Option(help="Seeds; repeat for several.")] = [0, 1, 2],  # noqa: B006
     work: Work = HERE / "training",
     results: Results = HERE / "results-hf.jsonl",
@@ -132,6 +136,8 @@ def run(tasks: dict[str, Any], mode: str, start: str, seed: int, work: Path, res
 
     from transformers import AutoTokenizer
 
+    import distillemb_plugins.hf  # noqa: F401 - so that the Auto classes know ours
+
     name = mode if mode == "joint" else f"{mode}-{next(iter(tasks))}"
     out = work / f"hf-{name}-{start}-{seed}"
     settings = dataclasses.replace({"single": SINGLE, "joint": JOINT, "tuned": TUNED}[mode], seed=seed, resume=True)
@@ -153,7 +159,7 @@ def run(tasks: dict[str, Any], mode: str, start: str, seed: int, work: Path, res
 
 def base(start: str, work: Path) -> Path:
     """The directory that training starts from. Raises `DistillEmbError` when the step that makes it was not run."""
-    path = work / ("hf-context" if start == "context" else "hf-encoder")
+    path = work / "hf-context" if start == "context" else spacy_arms.encoder_path(work)
     if not path.is_dir():
         step = "context" if start == "context" else "encoder"
         raise DistillEmbError(f"{path} is not there: run `python scripts/ner_hf.py {step}` first.")
@@ -245,7 +251,7 @@ def _mean(rows: list[dict[str, Any]], seed: int, split: str) -> float:
 def report(
     data: Data = DEFAULT_DATA,
     language: Languages = list(LANGUAGES),  # noqa: B006
-    tagger: Annotated[Path, typer.Option(help="A tagger's directory.")] = HERE / "training" / "hf-joint-context-0",
+    tagger: Annotated[Path, typer.Option(help="A tagger's directory.")] = HERE / "training" / "hf-joint-encoder-0",
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = HERE / "report.html",
     split: Annotated[str, typer.Option(help="dev or test.")] = "dev",
 ) -> None:
