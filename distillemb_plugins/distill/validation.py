@@ -80,8 +80,8 @@ class HeldOut:
         similarities[np.arange(len(rows)), rows] = -np.inf
         if not self.neighbours:
             return np.zeros((len(rows), 0), dtype=np.int64)
-        nearest: NDArray[np.int64] = np.argpartition(similarities, -self.neighbours, axis=1)[:, -self.neighbours :]
-        return nearest
+        order: NDArray[np.int64] = np.argpartition(similarities, -self.neighbours, axis=1)
+        return order[:, -self.neighbours :].copy()  # a view would keep the whole block: gigabytes with a large teacher
 
 
 def mean_scores(scores: list[dict[str, float]]) -> dict[str, float]:

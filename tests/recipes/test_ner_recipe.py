@@ -1,4 +1,4 @@
-"""The NER recipe, run small: all four arms on both languages."""
+"""The NER recipe in spaCy, run small: all arms, low data, tables and plot."""
 
 from __future__ import annotations
 
@@ -7,59 +7,94 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from distillemb_plugins import DistillEmbError
+from recipes import spacy_arms
+from recipes.ner.scripts import spacy_tables
 
 Script = Callable[[str], ModuleType]
 PATH = "ner/scripts/ner_spacy.py"
+MARKS = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in ("table", "arms", "target", "low-data", "tried"))
 
 
-def test_arms_differ_in_the_embedding_alone(script: Script) -> None:
-    recipe = script(PATH)
-    arms = {arm: recipe.load_arm(arm, {"paths": {"encoder": "x"}}).interpolate() for arm in recipe.ARMS}
-    contexts = {arm: config["components"]["tok2vec"]["model"].pop("encode") for arm, config in arms.items()}
-    for config in arms.values():
-        del config["components"]["tok2vec"]["model"]["embed"]
-        del config["initialize"]
-    assert all(config == arms["scratch"] for config in arms.values())
-    assert [arm for arm, context in contexts.items() if context != contexts["scratch"]] == ["bilstm"]
-
-
-def test_every_arm_is_trained_scored_and_put_in_the_table(
+def test_arms_are_trained_scored_and_put_in_the_tables(
     script: Script, tiny_data: Path, tiny_encoder_dir: Path, tmp_path: Path
 ) -> None:
     recipe = script(PATH)
     work, results, readme = tmp_path / "work", tmp_path / "results.jsonl", tmp_path / "README.md"
-    shutil.copytree(tiny_encoder_dir, work / "encoder")
-    from distillemb_plugins.teachers import train_teacher
-
-    texts = sorted((tiny_data / "corpora").rglob("*.txt"))
-    out = recipe.teacher_path(work, ["swa", "amh"])
-    train_teacher(texts, out, "fasttext", dim=24, epochs=1, buckets=500, threads=1, progress=False)
-    recipe.vectors(tiny_data, ["swa", "amh"], work)
-    run = {"data": tiny_data, "language": ["swa"], "seed": [0], "work": work, "max_steps": 4, "results": results}
-    recipe.train(arm=list(recipe.ARMS), **run)
-    rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
-    assert {row["arm"] for row in rows} == set(recipe.ARMS)
-    assert all(0 <= row["test_f1"] <= 100 and row["pipeline_bytes"] > 0 for row in rows)
-    sizes = {row["arm"]: row["embedding_bytes"] for row in rows}
-    assert sizes["scratch"] == 0 < sizes["frozen"] == sizes["finetuned"] == sizes["bilstm"]
-    assert sizes["static"] == out.stat().st_size
+    shutil.copytree(tiny_encoder_dir, spacy_arms.encoder_path(work))
+    recipe.distill(work)  # the encoder is there: only its random twin is made
+    spacy_arms.teach(tiny_data, work, languages=("swa", "amh"), dim=24, epochs=1, buckets=500, progress=False)
+    recipe.tables(tiny_data, ["swa"], ["static"], work)
+    run: dict[str, Any] = {"data": tiny_data, "language": ["swa"], "work": work, "steps": 4, "results": results}
+    arms = ["hash", "static", "random", "frozen", "finetuned"]
+    recipe.train(arm=arms, seed=[0], share=[100], **run)
+    rows = read(results)
+    assert [row["arm"] for row in rows] == sorted(arms)
+    assert all(0 <= row["test_f1_unseen"] <= 100 and row["pipeline_bytes"] > 0 for row in rows)
+    assert all(row["sentences"] == 12 and row["test_share_unseen"] == 0 for row in rows)
 
     before = results.read_bytes()
-    recipe.train(arm=["scratch"], **run)  # a row that is there is not run again
+    recipe.train(arm=["hash"], seed=[0], share=[100], **run)  # a row that is there is not run again
     assert results.read_bytes() == before
 
-    readme.write_text("<!-- table -->\n<!-- /table -->\n", "utf-8")
-    recipe.table(results, readme)
-    assert all(f"swa, {arm}" in readme.read_text("utf-8") for arm in recipe.ARMS)
+    recipe.low_data(**run)
+    parts = [row for row in read(results) if row["share"] < 100]
+    assert {(row["share"], row["sentences"], row["steps"]) for row in parts} == {(10, 1, 1), (25, 3, 2), (50, 6, 3)}
+
+    tried = tmp_path / "tried.jsonl"
+    variants = ["finetuned, without NORM", "finetuned, 40 % of the n-grams dropped"]
+    recipe.tune(tiny_data, ["swa"], variants, [0], work, 4, tried)
+    assert {row["variant"] for row in read(tried)} == set(variants)
+    assert not any(name.startswith("test") for row in read(tried) for name in row)
+
+    readme.write_text(MARKS, "utf-8")
+    recipe.table(results, tried, readme)
+    text = readme.read_text("utf-8")
+    assert "| swa |" in text and "| **mean** |" in text and "| finetuned |" in text and "dropped |" in text
+    recipe.plot(results, tmp_path / "low-data.svg")
+    assert (tmp_path / "low-data.svg").read_text("utf-8").startswith("<?xml")
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in results.read_text("utf-8").splitlines()]
+
+
+def test_a_part_of_the_sentences_is_a_prefix_of_one_shuffle(tiny_data: Path) -> None:
+    from distillemb_plugins.spacy_plugin.readers import ConllCorpus
+
+    file = tiny_data / "tasks" / "ner" / "masakhaner1" / "swa" / "train.txt"
+    few, more = ([s.words for s in ConllCorpus(file, shuffle=True, limit=n).sentences()] for n in (3, 6))
+    assert len(few) == 3 and more[:3] == few
+
+
+def rows_of(arm: str, f1: dict[str, float], seed: int = 0, size: int = 0) -> list[dict[str, Any]]:
+    base = {"arm": arm, "seed": seed, "share": 100, "embedding_bytes": size}
+    return [base | {"language": language, "test_f1": score} for language, score in f1.items()]
+
+
+def test_a_mean_counts_only_seeds_with_all_languages() -> None:
+    rows = rows_of("hash", {"swa": 60, "amh": 40}) + rows_of("hash", {"swa": 90}, seed=1)
+    assert spacy_tables.seed_means(rows, "test_f1", ["amh", "swa"]) == [50]
+    assert "| **mean** | **50.0** |" in spacy_tables.language_table(rows)
+    assert "| swa | 75.0 ± 21.2 |" in spacy_tables.language_table(rows)
+
+
+@pytest.mark.parametrize(("finetuned", "verdict"), [(64, "met"), (62, "missed")])
+def test_the_target_is_judged_against_the_best_table(finetuned: float, verdict: str) -> None:
+    rows = (
+        rows_of("static", {"swa": 60}, size=100) + rows_of("floret", {"swa": 50}) + rows_of("compressed", {"swa": 55})
+    )
+    said = spacy_tables.target(rows + rows_of("finetuned", {"swa": finetuned}, size=5))
+    assert f"{finetuned - 60:+.1f} points against static, at 1/20 of the bytes: **{verdict}**" in said
 
 
 def test_an_unknown_arm_is_refused(script: Script, tiny_data: Path, tmp_path: Path) -> None:
     with pytest.raises(DistillEmbError, match="no arm magic"):
-        script(PATH).train(tiny_data, ["swa"], ["magic"], [0], tmp_path, 1, tmp_path / "r.jsonl")
+        script(PATH).train(tiny_data, ["swa"], ["magic"], [0], [100], tmp_path, 1, tmp_path / "r.jsonl")
 
 
 def test_the_project_file_names_commands_that_exist(script: Script) -> None:
@@ -67,6 +102,11 @@ def test_the_project_file_names_commands_that_exist(script: Script) -> None:
 
     recipe = script(PATH)
     project = yaml.safe_load((recipe.HERE / "project.yml").read_text("utf-8"))
-    known = {command.name or command.callback.__name__ for command in recipe.app.registered_commands}
-    assert {command["name"] for command in project["commands"]} <= known
-    assert project["workflows"]["all"] == [command["name"] for command in project["commands"]]
+    known = {command.name or command.callback.__name__.replace("_", "-") for command in recipe.app.registered_commands}
+    for command in project["commands"]:
+        for line in command["script"]:
+            words = line.split()
+            if words[1] == "scripts/ner_spacy.py":
+                assert words[2] in known
+    listed = [command["name"] for command in project["commands"]]
+    assert set(project["workflows"]["all"]) <= set(listed)

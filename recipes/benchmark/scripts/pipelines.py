@@ -17,12 +17,12 @@ from recipes.benchmark.scripts.lookups import floret_vectors
 from recipes.benchmark.scripts.material import Sizes
 from recipes.common import ROOT, task_files
 
-NER_CONFIG = ROOT / "recipes" / "ner" / "configs" / "scratch.cfg"
+NER_CONFIG = ROOT / "recipes" / "ner" / "configs" / "ner.cfg"
 LANGUAGES = ("swa", "amh")
 _SEEN = 200  # examples that a pipeline is initialised with
-_BATCH_WORDS = 500  # words of a training step, as the recipe for NER has it
+BATCH_WORDS = 500  # words of a training step, as the recipe for NER has it
 Rows = list[dict[str, Any]]
-_WITH_VECTORS = {"components": {"tok2vec": {"model": {"embed": {"include_static_vectors": True}}}}}
+WITH_VECTORS = {"components": {"tok2vec": {"model": {"embed": {"include_static_vectors": True}}}}}
 
 
 def spacy_rows(files: EncoderFiles, data: Path, sizes: Sizes) -> Rows:
@@ -34,21 +34,22 @@ def spacy_rows(files: EncoderFiles, data: Path, sizes: Sizes) -> Rows:
         return _prediction(encoder, sentences, sizes) + _training(encoder, sentences, sizes)
 
 
-def tagged(data: Path, work: Path, count: int) -> list[Any]:
+def tagged(data: Path, work: Path, count: int, part: str = "train") -> list[Any]:
     """`count` sentences of MasakhaNER in Swahili and Amharic, else of the package's sample."""
     from distillemb_plugins.sample import write_sample
     from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 
     try:
-        files = [task_files(data, "ner/masakhaner1", language)["train"] for language in LANGUAGES]
+        files = [task_files(data, "ner/masakhaner1", language)[part] for language in LANGUAGES]
     except DistillEmbError:
         parts = write_sample(work / "sample").parts
-        files = [parts[language, "train"] for language in LANGUAGES]
+        files = [parts[language, part] for language in LANGUAGES]
     each = [list(ConllCorpus(file, limit=count // len(LANGUAGES)).sentences()) for file in files]
     return [sentence for language in each for sentence in language]
 
 
-def _examples(nlp: Any, sentences: list[Any]) -> list[Any]:
+def to_examples(nlp: Any, sentences: list[Any]) -> list[Any]:
+    """spaCy's examples of tagged sentences."""
     from spacy.tokens import Doc
     from spacy.training import Example
 
@@ -67,7 +68,7 @@ def pipeline(sentences: list[Any], changes: dict[str, Any], vectors: Callable[[A
     nlp = load_model_from_config(config.interpolate(), auto_fill=True)
     if vectors is not None:
         nlp.vocab.vectors = vectors(nlp)
-    nlp.initialize(lambda: _examples(nlp, sentences[:_SEEN]))
+    nlp.initialize(lambda: to_examples(nlp, sentences[:_SEEN]))
     return nlp
 
 
@@ -75,9 +76,9 @@ def _prediction(encoder: Path, sentences: list[Any], sizes: Sizes) -> Rows:
     words = sorted({word for sentence in sentences for word in sentence.words})
     computed = {"nlp": {"vectors": {"@vectors": "distillemb.Vectors.v1", "pretrained": str(encoder)}}}
     pipelines = {
-        "static table": pipeline(sentences, _WITH_VECTORS, lambda nlp: _table(nlp, words, sizes.dim)),
-        "floret": pipeline(sentences, _WITH_VECTORS, lambda _: floret_vectors(sizes.buckets // 4, sizes.dim)),
-        "distillemb": pipeline(sentences, {**_WITH_VECTORS, **computed}),
+        "static table": pipeline(sentences, WITH_VECTORS, lambda nlp: _table(nlp, words, sizes.dim)),
+        "floret": pipeline(sentences, WITH_VECTORS, lambda _: floret_vectors(sizes.buckets // 4, sizes.dim)),
+        "distillemb": pipeline(sentences, {**WITH_VECTORS, **computed}),
         "none": pipeline(sentences, {}),
     }
     arms: dict[str, Work] = {name: _pipe(nlp, sentences) for name, nlp in pipelines.items()}
@@ -159,13 +160,8 @@ def pipeline_with(sentences: list[Any], block: dict[str, Any]) -> Any:
 def _steps(nlp: Any, sentences: list[Any]) -> Work:
     """A few training steps of about 500 words each."""
     optimizer = nlp.create_optimizer()
-    examples = _examples(nlp, sentences)
-    batches: list[list[Any]] = [[]]
-    for example in examples:
-        if sum(len(each) for each in batches[-1]) >= _BATCH_WORDS:
-            batches.append([])
-        batches[-1].append(example)
-    batches = batches[:8]
+    examples = to_examples(nlp, sentences)
+    batches = in_batches(examples, BATCH_WORDS)[:8]
 
     def work() -> int:
         for batch in batches:
@@ -173,3 +169,13 @@ def _steps(nlp: Any, sentences: list[Any]) -> Work:
         return sum(len(example) for batch in batches for example in batch)
 
     return work
+
+
+def in_batches(examples: list[Any], words: int) -> list[list[Any]]:
+    """Examples in batches of about so many words."""
+    batches: list[list[Any]] = [[]]
+    for example in examples:
+        if sum(len(each) for each in batches[-1]) >= words:
+            batches.append([])
+        batches[-1].append(example)
+    return batches

@@ -1,13 +1,12 @@
-"""NER in spaCy with arms that differ in the embedding alone: scratch, static, frozen, finetuned; and a BiLSTM.
+"""NER in spaCy, one pipeline a language, with arms that differ in the embedding alone (see recipes/spacy_arms.py).
 
-    python scripts/ner_spacy.py all --language swa --language amh --seed 0 --seed 1 --seed 2
+    python scripts/ner_spacy.py all
 
 Every step is skipped when its result is there, so an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -18,224 +17,318 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.files import atomic_directory, directory_bytes
+from recipes import spacy_arms
 from recipes.common import (
     DEFAULT_DATA,
     add_result,
-    corpus_files,
-    markdown_table,
-    mean_spread,
-    megabytes,
     read_results,
     replace_block,
     run_app,
     task_files,
 )
+from recipes.ner.scripts.seen import seen_scores
+from recipes.ner.scripts.spacy_tables import (
+    LOW_DATA_ARMS,
+    SHARES,
+    arm_table,
+    draw_low_data,
+    language_table,
+    low_data_table,
+    target,
+    tried_table,
+)
+from recipes.spacy_arms import ARMS, TABLE_ARMS
 
 HERE = Path(__file__).resolve().parents[1]
-ARMS = ("scratch", "static", "frozen", "finetuned", "bilstm")
+BASE = HERE / "configs" / "ner.cfg"
+RESULTS = HERE / "results.jsonl"
+TRIED = HERE / "tried.jsonl"
 TASK = "ner/masakhaner1"
-KEY = ("language", "arm", "seed")
+LANGUAGES = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
+STEPS = 800
+KEY = ("language", "arm", "seed", "share", "steps")
+TUNED_ON = ("amh", "luo", "swa", "yor")
+TUNE_KEY = ("variant", "language", "seed")
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Data = Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")]
 Languages = Annotated[list[str], typer.Option("--language", help="MasakhaNER language; repeat for several.")]
-Work = Annotated[Path, typer.Option(help="Where teacher, encoder, table and pipelines are kept.")]
-
-
-def teacher_path(work: Path, languages: list[str]) -> Path:
-    return work / f"{'-'.join(sorted(languages))}-fasttext.bin"
-
-
-@app.command()
-def teach(data: Data = DEFAULT_DATA, language: Languages = ["swa", "amh"], work: Work = HERE / "training") -> None:  # noqa: B006
-    """Train one fastText teacher on the raw text of the languages (CBOW, 300 dimensions, n-grams 4-5)."""
-    from distillemb_plugins.teachers import train_teacher
-
-    out = teacher_path(work, language)
-    if not out.is_file():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        texts = corpus_files(data, sorted(language))
-        train_teacher(texts, out, "fasttext", epochs=3, buckets=200_000, threads=1, resume=True)
+Arms = Annotated[list[str], typer.Option("--arm", help="Which arms; repeat for several.")]
+Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds; repeat for several.")]
+Work = Annotated[Path, typer.Option(help="Where teacher, tables and encoders are kept.")]
+Results = Annotated[Path, typer.Option(help="Where the scores are kept (JSON lines).")]
 
 
 @app.command()
-def distill(
+def teach(data: Data = DEFAULT_DATA, work: Work = spacy_arms.WORK) -> None:
+    """Train fastText on the raw text of eleven languages: the encoder's teacher, and the static arm's table."""
+    spacy_arms.teach(data, work)
+
+
+@app.command()
+def floret(data: Data = DEFAULT_DATA, work: Work = spacy_arms.WORK) -> None:
+    """Train the floret table on the same text."""
+    spacy_arms.train_floret(data, work)
+
+
+@app.command()
+def compress(work: Work = spacy_arms.WORK) -> None:
+    """Compress fastText's table to about the encoder's bytes."""
+    spacy_arms.compress(work)
+
+
+@app.command()
+def distill(work: Work = spacy_arms.WORK) -> None:
+    """Distil fastText into one encoder for all the languages, and make its random twin."""
+    spacy_arms.distill_encoder(work)
+    spacy_arms.random_encoder(work)
+
+
+@app.command()
+def tables(
     data: Data = DEFAULT_DATA,
-    language: Languages = ["swa", "amh"],  # noqa: B006
-    work: Work = HERE / "training",
-    max_seconds: Annotated[float, typer.Option(help="Stop after so much training.")] = 600,
+    language: Languages = list(LANGUAGES),  # noqa: B006
+    arm: Arms = list(TABLE_ARMS),  # noqa: B006
+    work: Work = spacy_arms.WORK,
 ) -> None:
-    """Distil the teacher into one encoder for all the languages."""
-    from distillemb_plugins.distill import DistillSettings
-    from distillemb_plugins.distill import distill as run
-    from distillemb_plugins.teachers import load_teacher
-
-    out = work / "encoder"
-    if not out.is_dir():
-        teacher = load_teacher(teacher_path(work, language), limit=80_000)
-        run([teacher], out, DistillSettings(preset="default", max_seconds=max_seconds), resume=True)
+    """Write what the table arms have of each language's words."""
+    spacy_arms.word_tables({task_name(one): task_words(data, one) for one in language}, arm, work)
 
 
-@app.command()
-def vectors(data: Data = DEFAULT_DATA, language: Languages = ["swa", "amh"], work: Work = HERE / "training") -> None:  # noqa: B006
-    """Write the static arm's table: fastText's vector of every word of the task, from its n-grams where it is unseen.
-
-    Words that the task does not hold are left out: they change nothing here, and each checkpoint copies the table.
-    """
-    import spacy
-    from spacy.vectors import Vectors
-
-    from distillemb_plugins.teachers import load_teacher
-
-    out = work / "vectors"
-    if out.is_dir():
-        return
-    teacher = load_teacher(teacher_path(work, language))
-    words = sorted(task_words(data, language))
-    rows, found = teacher.lookup(words)
-    nlp = spacy.blank("xx")
-    nlp.vocab.vectors = Vectors(
-        strings=nlp.vocab.strings,
-        data=rows[found],
-        keys=[nlp.vocab.strings.add(word) for word, has in zip(words, found, strict=True) if has],
-        name="fasttext",
-    )
-    with atomic_directory(out) as folder:
-        nlp.to_disk(folder)
+def task_name(language: str) -> str:
+    return f"ner-{language}"
 
 
-def task_words(data: Path, languages: list[str]) -> set[str]:
-    """All words of the task's files, so that the static arm has fastText's own vector for unseen ones."""
+def task_words(data: Path, language: str) -> set[str]:
+    """All words of the task's files, so that the table arms have their own vector for unseen ones."""
     words = set()
-    for language in languages:
-        for file in task_files(data, TASK, language).values():
-            words |= {line.split()[0] for line in file.read_text("utf-8-sig").splitlines() if line.strip()}
+    for file in task_files(data, TASK, language).values():
+        words |= {line.split()[0] for line in file.read_text("utf-8-sig").splitlines() if line.strip()}
     return words
-
-
-def load_arm(arm: str, overrides: dict[str, Any]) -> Any:
-    """The config of an arm: scratch.cfg, with the arm's own file over it."""
-    from spacy.util import load_config
-
-    config = load_config(HERE / "configs" / "scratch.cfg", interpolate=False)
-    if arm != "scratch":
-        config = config.merge(load_config(HERE / "configs" / f"{arm}.cfg", interpolate=False))
-    return config.merge(overrides)
 
 
 @app.command()
 def train(
     data: Data = DEFAULT_DATA,
-    language: Languages = ["swa", "amh"],  # noqa: B006
-    arm: Annotated[list[str], typer.Option(help="Which arms.")] = list(ARMS),  # noqa: B006
-    seed: Annotated[list[int], typer.Option(help="Seeds; repeat for several.")] = [0, 1, 2],  # noqa: B006
-    work: Work = HERE / "training",
-    max_steps: Annotated[int, typer.Option(help="Updates of about 500 words each.")] = 1000,
-    results: Annotated[Path, typer.Option(help="Where the scores are kept (JSON lines).")] = HERE / "results.jsonl",
+    language: Languages = list(LANGUAGES),  # noqa: B006
+    arm: Arms = list(ARMS),  # noqa: B006
+    seed: Seeds = [0, 1, 2],  # noqa: B006
+    share: Annotated[list[int], typer.Option(help="Per cent of the training sentences.")] = [100],  # noqa: B006
+    work: Work = spacy_arms.WORK,
+    steps: Annotated[int, typer.Option(help="Updates of about 250 words each, with all sentences.")] = STEPS,
+    results: Results = RESULTS,
 ) -> None:
     """Train every arm on every language with every seed, and score dev and test."""
-    unknown = set(arm) - set(ARMS)
-    if unknown:
-        raise DistillEmbError(f"There is no arm {sorted(unknown)[0]}: choose from {', '.join(ARMS)}.")
+    spacy_arms.check_arms(arm)
     done = {tuple(row[k] for k in KEY) for row in read_results(results)}
     for one_seed in seed:
         for one_language in language:
-            for one_arm in arm:
-                if (one_language, one_arm, one_seed) not in done:
-                    row = run_arm(data, one_language, one_arm, one_seed, work, max_steps)
-                    add_result(results, row, KEY)
+            for one_share in share:
+                for one_arm in arm:
+                    run = (one_language, one_arm, one_seed, one_share, steps_for(steps, one_share))
+                    if run not in done:
+                        add_result(results, run_arm(data, work, dict(zip(KEY, run, strict=True))), KEY)
 
 
-def run_arm(data: Path, language: str, arm: str, seed: int, work: Path, max_steps: int) -> dict[str, Any]:
+def steps_for(steps: int, share: int) -> int:
+    """Fewer updates for fewer sentences, by the square root: a tenth of them is still seen three times as often."""
+    return max(1, round(steps * (share / 100) ** 0.5))
+
+
+def run_arm(data: Path, work: Path, run: dict[str, Any]) -> dict[str, Any]:
     """Train one pipeline, keep the best by dev F1, and score it: one row of the results."""
-    import spacy
-    from spacy.training.initialize import init_nlp
-    from spacy.training.loop import train as spacy_train
-
+    language, arm, seed, share, steps = (run[name] for name in KEY)
     files = task_files(data, TASK, language)
-    paths = {"train": str(files["train"]), "dev": str(files["dev"])}
-    paths |= {"vectors": str(work / "vectors")} if arm == "static" else {}
-    paths |= {"encoder": str(work / "encoder")} if arm in ("frozen", "finetuned", "bilstm") else {}
-    settings = {"max_steps": max_steps, "max_epochs": 0, "eval_frequency": max(1, max_steps // 10)}
-    config = load_arm(arm, {"paths": paths, "system": {"seed": seed}, "training": settings})
-    start = time.perf_counter()
-    nlp = init_nlp(config.interpolate())
-    out = work / f"{language}-{arm}-{seed}"
-    out.mkdir(parents=True, exist_ok=True)
-    spacy_train(nlp, out, use_gpu=-1)
-    seconds = time.perf_counter() - start
-    shutil.rmtree(out / "model-last")  # with the table inside, too large to keep twice
-    best = spacy.load(out / "model-best")
-    row = {"language": language, "arm": arm, "seed": seed, "max_steps": max_steps, "seconds": round(seconds, 1)}
+    sentences = kept_sentences(files["train"], share)
+    overrides = run_settings(files, seed, steps)
+    if share < 100:  # a prefix of one shuffle, the same for every arm and every seed
+        overrides["corpora"] = {"train": {"shuffle": True, "limit": sentences}}
+    trained = spacy_arms.train_pipeline(spacy_arms.arm_config(BASE, arm, task_name(language), work, overrides))
+    row = run | {"sentences": sentences, "seconds": round(trained.seconds, 1)}
     for split in ("dev", "test"):
-        row |= score(best, files[split], split)
-    return row | {"embedding_bytes": embedding_bytes(arm, work), "pipeline_bytes": directory_bytes(out / "model-best")}
+        row |= {f"{split}_{name}": value for name, value in score(trained.nlp, files, split, row).items()}
+    return row | {"embedding_bytes": spacy_arms.embedding_bytes(arm, work), "pipeline_bytes": trained.bytes}
 
 
-def score(nlp: Any, file: Path, split: str) -> dict[str, Any]:
-    """Corpus-level precision, recall and F1 (per cent) by spaCy's scorer, and words per second."""
-    from distillemb_plugins.spacy_plugin.readers import ConllCorpus
-
-    examples = list(ConllCorpus(file)(nlp))
-    scores = nlp.evaluate(examples)
+def run_settings(files: dict[str, Path], seed: int, steps: int) -> dict[str, Any]:
+    """What a run sets in the config; five times it is scored on dev."""
     return {
-        f"{split}_f1": round(100 * scores["ents_f"], 2),
-        f"{split}_precision": round(100 * scores["ents_p"], 2),
-        f"{split}_recall": round(100 * scores["ents_r"], 2),
-        f"{split}_words_per_second": round(scores["speed"]),
-        f"{split}_per_type": {kind: round(100 * s["f"], 2) for kind, s in sorted(scores["ents_per_type"].items())},
+        "paths": {"train": str(files["train"]), "dev": str(files["dev"])},
+        "system": {"seed": seed},
+        "training": {"max_steps": steps, "eval_frequency": max(1, steps // 5)},
     }
 
 
-def embedding_bytes(arm: str, work: Path) -> int:
-    """Bytes of what an arm loads beside the pipeline's own weights."""
-    if arm == "static":
-        return next(work.glob("*-fasttext.bin")).stat().st_size  # table and n-grams
-    if arm in ("frozen", "finetuned", "bilstm"):
-        return (work / "encoder" / "model.safetensors").stat().st_size
-    return 0
+def kept_sentences(file: Path, share: int) -> int:
+    """How many sentences of a file a share (per cent) of them is, at least one."""
+    from distillemb_plugins.spacy_plugin.readers import ConllCorpus
+
+    return max(1, round(share / 100 * sum(1 for _ in ConllCorpus(file).sentences())))
+
+
+def score(nlp: Any, files: dict[str, Path], split: str, run: dict[str, Any]) -> dict[str, Any]:
+    """Corpus-level scores (per cent) of a split, of entities seen in training or not, and words a CPU second."""
+    from spacy.scorer import Scorer
+
+    from distillemb_plugins.spacy_plugin.readers import ConllCorpus
+
+    share = run["share"]
+    examples = list(ConllCorpus(files[split])(nlp))
+    with spacy_arms.numpy_products():
+        start = time.process_time()
+        for example, doc in zip(examples, nlp.pipe([e.predicted for e in examples], batch_size=256), strict=True):
+            example.predicted = doc
+        seconds = time.process_time() - start
+    scores = Scorer(nlp).score(examples)
+    known = ConllCorpus(files["train"], shuffle=share < 100, limit=run["sentences"] if share < 100 else 0)
+    gold, found = ([e.reference for e in examples], [e.predicted for e in examples])
+    seen = seen_scores(
+        [(s.words, s.tags) for s in known.sentences()], map(words_of, gold), map(tags_of, gold), map(tags_of, found)
+    )
+    return {
+        "f1": round(100 * scores["ents_f"], 2),
+        "precision": round(100 * scores["ents_p"], 2),
+        "recall": round(100 * scores["ents_r"], 2),
+        **{name: round(value, 2) for name, value in seen.items()},
+        "per_type": {kind: round(100 * s["f"], 2) for kind, s in sorted(scores["ents_per_type"].items())},
+        "words_per_second": round(sum(map(len, gold)) / max(seconds, 1e-9)),
+    }
+
+
+def words_of(doc: Any) -> list[str]:
+    return [token.text for token in doc]
+
+
+def tags_of(doc: Any) -> list[str]:
+    """IOB2 tags of a document's entities."""
+    return [f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in doc]
+
+
+# What was tried on dev
+
+
+def embed_of(**settings: Any) -> dict[str, Any]:
+    return {"components": {"tok2vec": {"model": {"embed": settings}}}}
+
+
+def batches_of(words: int, steps: int) -> dict[str, Any]:
+    return {"training": {"max_steps": steps, "eval_frequency": steps // 5, "batcher": {"size": words}}}
+
+
+_SHAPES: dict[str, Any] = {"attrs": ["PREFIX", "SUFFIX", "SHAPE"], "rows": [1000, 2500, 2500]}
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "static": ("static", {}),
+    "static, 400 updates of 500 words": ("static", batches_of(500, 400)),
+    "static, without NORM": ("static", embed_of(**_SHAPES)),
+    "frozen": ("frozen", {}),
+    "finetuned": ("finetuned", embed_of(grad_factor=1.0)),
+    "finetuned, 0.3 of the learning rate": ("finetuned", embed_of(grad_factor=0.3)),
+    "finetuned, 0.1 of the learning rate": ("finetuned", embed_of(grad_factor=0.1)),
+    "finetuned, without NORM": ("finetuned", embed_of(grad_factor=1.0, **_SHAPES)),
+    "finetuned, 20 % dropout on the vectors": ("finetuned", embed_of(grad_factor=1.0, dropout=0.2)),
+    "finetuned, no n-grams dropped": ("finetuned", embed_of(grad_factor=1.0) | {"ngram_dropout": 0.0}),
+    "finetuned, 40 % of the n-grams dropped": ("finetuned", embed_of(grad_factor=1.0) | {"ngram_dropout": 0.4}),
+}
 
 
 @app.command()
-def table(results: Annotated[Path, typer.Option()] = HERE / "results.jsonl", readme: Path = HERE / "README.md") -> None:
-    """Write the table of all results found into the README."""
+def tune(
+    data: Data = DEFAULT_DATA,
+    language: Languages = list(TUNED_ON),  # noqa: B006
+    variant: Annotated[list[str], typer.Option(help="Which; repeat for several.")] = list(VARIANTS),  # noqa: B006
+    seed: Seeds = [0],  # noqa: B006
+    work: Work = spacy_arms.WORK,
+    steps: Annotated[int, typer.Option(help="Updates of about 250 words each.")] = STEPS,
+    results: Results = TRIED,
+) -> None:
+    """Try other settings on dev alone."""
+    done = {tuple(row[k] for k in TUNE_KEY) for row in read_results(results)}
+    for name in variant:
+        for one_language in language:
+            for one_seed in seed:
+                if (name, one_language, one_seed) not in done:
+                    run = {"variant": name, "language": one_language, "seed": one_seed}
+                    add_result(results, try_variant(data, work, run, steps), TUNE_KEY)
+
+
+def try_variant(data: Path, work: Path, run: dict[str, Any], steps: int) -> dict[str, Any]:
+    """Train one variant and score it on dev: one row."""
+    if run["variant"] not in VARIANTS:
+        raise DistillEmbError(f"There is no variant {run['variant']}: choose from {'; '.join(VARIANTS)}.")
+    arm, changes = VARIANTS[run["variant"]]
+    files = task_files(data, TASK, run["language"])
+    config = spacy_arms.arm_config(BASE, arm, task_name(run["language"]), work, run_settings(files, run["seed"], steps))
+    config = config.merge({name: value for name, value in changes.items() if name != "ngram_dropout"})
+    if "ngram_dropout" in changes:
+        encoder = with_ngram_dropout(spacy_arms.encoder_path(work), changes["ngram_dropout"])
+        config = config.merge(embed_of(pretrained=str(encoder)))
+    trained = spacy_arms.train_pipeline(config)
+    scores = score(trained.nlp, files, "dev", {"share": 100})
+    return run | {"seconds": round(trained.seconds, 1)} | {f"dev_{name}": value for name, value in scores.items()}
+
+
+def with_ngram_dropout(encoder: Path, rate: float) -> Path:
+    """A copy of an encoder that leaves out another share of the n-grams while it learns."""
+    from distillemb_plugins.persistence import read_encoder, write_encoder
+
+    out = encoder.with_name(f"{encoder.name}-dropout-{rate}")
+    if not out.is_dir():
+        files = read_encoder(encoder)
+        config = {**files.config, "encoder_args": {**files.config["encoder_args"], "ngram_dropout": rate}}
+        write_encoder(out, config, files.tensors, files.characters, storage=config["storage"])
+    return out
+
+
+# Tables
+
+
+@app.command()
+def table(results: Results = RESULTS, tried: Results = TRIED, readme: Path = HERE / "README.md") -> None:
+    """Write the tables of all results found into the README."""
     rows = read_results(results)
-    lines = []
-    for language in sorted({row["language"] for row in rows}):
-        for arm in ARMS:
-            found = [row for row in rows if (row["language"], row["arm"]) == (language, arm)]
-            if found:
-                lines.append(_line(language, arm, found))
-    header = ["language, arm", "dev F1", "test F1", "seeds", "embedding", "pipeline", "minutes a run"]
-    replace_block(readme, "table", markdown_table(header, lines))
+    full = [row for row in rows if row["share"] == 100]
+    replace_block(readme, "table", language_table(full))
+    replace_block(readme, "arms", arm_table(full))
+    replace_block(readme, "target", target(full))
+    replace_block(readme, "low-data", low_data_table(rows))
+    replace_block(readme, "tried", tried_table(read_results(tried), list(VARIANTS)))
 
 
-def _line(language: str, arm: str, found: list[dict[str, Any]]) -> list[str]:
-    return [
-        f"{language}, {arm}",
-        mean_spread([row["dev_f1"] for row in found]),
-        mean_spread([row["test_f1"] for row in found]),
-        str(len(found)),
-        megabytes(found[0]["embedding_bytes"]) if found[0]["embedding_bytes"] else "none",
-        megabytes(found[0]["pipeline_bytes"]),
-        mean_spread([row["seconds"] / 60 for row in found]),
-    ]
+@app.command()
+def plot(results: Results = RESULTS, out: Path = HERE / "low-data.svg") -> None:
+    """Draw the scores with a part of the training sentences."""
+    draw_low_data(read_results(results), out)
+
+
+@app.command()
+def low_data(
+    data: Data = DEFAULT_DATA,
+    language: Languages = list(LANGUAGES),  # noqa: B006
+    work: Work = spacy_arms.WORK,
+    steps: Annotated[int, typer.Option(help="Updates with all sentences.")] = STEPS,
+    results: Results = RESULTS,
+) -> None:
+    """Train three arms with a part of the sentences, seed 0."""
+    train(data, language, list(LOW_DATA_ARMS), [0], list(SHARES), work, steps, results)
 
 
 @app.command(name="all")
 def everything(
     data: Data = DEFAULT_DATA,
-    language: Languages = ["swa", "amh"],  # noqa: B006
-    seed: Annotated[list[int], typer.Option(help="Seeds; repeat for several.")] = [0, 1, 2],  # noqa: B006
-    work: Work = HERE / "training",
+    language: Languages = list(LANGUAGES),  # noqa: B006
+    seed: Seeds = [0, 1, 2],  # noqa: B006
+    work: Work = spacy_arms.WORK,
 ) -> None:
-    """Teach, distil, train all arms and write the table."""
-    teach(data, language, work)
-    distill(data, language, work)
-    vectors(data, language, work)
-    train(data, language, list(ARMS), seed, work)
+    """All of it, in order."""
+    teach(data, work)
+    floret(data, work)
+    distill(work)
+    compress(work)
+    tables(data, language, list(TABLE_ARMS), work)
+    train(data, language, list(ARMS), seed, [100], work)
+    low_data(data, language, work)
     table()
+    plot()
 
 
 if __name__ == "__main__":

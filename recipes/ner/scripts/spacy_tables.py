@@ -1,0 +1,145 @@
+"""The tables and the plot of the NER recipe in spaCy, from the rows of its results."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from recipes.common import markdown_table, mean_spread, megabytes
+from recipes.spacy_arms import ARMS, TABLE_ARMS
+
+LOW_DATA_ARMS = ("hash", "static", "finetuned")
+SHARES = (10, 25, 50)  # per cent of the training sentences; 100 is the main run
+Row = dict[str, Any]
+
+
+def chosen(rows: Iterable[Row], **values: Any) -> list[Row]:
+    """The rows that hold these values."""
+    return [row for row in rows if all(row[name] == value for name, value in values.items())]
+
+
+def languages_of(rows: Iterable[Row]) -> list[str]:
+    return sorted({row["language"] for row in rows})
+
+
+def seed_means(rows: Sequence[Row], name: str, languages: Sequence[str]) -> list[float]:
+    """A score's mean over the languages, for each seed that has all of them."""
+    found = []
+    for seed in sorted({row["seed"] for row in rows}):
+        values = {row["language"]: row[name] for row in chosen(rows, seed=seed)}
+        if set(languages) <= set(values):
+            found.append(statistics.fmean(values[language] for language in languages))
+    return found
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and spread, empty for no figures."""
+    return mean_spread(values) if values else ""
+
+
+def language_table(rows: Sequence[Row]) -> str:
+    """Test F1 of every language (rows) and arm (columns), and the mean over the languages."""
+    lines = []
+    for language in languages_of(rows):
+        cells = [[row["test_f1"] for row in chosen(rows, language=language, arm=arm)] for arm in ARMS]
+        lines.append([language, *map(spread, cells)])
+    means = [seed_means(chosen(rows, arm=arm), "test_f1", languages_of(rows)) for arm in ARMS]
+    lines.append(["**mean**", *(f"**{mean_spread(found)}**" if found else "" for found in means)])
+    return markdown_table(["test F1", *ARMS], lines)
+
+
+def arm_table(rows: Sequence[Row]) -> str:
+    """What each arm scores, loads and costs, means over languages and seeds."""
+    header = ["arm", "dev F1", "test F1", "seen", "never seen", "loads", "pipeline", "words/s", "CPU s a run", "runs"]
+    lines = []
+    for arm in ARMS:
+        found = chosen(rows, arm=arm)
+        if found:
+            scores = ["dev_f1", "test_f1", "test_f1_seen", "test_f1_unseen"]
+            size = found[0]["embedding_bytes"]
+            lines.append(
+                [
+                    arm,
+                    *(spread(seed_means(found, name, languages_of(rows))) for name in scores),
+                    megabytes(size) if size else "none",
+                    megabytes(statistics.fmean(row["pipeline_bytes"] for row in found)),
+                    f"{statistics.median(row['test_words_per_second'] for row in found):,.0f}",
+                    f"{statistics.fmean(row['seconds'] for row in found):.0f}",
+                    str(len(found)),
+                ]
+            )
+    return markdown_table(header, lines)
+
+
+def target(rows: Sequence[Row]) -> str:
+    """One sentence: the target, and what was reached."""
+    languages = languages_of(rows)
+    means = {arm: seed_means(chosen(rows, arm=arm), "test_f1", languages) for arm in (*TABLE_ARMS, "finetuned")}
+    if not all(means.values()):
+        return "Not all arms have been run on all languages."
+    best = max(TABLE_ARMS, key=lambda arm: statistics.fmean(means[arm]))
+    lead = statistics.fmean(means["finetuned"]) - statistics.fmean(means[best])
+    sizes = {arm: chosen(rows, arm=arm)[0]["embedding_bytes"] for arm in ("static", "finetuned")}
+    ratio = sizes["static"] / sizes["finetuned"]
+    verdict = "met" if lead >= 3 and ratio >= 20 else "missed"
+    return (
+        f"Target: the fine-tuned encoder at least 3 points of mean F1 above the best table arm, at no more than a "
+        f"twentieth of fastText's bytes. Reached: {lead:+.1f} points against {best}, at 1/{ratio:.0f} of the bytes: "
+        f"**{verdict}**."
+    )
+
+
+def low_data_points(rows: Sequence[Row]) -> dict[str, dict[int, float]]:
+    """Mean test F1 by arm and share, seed 0, over the languages that every share has been run on."""
+    first = [row for row in chosen(rows, seed=0) if row["arm"] in LOW_DATA_ARMS]
+    per_share = [{row["language"] for row in chosen(first, share=share)} for share in (*SHARES, 100)]
+    languages = set.intersection(*per_share)
+    points: dict[str, dict[int, float]] = {}
+    for arm in LOW_DATA_ARMS:
+        for share in (*SHARES, 100):
+            found = [row["test_f1"] for row in chosen(first, arm=arm, share=share) if row["language"] in languages]
+            if found and len(found) == len(languages):
+                points.setdefault(arm, {})[share] = statistics.fmean(found)
+    return points
+
+
+def low_data_table(rows: Sequence[Row]) -> str:
+    """Mean test F1 with a part of the training sentences."""
+    points = low_data_points(rows)
+    shares = (*SHARES, 100)
+    lines = [[arm, *(f"{found[s]:.1f}" if s in found else "" for s in shares)] for arm, found in points.items()]
+    return markdown_table(["mean test F1", *(f"{share} %" for share in shares)], lines)
+
+
+def tried_table(rows: Sequence[Row], variants: Sequence[str]) -> str:
+    """Dev F1 of what was tried: means over the languages, for the seeds that have all of them."""
+    lines = []
+    names = languages_of(rows)
+    for variant in variants:
+        found = chosen(rows, variant=variant)
+        if found:
+            languages = [[row["dev_f1"] for row in chosen(found, language=one)] for one in names]
+            lines.append([variant, *map(spread, languages), spread(seed_means(found, "dev_f1", names))])
+    return markdown_table(["dev F1", *names, "mean"], lines)
+
+
+def draw_low_data(rows: Sequence[Row], out: Path) -> None:
+    """Draw `low_data_points` as an SVG file, the same bytes from the same figures."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "distillemb"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    for arm, found in low_data_points(rows).items():
+        axes.plot(list(found), list(found.values()), marker="o", label=arm)
+    axes.set_xlabel("training sentences (per cent)")
+    axes.set_ylabel("mean test F1")
+    axes.set_xticks([*SHARES, 100])
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(out, metadata={"Date": None}, bbox_inches="tight")
+    pyplot.close(figure)
