@@ -1,5 +1,6 @@
-# make quickstart   the whole way on the embedded sample, into quickstart/
+# make quickstart   a first look and the whole way on the embedded sample, into quickstart/
 # make test         the tests     make lint   ruff and mypy     make docs   the documentation, into build/site
+# make audit        known vulnerabilities of what is installed (asks PyPI)
 #
 # On Linux, plain PyPI serves torch with CUDA (several GB). For the CPU build, from a machine that can reach it:
 #   make quickstart PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
@@ -11,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # What the main job needs, and nothing more: a first look should not download the recipes' extras.
 JOB_EXTRAS := spacy,train,report
 
-.PHONY: quickstart test lint docs format install install-dev clean
+.PHONY: quickstart test lint docs audit format install install-dev clean
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -19,6 +20,7 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), torch and spaCy among it: some minutes, no output."
 	$(INSTALL) --editable ".[$(JOB_EXTRAS)]"
 	@touch $@
 
@@ -43,6 +45,10 @@ lint: install-dev
 
 docs: install-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+audit: install-dev
+	@$(BIN)/python -c 'import pip_audit' 2>/dev/null || $(INSTALL) --retries 1 --editable ".[audit]" 2>/dev/null || true
+	@$(BIN)/python .ci/audit.py
 
 format: install-dev
 	$(BIN)/ruff format .

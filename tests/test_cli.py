@@ -339,6 +339,12 @@ def test_distill_takes_every_setting_and_keeps_lists(
     assert run("distill", table, "-o", out).exit_code == 2
 
 
+def test_a_warning_is_one_sentence(table: Path, tmp_path: Path) -> None:
+    short = ["--epochs", 1, "--set", 'encoder_args={"buckets": 100, "channels": 8}']
+    lines = run("distill", table, "-o", tmp_path / "few", *short).stderr.splitlines()
+    assert lines[0].startswith("distillemb: warning: The training comes to 1 step only") and len(lines) == 1
+
+
 def test_teach_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_teacher: Teacher) -> None:
     seen: dict[str, Any] = {}
 
@@ -358,8 +364,15 @@ def test_teach_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_quickstart_reports_its_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = {"ner": {"scratch": 0.5, "distilled": 0.75}, "seconds": 1.0}
-    monkeypatch.setattr(distillemb_plugins.quickstart, "run_quickstart", lambda out, **_: metrics)
-    assert "NER F1, distilled: 0.750" in run("quickstart", "--out", tmp_path / "q").stdout
+
+    def fake(out: Path, say: Any, **_: Any) -> dict[str, Any]:
+        if say:
+            say("NER F1 with afro11: 75.0")
+        return metrics
+
+    monkeypatch.setattr(distillemb_plugins.quickstart, "run_quickstart", fake)
+    shown = run("quickstart", "--out", tmp_path / "q").stdout
+    assert "NER F1 with afro11: 75.0\n" in shown and f"Open {tmp_path / 'q' / 'report.html'}" in shown
     assert json.loads(run("quickstart", "--json").stdout) == metrics
 
 

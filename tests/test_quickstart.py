@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections import Counter
 from html.parser import HTMLParser
@@ -14,20 +15,25 @@ import pytest
 
 from distillemb_plugins.encoder import DistillEmb
 from distillemb_plugins.errors import DistillEmbError, MissingExtraError
-from distillemb_plugins.files import directory_bytes
-from distillemb_plugins.quickstart import Steps, run_quickstart
-from distillemb_plugins.quickstart.showing import UNSEEN, WORDS
+from distillemb_plugins.files import directory_bytes, iter_lines
+from distillemb_plugins.persistence import resolve
+from distillemb_plugins.quickstart import Steps, look, run_quickstart
+from distillemb_plugins.quickstart.showing import WORDS
 from distillemb_plugins.quickstart.tagging import ARMS, config_text
-from distillemb_plugins.sample import LANGUAGES, PARTS, raw_lines, tagged_sentences
+from distillemb_plugins.sample import LANGUAGES, raw_lines
 from distillemb_plugins.text import tokenize
 
 TINY = Steps(raw_lines=250, sentences=0.06, teacher_epochs=1, distill_epochs=1, tagger_steps=10)
 
 
+SAID: list[str] = []
+
+
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("parent") / "quickstart"
-    return out, run_quickstart(out, progress=False, steps=TINY)
+    SAID.clear()
+    return out, run_quickstart(out, progress=False, steps=TINY, say=SAID.append)
 
 
 def test_metrics(result: tuple[Path, dict[str, Any]]) -> None:
@@ -35,7 +41,7 @@ def test_metrics(result: tuple[Path, dict[str, Any]]) -> None:
     written = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert written == metrics
     assert list(written)[:4] == ["ner", "encoder_bytes", "teacher_bytes", "seconds"]
-    assert list(written["ner"]) == ["scratch", "distilled"]
+    assert list(written["ner"]) == ["scratch", "afro11", "distilled"] == list(ARMS)
     assert all(0 <= f1 <= 1 for f1 in written["ner"].values())
     assert written["encoder_bytes"] == directory_bytes(out / "encoder") > 0
     assert written["teacher_bytes"] == (out / "teacher.bin").stat().st_size > 0
@@ -47,13 +53,44 @@ def test_nothing_temporary_is_left(result: tuple[Path, dict[str, Any]]) -> None:
     out, _ = result
     assert [path.name for path in out.parent.iterdir()] == ["quickstart"]
     assert {path.name for path in out.iterdir()} == {
-        "sample", "teacher.bin", "encoder", "ner_scratch", "ner_distilled", "scratch.cfg", "distilled.cfg",
-        "metrics.json", "report.html",
+        "sample", "teacher.bin", "encoder", "ner_scratch", "ner_afro11", "ner_distilled", "scratch.cfg",
+        "encoder.cfg", "metrics.json", "report.html",
     }  # fmt: skip
     for config in out.glob("ner_*/config.cfg"):
         text = config.read_text(encoding="utf-8")
         assert ".tmp-" not in text
         assert f'{out.as_posix()}/sample/ner/all/train.conll"' in text
+    assert 'encoder = "afro11"' in (out / "ner_afro11" / "config.cfg").read_text(encoding="utf-8")
+    assert f'encoder = "{out.as_posix()}/encoder"' in (out / "ner_distilled" / "config.cfg").read_text(encoding="utf-8")
+
+
+def test_findings_are_said_in_their_order(result: tuple[Path, dict[str, Any]]) -> None:
+    assert SAID[0].startswith("afro11: eleven African languages") and "hawataambukizwa" in SAID[0]
+    assert [text.partition(":")[0] for text in SAID[1:]] == [
+        "NER F1 without an encoder", "NER F1 with afro11", "NER F1 with the encoder just distilled",
+    ]  # fmt: skip
+
+
+def test_the_first_look_comes_before_anything_heavy() -> None:
+    code = (
+        "import sys; from distillemb_plugins.quickstart import look; look.look_text(look.first_look());"
+        "assert not {'torch', 'spacy', 'transformers', 'gensim'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_first_look_finds_what_it_says() -> None:
+    """Words are known or unseen as the report says, and the neighbours that make the point are there."""
+    found = look.first_look()
+    known = set(iter_lines([resolve("afro11") / "vocabulary.txt.gz"]))
+    assert all(one.word in known for one in found.words)
+    assert not any(one.word in known for one in found.unseen)
+    near = {one.word: [word for word, _ in one.near] for one in (*found.words, *found.unseen)}
+    assert all(len(words) == 6 for words in near.values())
+    assert {"ማክሰኞ", "ሐሙስ", "ቅዳሜ"} <= set(near["ሰኞ"])  # days of the week
+    assert near["wanafunnzi"][0] == "wanafunzi"
+    assert "kuambukizwa" in near["hawataambukizwa"]
+    assert not {word.casefold() for word in near["Jumatatu"]} & {"jumatatu"}
 
 
 def test_pipelines_load_without_the_encoder_directory(result: tuple[Path, dict[str, Any]]) -> None:
@@ -105,12 +142,14 @@ def test_report(result: tuple[Path, dict[str, Any]]) -> None:
     assert page.fetched == []
     assert not re.search(r"https?://|url\(|@import|<script", html)
     assert "width=device-width" in html
-    assert "The sample is synthetic" in page.text
+    assert "uses a synthetic sample" in page.text
     assert "$" not in page.text
     for arm in ARMS:
         assert f"{100 * metrics['ner'][arm]:.1f}" in page.text
-    for word in (*WORDS, *UNSEEN, "PER", "Swahili", "distillemb teach", f"{out.as_posix()}/ner_distilled"):
+    words = [*WORDS, *(word for entry in (*look.WORDS, *look.UNSEEN) for word in entry)]
+    for word in (*words, "PER", "distillemb teach", f'spacy.load("{out.as_posix()}/ner_afro11")'):
         assert word in page.text
+    assert page.text.index("wanafunnzi") < page.text.index("F1 with afro11") < page.text.index("your own sentence")
     assert "mark" in html and "entities" in html  # displaCy's
 
 
@@ -187,15 +226,14 @@ def test_a_failed_run_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_configurations_differ_in_one_block_only() -> None:
     from thinc.api import Config
 
-    scratch, distilled = (Config().from_str(config_text(arm), interpolate=False) for arm in ARMS)
-    for config in (scratch, distilled):
+    scratch, with_encoder, again = (Config().from_str(config_text(arm), interpolate=False) for arm in ARMS)
+    assert with_encoder == again
+    for config in (scratch, with_encoder):
         del config["components"]["tok2vec"]["model"]["embed"]
-    distilled["paths"].pop("encoder")
-    assert scratch == distilled
+    assert with_encoder["paths"].pop("encoder") == "afro11"
+    assert scratch == with_encoder
 
 
-def test_words_of_the_report_are_seen_or_unseen_as_it_says() -> None:
+def test_the_report_s_words_stand_in_the_sample() -> None:
     raw = Counter(word for language in LANGUAGES for line in raw_lines(language) for word in tokenize(line))
-    tagged = {w for language in LANGUAGES for part in PARTS for s in tagged_sentences(language, part) for w in s.words}
     assert all(raw[word] >= 3 for word in WORDS)
-    assert not set(UNSEEN) & (tagged | set(raw))

@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+TAGGING = [code for code in PYTHON if "spacy.load" in code]  # supposes what the quickstart made
+ALONE = [code for code in PYTHON if code not in TAGGING]
 CONFIG = re.findall(r"```ini\n(.*?)```", README, re.DOTALL)
 
 
@@ -19,7 +21,7 @@ def test_there_are_blocks() -> None:
     assert len(PYTHON) >= 2 and len(CONFIG) >= 2
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+@pytest.mark.parametrize("code", ALONE, ids=range(len(ALONE)))
 def test_python_blocks_run(code: str, tmp_path: Path) -> None:
     """Each as a program of its own, elsewhere than in the repository."""
     checks = {
@@ -55,6 +57,30 @@ def test_config_blocks_train_two_steps(block: str, tmp_path: Path) -> None:
     train(init_nlp(config.interpolate()), tmp_path, use_gpu=-1)
     doc = spacy.load(tmp_path / "model-best")("Juma anaishi Nairobi")
     assert len(doc) == 3
+
+
+def test_a_tagger_from_own_sentences_and_the_lines_that_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command after the quickstart, then the block that tags a sentence, with what the command made."""
+    from spacy.cli._util import app
+    from typer.testing import CliRunner
+
+    from distillemb_plugins.quickstart.tagging import config_text
+
+    command = re.findall(r"^    \.venv/bin/python -m spacy (.*)$", README, re.MULTILINE)
+    assert len(command) == len(TAGGING) == 1
+    monkeypatch.chdir(tmp_path)
+    Path("quickstart").mkdir()
+    Path("quickstart/encoder.cfg").write_text(config_text("afro11"), "utf-8")
+    for name in ("train.txt", "dev.txt"):
+        Path(name).write_text("Asha B-PER\nalisafiri O\nMwanza B-LOC\nJumatatu B-DATE\n. O\n\n" * 8, "utf-8")
+    short = ["--training.max_steps", "40", "--training.eval_frequency", "20"]
+    result = CliRunner().invoke(app, command[0].split() + short)
+    assert result.exit_code == 0, f"{result.output[-2000:]} {result.exception!r}"
+    Path("my-ner/model-best").rename("quickstart/ner_afro11")
+    exec(TAGGING[0], {})
+    assert "('Mwanza', 'LOC')" in capsys.readouterr().out
 
 
 def test_commands_and_files_exist() -> None:

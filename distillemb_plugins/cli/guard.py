@@ -9,7 +9,11 @@ import io
 import os
 import signal
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -20,6 +24,7 @@ from ..errors import DistillEmbError, MissingExtraError
 
 BAD_INPUT, OUR_ERROR, INTERRUPTED = 2, 1, 130
 _ARGUMENT_PARSERS = ("typer", "click")  # whose exceptions (usage, exit) are not ours to judge
+_PACKAGE = Path(__file__).resolve().parents[1]
 _START_AGAIN = "nothing half-written carries a final name; run the same command again."
 
 
@@ -47,13 +52,30 @@ class Guarded(TyperGroup):
         _utf8(sys.stdout)
         _utf8(sys.stderr)
         try:
-            result = super().invoke(ctx)
+            with _plain_warnings():
+                result = super().invoke(ctx)
             sys.stdout.flush()  # so that a closed pipe shows here and not at exit
             return result
         except BaseException as error:
             if _of_the_parser(error) or (_run.debug and not isinstance(error, BrokenPipeError)):
                 raise
             return _end(error)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Our own warnings as a sentence, without the place in the code; those of others as they are."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any) -> None:
+            if category is UserWarning and _PACKAGE in Path(filename).parents:
+                _say(f"warning: {message}")
+            else:
+                shown(message, category, filename, *rest, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _of_the_parser(error: BaseException) -> bool:

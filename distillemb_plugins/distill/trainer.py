@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,6 +23,11 @@ from .checkpoints import CHECKPOINT_FILE
 from .run import LOG_FILE, Callback, Distillation
 from .settings import DistillSettings
 from .targets import Targets
+
+# Students of the first 2,500 and 6,000 words of the African fastText table, 20 epochs, held-out cosine: 0.418 after 40
+# steps and 0.473 after 180; 0.599 after 100, 0.621 after 220 and 0.635 after 900. A smaller batch costs little time.
+FEW_STEPS = 200
+SMALL_BATCH = 32  # InfoNCE finds too few negatives in a smaller one
 
 
 def distill(
@@ -57,6 +63,8 @@ def distill(
             remove_directory(work)
             return out
         run = Distillation(teachers, work, settings, corpus, progress)
+        if run.is_main and (warning := few_steps(len(run.targets.train), run.sampler.steps_per_epoch, settings)):
+            warnings.warn(warning, stacklevel=2)
         if overwrite and not resume and run.is_main:
             (work / CHECKPOINT_FILE).unlink(missing_ok=True)
         run.train(resume=resume, progress=progress, callback=callback)
@@ -65,6 +73,20 @@ def distill(
             remove_directory(work)
         run.accelerator.wait_for_everyone()
     return out
+
+
+def few_steps(words: int, steps_per_epoch: int, settings: DistillSettings) -> str | None:
+    """One sentence when a training is too short for its student to learn the words, with the mend; else None."""
+    steps = settings.epochs * steps_per_epoch
+    if steps >= FEW_STEPS:
+        return None
+    mends = [f"epochs to {-(-FEW_STEPS // steps_per_epoch):,}"]
+    if (batch_size := words * settings.epochs // FEW_STEPS) >= SMALL_BATCH:
+        mends.insert(0, f"batch_size to {batch_size:,}")
+    return (
+        f"The training comes to {steps:,} step{'s' * (steps != 1)} only ({settings.epochs} epochs over {words:,} words "
+        f"in batches of {min(settings.batch_size, words):,}), too few to learn from: set {' or '.join(mends)}."
+    )
 
 
 def is_main_process() -> bool:
@@ -84,21 +106,23 @@ def training_speed(
     corpus: Sequence[str | Path] = (),
     seconds: float = 10.0,
     warmup_steps: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Training examples a second of these settings, measured over about `seconds` after a few steps to warm up.
 
     Drawing the batch, mining negatives, forward, backward and the optimiser count; preparation does not.
+    clock: ``time.process_time`` counts this process's processor time, whatever else the machine does.
     """
     with tempfile.TemporaryDirectory() as work:
         run = Distillation(teachers, Path(work), settings, corpus)
         steps = run.steps()
         for _ in range(warmup_steps):
             run.step(*next(steps, (0, 0)))
-        start, before = time.perf_counter(), run.state.progress.examples
-        while time.perf_counter() - start < seconds:
+        start, before = clock(), run.state.progress.examples
+        while clock() - start < seconds:
             run.step(*next(steps, (0, 0)))
         _synchronise(run.accelerator.device)
-        return (run.state.progress.examples - before) / (time.perf_counter() - start)
+        return (run.state.progress.examples - before) / (clock() - start)
 
 
 def _check_places(out: Path, work: Path, resume: bool, overwrite: bool) -> None:

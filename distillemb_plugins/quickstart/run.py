@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +15,12 @@ from ..card import CardInfo, Corpus
 from ..errors import DistillEmbError, require
 from ..files import atomic_directory, directory_bytes
 from ..sample import RAW_LINES, SampleFiles, write_sample
-from .tagging import ARMS, Scores, config_text, score_tagger, set_config_paths, train_tagger
+from .look import BUNDLED, Look, first_look, look_text
+from .tagging import ARMS, CONFIGS, Scores, config_text, score_tagger, set_config_paths, train_tagger
 
 _MARK = "distillemb quickstart"
+_STEPS = 8
+Say = Callable[[str], object]
 
 # A narrow window: in short sentences the neighbours say most. Words seen once have no reliable context.
 TEACHER: dict[str, Any] = {
@@ -63,12 +66,13 @@ class _Run:
     progress: bool
     steps: Steps
     seconds: dict[str, float] = field(default_factory=dict)
+    say: Say = print
 
     @contextmanager
     def step(self, name: str, what: str) -> Iterator[None]:
         """Say what begins and take its time."""
         if self.progress:
-            print(f"[{len(self.seconds) + 1}/6] {what}", file=sys.stderr, flush=True)
+            print(f"[{len(self.seconds) + 1}/{_STEPS}] {what}", file=sys.stderr, flush=True)
         start = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - start, 1)
@@ -81,13 +85,16 @@ def run_quickstart(
     progress: bool = True,
     overwrite: bool = False,
     steps: Steps | None = None,
+    say: Say | None = None,
 ) -> dict[str, Any]:
-    """Go the whole way on the synthetic sample and leave everything in the directory `out`.
+    """Look at the bundled encoder, go the whole way on the synthetic sample, and leave everything in `out`.
 
-    Sample, teacher, encoder, one spaCy tagger without and one with the encoder, scores on the test part, report.
-    `out` then holds ``sample/``, ``teacher.bin``, ``encoder/``, ``ner_scratch/``, ``ner_distilled/``, the two
-    training configurations, ``metrics.json`` and ``report.html``. A previous quickstart there is replaced, once the
-    new one is complete. seed: of the training; the sample is always the same.
+    First the bundled encoder's nearest neighbours. Then, on the sample: a spaCy tagger without an encoder and one
+    with the bundled one; a teacher and an encoder from the raw text alone, and a tagger with that; scores on the test
+    part, report. `out` then holds ``sample/``, ``teacher.bin``, ``encoder/``, ``ner_scratch/``, ``ner_afro11/``,
+    ``ner_distilled/``, the two training configurations, ``metrics.json`` and ``report.html``. A previous quickstart
+    there is replaced, once the new one is complete. seed: of the training; the sample is always the same. say: is
+    given the findings in words, each as soon as it is there.
     Returns what ``metrics.json`` holds; F1 from 0 to 1, sizes in bytes, time in seconds.
     Raises `DistillEmbError` when `out` holds something else and `overwrite` is false, or is the directory one stands
     in; `MissingExtraError` when spaCy, torch, accelerate or gensim is not installed.
@@ -95,33 +102,65 @@ def run_quickstart(
     start = time.monotonic()
     out = Path(out)
     _check_target(out, overwrite)
+    look, seconds = _look(say or (lambda text: None))
     for module in ("spacy", "torch", "accelerate", "gensim"):
         require(module, "spacy,train")  # now, and not after a minute's work
     with atomic_directory(out, overwrite=True) as work:
-        run = _Run(work, out, seed, progress, steps or Steps())
-        return _go(run, start)
+        run = _Run(work, out, seed, progress, steps or Steps(), {"look": seconds}, say or (lambda text: None))
+        return _go(run, look, start)
 
 
-def _go(run: _Run, start: float) -> dict[str, Any]:
+def _look(say: Say) -> tuple[Look, float]:
+    """The first look, before anything heavy is imported, and its seconds."""
+    start = time.monotonic()
+    look = first_look()
+    say(look_text(look))
+    return look, round(time.monotonic() - start, 1)
+
+
+def _go(run: _Run, look: Look, start: float) -> dict[str, Any]:
     with run.step("sample", "writing the synthetic sample: raw text and tagged sentences, Swahili and Amharic"):
         sample = write_sample(run.work / "sample", lines=run.steps.raw_lines, scale=run.steps.sentences)
+    pipelines: dict[str, Path] = {}
+    scores: dict[tuple[str, str], Scores] = {}
+    for arm in ARMS[:2]:
+        _try_arm(run, arm, sample, pipelines, scores, BUNDLED)
     with run.step("teach", "teaching: a fastText table from the raw text"):
         teacher = _teach(run, sample)
-    with run.step("distill", "distilling the table into a character encoder"):
+    with run.step("distill", "distilling the table into a character encoder of your own"):
         encoder = _distill(run, sample, teacher)
-    pipelines = {}
-    for arm in ARMS:
-        with run.step(f"train_{arm}", f"training a spaCy tagger, {arm}"):
-            pipelines[arm] = _train(run, arm, sample, encoder)
-    with run.step("report", "scoring on the test part and writing the report"):
+    _try_arm(run, ARMS[2], sample, pipelines, scores, encoder)
+    with run.step("report", "writing the report"):
         from .showing import gather
 
-        scores = _score(pipelines, sample)
         shown = gather(encoder, pipelines, sample)
-    metrics = _metrics(run, scores, teacher, encoder)
+    metrics = _metrics(run, scores, teacher, encoder, look)
     metrics["seconds"] = round(time.monotonic() - start, 1)
-    _write(run, metrics, shown)
+    _write(run, metrics, look, shown)
     return metrics
+
+
+_WITH = {"scratch": "without an encoder", "afro11": f"with {BUNDLED}", "distilled": "with the encoder just distilled"}
+
+
+def _try_arm(
+    run: _Run,
+    arm: str,
+    sample: SampleFiles,
+    pipelines: dict[str, Path],
+    scores: dict[tuple[str, str], Scores],
+    encoder: str | Path,
+) -> None:
+    """Train an arm, and score it on the test part: by language, "all" for both together."""
+    import spacy
+
+    with run.step(f"train_{arm}", f"training a spaCy tagger {_WITH[arm]}"):
+        pipelines[arm] = _train(run, arm, sample, encoder)
+        nlp = spacy.load(pipelines[arm])
+        for (language, part), path in sample.parts.items():
+            if part == "test":
+                scores[arm, language] = score_tagger(nlp, path)
+    run.say(f"NER F1 {_WITH[arm]}: {100 * scores[arm, 'all'].f1:.1f}")
 
 
 def _teach(run: _Run, sample: SampleFiles) -> Path:
@@ -159,32 +198,30 @@ def _card() -> CardInfo:
     )
 
 
-def _train(run: _Run, arm: str, sample: SampleFiles, encoder: Path) -> Path:
-    paths = {part: sample.parts["all", part] for part in ("train", "dev")}
-    if arm == "distilled":
+def _train(run: _Run, arm: str, sample: SampleFiles, encoder: str | Path) -> Path:
+    paths: dict[str, str | Path] = {part: sample.parts["all", part] for part in ("train", "dev")}
+    if arm != "scratch":
         paths["encoder"] = encoder
     pipeline = run.work / f"ner_{arm}"
     train_tagger(arm, pipeline, paths=paths, max_steps=run.steps.tagger_steps, seed=run.seed, progress=run.progress)
-    final = {name: (run.out / path.relative_to(run.work)).as_posix() for name, path in paths.items()}
-    set_config_paths(pipeline, final)
+    set_config_paths(pipeline, {name: _final(run, path) for name, path in paths.items()})
     return pipeline
 
 
-def _score(pipelines: dict[str, Path], sample: SampleFiles) -> dict[tuple[str, str], Scores]:
-    """Test scores by (arm, language), "all" for both languages together."""
-    import spacy
-
-    loaded = {arm: spacy.load(path) for arm, path in pipelines.items()}
-    tests = {language: path for (language, part), path in sample.parts.items() if part == "test"}
-    return {(arm, lang): score_tagger(loaded[arm], path) for arm in ARMS for lang, path in tests.items()}
+def _final(run: _Run, path: str | Path) -> str:
+    """Where a file of the working directory will lie in the end; a name stays."""
+    return (run.out / path.relative_to(run.work)).as_posix() if isinstance(path, Path) else path
 
 
-def _metrics(run: _Run, scores: dict[tuple[str, str], Scores], teacher: Path, encoder: Path) -> dict[str, Any]:
+def _metrics(
+    run: _Run, scores: dict[tuple[str, str], Scores], teacher: Path, encoder: Path, look: Look
+) -> dict[str, Any]:
     return {
         "ner": {arm: scores[arm, "all"].f1 for arm in ARMS},
         "encoder_bytes": directory_bytes(encoder),
         "teacher_bytes": directory_bytes(teacher),
         "seconds": 0.0,
+        "bundled_bytes": look.size,
         "ner_by_type": {arm: scores[arm, "all"].per_type for arm in ARMS},
         "ner_by_language": {
             arm: {lang: s.f1 for (a, lang), s in scores.items() if a == arm and lang != "all"} for arm in ARMS
@@ -198,14 +235,14 @@ def _metrics(run: _Run, scores: dict[tuple[str, str], Scores], teacher: Path, en
     }
 
 
-def _write(run: _Run, metrics: dict[str, Any], shown: Any) -> None:
+def _write(run: _Run, metrics: dict[str, Any], look: Look, shown: Any) -> None:
     from .report import render
 
-    for arm in ARMS:
-        (run.work / f"{arm}.cfg").write_text(config_text(arm), encoding="utf-8")
+    for name, arm in zip(CONFIGS, ARMS, strict=False):
+        (run.work / name).write_text(config_text(arm), encoding="utf-8")
     (run.work / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     (run.work / "report.html").write_text(
-        render(metrics, shown, run.out.as_posix(), _commands(run.steps)), encoding="utf-8"
+        render(metrics, look, shown, run.out.as_posix(), _commands(run.steps)), encoding="utf-8"
     )
 
 

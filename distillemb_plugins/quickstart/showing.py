@@ -1,9 +1,8 @@
-"""What the report shows beside the scores: neighbours of words, unseen words, and sentences with their entities."""
+"""What the report shows of the sample: its text, neighbours by its own encoder, and sentences with their entities."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,21 +11,20 @@ from ..encoder import DistillEmb
 from ..files import iter_lines
 from ..sample import LANGUAGES, SampleFiles
 from ..text import tokenize
+from .look import Near, nearest
 from .tagging import ARMS
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Span
 
-WORDS = ("alisema", "mkulima", "Jumatatu", "Mwanza", "ተናገረ", "ነጋዴ", "ሰኞ", "በጎንደር")
-# In no part of the sample; a test holds that.
-UNSEEN = ("Mwakabenga", "Simbateli", "hawatasafirisha", "ገብረአማኑኤል", "ለነጋዴዎቻችን")
+WORDS = ("alisema", "mkulima", "Jumatatu", "ተናገረ", "ነጋዴ", "በጎንደር")
 
-_NEIGHBOURS = 6
 _MIN_COUNT = 3  # rarer candidates are mostly capitalised or inflected doubles
-# How many sentences of each kind: (scratch right, distilled right) -> number.
+COMPARED = ARMS[:2]  # side by side in sentences: without an encoder, and with the bundled one
+# How many sentences of each kind: (without right, with right) -> number.
 _WANTED = {(False, True): 4, (True, False): 2, (False, False): 2, (True, True): 2}
 
-Neighbours = dict[str, list[tuple[str, float]]]
+Neighbours = dict[str, Near]
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,6 @@ class Shown:
     dim: int
     parameters: int
     neighbours: Neighbours
-    unseen: Neighbours
     comparisons: list[Comparison]
     unseen_entities: float
 
@@ -78,26 +75,10 @@ def gather(encoder: Path, pipelines: dict[str, Path], sample: SampleFiles) -> Sh
         raw_examples=[texts[language][place] for language in LANGUAGES for place in range(2)],
         dim=loaded.dim,
         parameters=loaded.num_parameters,
-        neighbours=_neighbours(loaded, WORDS, candidates),
-        unseen=_neighbours(loaded, [word for word in UNSEEN if word not in counts], candidates),
+        neighbours={word: nearest(loaded, word, candidates) for word in WORDS},
         comparisons=_comparisons(parts["test"], pipelines),
         unseen_entities=_unseen_entities(parts["train"], parts["test"]),
     )
-
-
-def _neighbours(encoder: DistillEmb, words: Iterable[str], candidates: list[str]) -> Neighbours:
-    """The nearest words, capitals aside: `Arusha` beside `arusha` says nothing."""
-    return {word: _distinct(encoder.most_similar(word, candidates, n=30), word) for word in words}
-
-
-def _distinct(found: list[tuple[str, float]], word: str) -> list[tuple[str, float]]:
-    seen = {word.casefold()}
-    kept = []
-    for neighbour, score in found:
-        if neighbour.casefold() not in seen:
-            seen.add(neighbour.casefold())
-            kept.append((neighbour, round(score, 3)))
-    return kept[:_NEIGHBOURS]
 
 
 def _references(conll: Path) -> list[Doc]:
@@ -122,12 +103,12 @@ def _comparisons(references: list[Doc], pipelines: dict[str, Path]) -> list[Comp
 
     found: dict[tuple[bool, ...], list[Comparison]] = {}
     predictions = []
-    for arm in ARMS:
+    for arm in COMPARED:
         nlp = spacy.load(pipelines[arm])
         docs = (Doc(nlp.vocab, [t.text for t in doc], [bool(t.whitespace_) for t in doc]) for doc in references)
         predictions.append(list(nlp.pipe(docs)))
     for gold, *tagged in zip(references, *predictions, strict=True):
-        comparison = _compare(gold, dict(zip(ARMS, tagged, strict=True)))
+        comparison = _compare(gold, dict(zip(COMPARED, tagged, strict=True)))
         found.setdefault(tuple(comparison.right.values()), []).append(comparison)
     return [one for kind, number in _WANTED.items() for one in _spread(found.get(kind, []), number)]
 

@@ -1,4 +1,4 @@
-"""Training and scoring the quickstart's two spaCy pipelines, through spaCy's own training API."""
+"""Training and scoring the quickstart's spaCy pipelines, through spaCy's own training API."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +19,9 @@ from ..errors import require
 if TYPE_CHECKING:
     from spacy import Language
 
-ARMS = ("scratch", "distilled")
+# Without pretrained vectors; with the bundled encoder; with the one distilled from the sample's raw text.
+ARMS = ("scratch", "afro11", "distilled")
+CONFIGS = ("scratch.cfg", "encoder.cfg")
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,12 @@ class Scores:
 
 
 def config_text(arm: str) -> str:
-    """The training configuration of ``"scratch"`` or ``"distilled"``, as it lies in the package."""
-    return files(__package__).joinpath(f"{arm}.cfg").read_text(encoding="utf-8")
+    """The training configuration of an arm, as it lies in the package; two arms differ in ``paths.encoder`` alone."""
+    return files(__package__).joinpath(CONFIGS[arm != "scratch"]).read_text(encoding="utf-8")
 
 
 def train_tagger(
-    arm: str, out: Path, *, paths: dict[str, Path], max_steps: int | None, seed: int, progress: bool
+    arm: str, out: Path, *, paths: Mapping[str, str | Path], max_steps: int | None, seed: int, progress: bool
 ) -> Path:
     """Train one arm and leave the pipeline with the best dev score in `out`.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from distillemb_plugins.card import CardInfo, Corpus
 from distillemb_plugins.distill import DistillSettings, distill, training_speed
 from distillemb_plugins.distill.checkpoints import CHECKPOINT_FILE, Progress
 from distillemb_plugins.distill.run import LOG_FILE
+from distillemb_plugins.distill.trainer import few_steps
 from distillemb_plugins.encoder import DistillEmb
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.persistence import read_encoder
@@ -215,3 +218,28 @@ def test_a_training_that_diverges_is_refused(tiny_teacher: Teacher, quick: Quick
     settings = quick(losses={"local": 1.0}, learning_rate=1e30, table_learning_rate=1e30, clip=0.0, held_out=0)
     with pytest.raises(DistillEmbError, match="diverged"):
         distill([tiny_teacher], tmp_path / "out", settings, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "mend"),
+    [
+        (2450, DistillSettings(epochs=20, batch_size=1024), "set batch_size to 245 or epochs to 100."),
+        (294, DistillSettings(epochs=20, batch_size=1024), "set epochs to 200."),  # too small a batch would be needed
+        (4000, DistillSettings(epochs=20, batch_size=256), None),
+        (80_000, DistillSettings(epochs=2, batch_size=1024), "set batch_size to 800 or epochs to 3."),
+    ],
+)
+def test_a_training_of_few_steps_is_told_with_its_mend(words: int, settings: DistillSettings, mend: str | None) -> None:
+    steps = words // min(words, settings.batch_size)
+    warning = few_steps(words, steps, settings)
+    assert (warning is None) == (mend is None)
+    if warning and mend:
+        assert warning.endswith(mend) and f"comes to {steps * settings.epochs:,} step" in warning
+        for name, value in re.findall(r"(batch_size|epochs) to ([\d,]+)", warning):  # each mend is one
+            mended = replace(settings, **{name: int(value.replace(",", ""))})
+            assert few_steps(words, words // min(words, mended.batch_size), mended) is None
+
+
+def test_distill_warns_of_few_steps(tiny_teacher: Teacher, quick: Quick, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="The training comes to"):
+        distill([tiny_teacher], tmp_path / "few", quick(epochs=1), progress=False)

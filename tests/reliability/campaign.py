@@ -206,10 +206,15 @@ def kills(figures: Figures, n: int, folder: Path) -> None:
 
 
 def _killed(command: list[str], out: Path, after: float | None) -> tuple[str, float]:
-    """Run, and kill so many seconds after the work directory appears; how it ended, and its seconds of work."""
+    """Run, and kill so many seconds after the first checkpoint; how it ended, and its seconds since then.
+
+    Counted from there, so that a killed process has done a step at least: on a busy machine, where starting takes
+    longer than the work, the resuming would never end.
+    """
     silent, work = subprocess.DEVNULL, out.with_name(out.name + ".work")
+    before = _newest(work)
     process = subprocess.Popen([*command, str(out)], stdout=silent, stderr=silent)
-    while not work.exists() and process.poll() is None:
+    while _newest(work) == before and process.poll() is None:
         time.sleep(0.005)
     start = time.monotonic()
     try:
@@ -219,6 +224,14 @@ def _killed(command: list[str], out: Path, after: float | None) -> tuple[str, fl
         process.wait()
         return "killed", time.monotonic() - start
     return "done" if code == 0 else f"exit {code}", time.monotonic() - start
+
+
+def _newest(work: Path) -> int:
+    """When the last checkpoint of a work directory was begun, in nanoseconds; 0 where there is none."""
+    try:
+        return max((file.stat().st_mtime_ns for file in work.glob("*.safetensors")), default=0)
+    except FileNotFoundError:  # replaced by the next one meanwhile
+        return -1
 
 
 def _weights(path: Path) -> bytes:

@@ -1,0 +1,101 @@
+"""The model card beside a saved model: the encoder's facts, its labels and head; never over somebody's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    Trainer,
+    TrainingArguments,
+)
+
+from distillemb_plugins import DistillEmb
+from distillemb_plugins.card import CardInfo, Corpus, render_card
+from distillemb_plugins.evaluate.card_facts import card_facts
+from distillemb_plugins.persistence import read_encoder, write_encoder
+
+NAMES = ["O", "B-PER", "I-PER"]
+
+
+@pytest.fixture
+def encoder_dir(tiny_encoder_dir: Path, tmp_path: Path) -> Path:
+    """The tiny encoder with a card as `distill` writes it."""
+    files = read_encoder(tiny_encoder_dir)
+    info = CardInfo(
+        title="Tiny",
+        languages=("sw", "am"),
+        licence="cc-by-4.0",
+        corpora=(Corpus("Made-up news", "CC0", "nowhere"),),
+        limits="Knows little.",
+    )
+    card = render_card(info, name="tiny", config=files.config, parameters=1, scores={"cosine": 0.5})
+    return write_encoder(tmp_path / "tiny", files.config, files.tensors, files.characters, card=card)
+
+
+def tagger(encoder_dir: Path, **settings: Any) -> Any:
+    return AutoModelForTokenClassification.from_pretrained(
+        encoder_dir, head="bilstm", head_hidden_size=4, id2label=dict(enumerate(NAMES)), **settings
+    )
+
+
+def test_a_tagger_says_what_it_is_and_what_its_encoder_was(encoder_dir: Path, tmp_path: Path) -> None:
+    model = tagger(encoder_dir)
+    (encoder_dir / "README.md").unlink()  # what was read with the weights is kept
+    model.save_pretrained(tmp_path / "my-tagger")
+    card = (tmp_path / "my-tagger" / "README.md").read_text("utf-8")
+    facts = card_facts(card)
+    assert (facts["languages"], facts["licence"]) == (["sw", "am"], "cc-by-4.0")
+    assert facts["corpora"] == [{"text": "Made-up news", "licence": "CC0", "source": "nowhere"}]
+    assert facts["scores"] == {}  # those of the encoder are not the tagger's
+    assert "before this training\n\nOn held-out words:" in card and "| cosine | 0.5 |" in card
+    assert "# my-tagger\n" in card and "head `bilstm`" in card and "trained with it" in card and "Knows little." in card
+    assert "`O`, `B-PER`, `I-PER`" in card
+    assert "pipeline_tag: token-classification" in card and 'pipeline("token-classification", model="my-tagger"' in card
+    assert [path.name for path in (tmp_path / "my-tagger").glob(".*")] == []
+
+
+def test_facts_survive_a_second_saving(encoder_dir: Path, tmp_path: Path) -> None:
+    tagger(encoder_dir, freeze_encoder=True).save_pretrained(tmp_path / "one")
+    AutoModelForTokenClassification.from_pretrained(tmp_path / "one").save_pretrained(tmp_path / "two")
+    one, two = ((tmp_path / name / "README.md").read_text("utf-8") for name in ("one", "two"))
+    assert two == one.replace("# one\n", "# two\n").replace('model="one"', 'model="two"')
+    assert "kept as it was" in two
+    AutoModel.from_pretrained(tmp_path / "one").save_pretrained(tmp_path / "bare")
+    bare = (tmp_path / "bare" / "README.md").read_text("utf-8")
+    assert "Labels" not in bare and "pipeline_tag: feature-extraction" in bare and "Made-up news" in bare
+
+
+def test_an_encoder_keeps_its_card(encoder_dir: Path, tmp_path: Path) -> None:
+    AutoModel.from_pretrained(encoder_dir).save_pretrained(tmp_path / "copy")
+    assert (tmp_path / "copy" / "README.md").read_text("utf-8") == (encoder_dir / "README.md").read_text("utf-8")
+
+
+def test_a_card_that_is_there_stays(encoder_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("# My own words\n", "utf-8")
+    model = tagger(encoder_dir)
+    model.save_pretrained(tmp_path / "mine")
+    assert (tmp_path / "mine" / "README.md").read_text("utf-8") == "# My own words\n"
+    model.save_pretrained(tmp_path / "other", is_main_process=False)
+    assert not (tmp_path / "other" / "README.md").exists()
+
+
+def test_trainer_saves_it_too(encoder_dir: Path, tokenizer: Any, tmp_path: Path) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(encoder_dir, head="linear", num_labels=2)
+    args = TrainingArguments(output_dir=str(tmp_path / "runs"), report_to=[], use_cpu=True)
+    Trainer(model=model, args=args, processing_class=tokenizer).save_model(str(tmp_path / "texts"))
+    card = (tmp_path / "texts" / "README.md").read_text("utf-8")
+    assert "pipeline_tag: text-classification" in card and "`LABEL_0`, `LABEL_1`" in card
+    assert DistillEmb.from_pretrained(tmp_path / "texts").files.card == card
+
+
+def test_what_nobody_told_is_not_stated(tiny_encoder_dir: Path, tmp_path: Path) -> None:
+    tagger(tiny_encoder_dir).save_pretrained(tmp_path / "tagger")
+    card = (tmp_path / "tagger" / "README.md").read_text("utf-8")
+    assert "Languages: not stated. Licence of the encoder: not stated." in card
+    assert "license:" not in card and "Limits" not in card
