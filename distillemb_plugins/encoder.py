@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .characters import PAD_ID, CharTable
+from .characters import CharTable
 from .errors import DistillEmbError
 from .numpy_encoders import build_forward
 from .persistence import EncoderFiles, Storage, read_encoder, write_encoder
 
 Vectors = NDArray[np.float32]
-_BATCH = 256  # words a forward call: enough for good matrix products, few enough for the processor's cache
+Runtime = Literal["numpy", "onnx", "onnx-int8"]
+_GROWTH = 4  # times the words held, when the cache needs more room
 
 
 class DistillEmb:
@@ -32,26 +33,33 @@ class DistillEmb:
     kept in a cache of at most `cache_size` words. One encoder may be used by several threads.
     """
 
-    def __init__(self, files: EncoderFiles, cache_size: int = 200_000) -> None:
+    def __init__(self, files: EncoderFiles, cache_size: int = 200_000, runtime: Runtime = "numpy") -> None:
         if cache_size < 0:
             raise DistillEmbError(f"cache_size is {cache_size}: give 0 (no cache) or more words.")
         self.files = files
-        self._forward = build_forward(files.config, files.tensors)
+        self.runtime: Runtime = runtime
+        self._forward = build_forward(files.config, files.tensors, runtime)
         self._cache = _WordCache(cache_size, self.dim)
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, cache_size: int = 200_000) -> DistillEmb:
+    def from_pretrained(
+        cls, name_or_path: str | Path, cache_size: int = 200_000, runtime: Runtime = "numpy"
+    ) -> DistillEmb:
         """Open an encoder directory, a bundled encoder by name, or one from the Hugging Face hub.
 
         cache_size: the most words whose vectors are kept (``dim * 4`` bytes each, taken as they come).
-        Raises `DistillEmbError` when there is none or it is damaged.
+        runtime: what computes the matrix products of a `cnn`: ``"numpy"``; ``"onnx"``, the same vectors faster on
+        processors with AVX-512; ``"onnx-int8"``, faster still, at a cosine of about 0.9995 to them. The last two need
+        the extra ``distillemb-plugins[onnx]``; recipes/benchmark has the figures.
+        Raises `DistillEmbError` when there is none, it is damaged, or the runtime does not exist, and
+        `MissingExtraError` when the runtime is not installed.
         """
-        return cls(read_encoder(name_or_path), cache_size)
+        return cls(read_encoder(name_or_path), cache_size, runtime)
 
     @classmethod
-    def from_files(cls, files: EncoderFiles, cache_size: int = 200_000) -> DistillEmb:
-        """An encoder from what `read_encoder` or `encoder_from_bytes` returned."""
-        return cls(files, cache_size)
+    def from_files(cls, files: EncoderFiles, cache_size: int = 200_000, runtime: Runtime = "numpy") -> DistillEmb:
+        """An encoder from what `read_encoder` or `encoder_from_bytes` returned; see `from_pretrained`."""
+        return cls(files, cache_size, runtime)
 
     @property
     def dim(self) -> int:
@@ -96,31 +104,28 @@ class DistillEmb:
 
     def _vectors(self, words: list[str]) -> Vectors:
         """Vectors of words: from the cache, or computed once for each distinct word and kept."""
-        places, stored = self._cache.places(words)
+        table, places = self._cache.look_up(words)
         missing = np.flatnonzero(places < 0)
         if not len(missing):
-            return stored.take(places, axis=0)
+            return table.vectors.take(places, axis=0)
         number: dict[str, int] = {}
         numbers = [number.setdefault(words[place], len(number)) for place in missing.tolist()]
         distinct = list(number)
         computed = self._compute(distinct)
-        self._cache.add(distinct, computed)
+        grown = self._cache.add(distinct, computed, table)
+        if len(distinct) == len(words):
+            return computed
+        if grown is not None:  # all words stand in one array now
+            places[missing] = np.array(numbers, np.intp) + grown.start
+            return grown.vectors.take(places, axis=0)
         if len(missing) == len(words):
-            return computed if len(distinct) == len(words) else computed.take(numbers, axis=0)
-        vectors = stored.take(places, axis=0, mode="clip")  # whatever row for those that are not there
+            return computed.take(numbers, axis=0)
+        vectors = table.vectors.take(places, axis=0, mode="clip")  # whatever row for those that are not there
         vectors[missing] = computed.take(numbers, axis=0)
         return vectors
 
     def _compute(self, words: list[str]) -> Vectors:
-        rows = self.characters.encode(words)
-        if len(words) <= _BATCH:
-            return self._forward(rows)
-        vectors = np.empty((len(words), self.dim), dtype=np.float32)
-        order = np.argsort((rows != PAD_ID).sum(axis=1), kind="stable")  # short words cost less among themselves
-        for start in range(0, len(words), _BATCH):
-            chunk = order[start : start + _BATCH]
-            vectors[chunk] = self._forward(rows[chunk])
-        return vectors
+        return self._forward(self.characters.encode(words))
 
     def similarity(self, first: str, second: str) -> float:
         """Cosine of two words' vectors, from -1 to 1."""
@@ -166,13 +171,33 @@ class DistillEmb:
         return self._cache.nbytes
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"files": self.files, "cache_size": self._cache.size}  # the cache is not worth sending
+        # the cache is not worth sending
+        return {"files": self.files, "cache_size": self._cache.size, "runtime": self.runtime}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"DistillEmb({self.config['encoder_type']!r}, dim={self.dim}, parameters={self.num_parameters:,})"
+
+
+class _Rows(dict[str, int]):
+    """The row of each word; -1 for a word that is not there."""
+
+    def __missing__(self, word: str) -> int:
+        return -1
+
+
+class _Table(NamedTuple):
+    """Words, their vectors ``[rows, dim]``, and how often the cache was emptied before.
+
+    start: the first row of the words that were added last.
+    """
+
+    rows: _Rows
+    vectors: Vectors
+    emptied: int = 0
+    start: int = 0
 
 
 class _WordCache:
@@ -186,44 +211,51 @@ class _WordCache:
     def __init__(self, size: int, dim: int) -> None:
         self.size, self.dim = size, dim
         self._lock = threading.Lock()
-        self._table: tuple[dict[str, int], Vectors] = ({}, np.empty((0, dim), np.float32))
+        self._table = _Table(_Rows(), np.empty((0, dim), np.float32))
 
     @property
     def nbytes(self) -> int:
-        return self._table[1].nbytes
+        return len(self._table.rows) * self.dim * 4
 
     def row(self, word: str) -> Vectors | None:
         """A copy of one word's vector ``[dim]``, or None."""
-        rows, stored = self._table
-        place = rows.get(word)
-        return None if place is None else stored[place].copy()
+        table = self._table
+        place = table.rows[word]
+        return None if place < 0 else table.vectors[place].copy()
 
-    def places(self, words: list[str]) -> tuple[NDArray[np.intp], Vectors]:
-        """The row of each word, -1 where there is none, and the array ``[rows, dim]`` that they point into."""
-        rows, stored = self._table
-        if not rows:
-            return np.full(len(words), -1, np.intp), stored
-        return np.fromiter(map(rows.get, words, repeat(-1)), np.intp, len(words)), stored
+    def look_up(self, words: list[str]) -> tuple[_Table, NDArray[np.intp]]:
+        """The table as it is, and the row of each word in it, -1 where there is none."""
+        table = self._table
+        if not table.rows or len(words) < 2:
+            return table, np.array([table.rows[word] for word in words] if table.rows else [-1] * len(words), np.intp)
+        return table, np.array(itemgetter(*words)(table.rows), np.intp)  # the fastest way through a dictionary
 
-    def add(self, words: list[str], vectors: Vectors) -> None:
-        """Keep the vectors of distinct words, as many as there is room for."""
+    def add(self, words: list[str], vectors: Vectors, seen: _Table | None = None) -> _Table | None:
+        """Keep the vectors of distinct words, as many as there is room for.
+
+        seen: what `look_up` gave. Returns a table in which its rows still stand, and these words from row ``start``
+        on; None when there is no such.
+        """
         if not self.size:
-            return
+            return None
         with self._lock:
-            rows, stored = self._table
+            rows, stored, emptied, _ = self._table
             fresh = [place for place, word in enumerate(words) if word not in rows][: self.size]
-            if len(fresh) < len(words):  # another thread was faster, or there are more than the cache may hold
+            together = len(fresh) == len(words)
+            if not together:  # another thread was faster, or there are more than the cache may hold
                 words, vectors = [words[place] for place in fresh], vectors[fresh]
             if len(rows) + len(words) > self.size:
-                rows, stored = {}, np.empty((0, self.dim), np.float32)
+                rows, stored, emptied = _Rows(), np.empty((0, self.dim), np.float32), emptied + 1
             used = len(rows)
             if used + len(words) > len(stored):
-                grown = np.empty((min(self.size, max(256, 2 * (used + len(words)))), self.dim), np.float32)
+                # memory that is never written to costs nothing, copying does
+                grown = np.empty((min(self.size, max(256, _GROWTH * (used + len(words)))), self.dim), np.float32)
                 grown[:used] = stored[:used]
-                rows, stored = dict(rows), grown
+                rows, stored = _Rows(rows), grown
             stored[used : used + len(words)] = vectors
             rows.update(zip(words, range(used, used + len(words)), strict=True))
-            self._table = (rows, stored)
+            self._table = table = _Table(rows, stored, emptied, used)
+        return table if together and seen is not None and emptied == seen.emptied else None
 
 
 def unit_rows(vectors: Vectors) -> Vectors:

@@ -1,96 +1,29 @@
 """The students' forward passes in NumPy, equal to the torch ones: rows of character ids to vectors.
 
 They need no torch, survive fork and spawn, and are what `DistillEmb` and the static spaCy vectors run on.
-Each function takes the sizes, the weights, and int32 rows ``[n, max_chars]``, and returns float32 ``[n, dim]``.
+Each function takes the sizes, the weights, and int32 rows ``[n, max_chars]``, and returns float32 ``[n, dim]``;
+the default student, `cnn`, is in `numpy_cnn`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .characters import PAD_ID
 from .errors import DistillEmbError
+from .numpy_cnn import EPSILON, Array, CnnFeatures, FoldedLayers, NumpyProducts, Products, Tensors, zero_padding
+from .numpy_hashing import Rows, fingerprint, fingerprints, ngram_buckets, without_padding
 
-Array = NDArray[np.float32]
-Rows = NDArray[np.int32]
-Hashes = NDArray[np.uint32]
-Tensors = dict[str, NDArray[Any]]
-Forward = Callable[[dict[str, Any], Tensors, Rows], Array]
+__all__ = ["FORWARDS", "RUNTIMES", "build_forward", "fingerprints"]
 
-_HASH_MASK = np.uint32(0x7FFFFFFF)
-_HASH_FACTOR = np.uint32(0x5BD1E995)
-_HASH_MIX = np.uint32(0x2C1B3C6D)
-_HASH_STEP = np.uint32(0x3C6EF35F)
-_ONE, _13, _15 = np.uint32(1), np.uint32(13), np.uint32(15)
-_NOWHERE = np.float32(-1e30)  # what no maximum takes
-_EPSILON = 1e-5  # of torch's normalisation layers
-
-
-def mix_hash(value: Hashes) -> Hashes:
-    """The same finaliser as in the torch encoders."""
-    value = ((value ^ (value >> _15)) * _HASH_MIX) & _HASH_MASK
-    value ^= value >> _13
-    return value
-
-
-@lru_cache(maxsize=256)
-def _gram_ends(min_n: int, max_n: int, width: int) -> NDArray[np.int32]:
-    """Where each n-gram of a frame of `width` characters ends, shorter n-grams first: int32 ``[grams, 1]``."""
-    orders = range(min_n, min(max_n, width) + 1)
-    ends = [np.arange(n, width + 1, dtype=np.int32) for n in orders]
-    return np.concatenate([np.zeros(0, np.int32), *ends])[:, None]
-
-
-def ngram_hashes(columns: Rows, min_n: int, max_n: int) -> tuple[Hashes, NDArray[np.bool_]]:
-    """31-bit hashes of all n-grams of the framed words and their validity, both ``[grams, n]``.
-
-    columns: int32 ``[characters, n]``, a word a column, so that every step works on long runs of memory. The torch
-    encoders hash in int64 and keep 31 bits at each step; uint32 that overflows keeps the same bits.
-    """
-    length, words = columns.shape
-    framed = np.zeros((length + 2, words), np.uint32)
-    framed[1:-1] = columns
-    framed += _ONE
-    rolling = framed
-    hashes = [framed] if min_n == 1 else []
-    for n in range(2, min(max_n, length + 2) + 1):
-        rolling = rolling[:-1] * _HASH_FACTOR
-        rolling += framed[n - 1 :]
-        if n >= min_n:
-            hashes.append(rolling)
-    ends = (columns != PAD_ID).sum(0, dtype=np.int32) + 2
-    valid = _gram_ends(min_n, max_n, length + 2) <= ends
-    joined = np.concatenate(hashes) if hashes else framed[:0]
-    joined &= _HASH_MASK
-    return mix_hash(joined), valid
-
-
-def _remainder(value: Hashes, divisor: int) -> Hashes:
-    """``value % divisor``: NumPy divides by one number in vectors, but has no such remainder."""
-    result: Hashes = value - value // np.uint32(divisor) * np.uint32(divisor)
-    return result
-
-
-def ngram_buckets(rows: Rows, min_n: int, max_n: int, buckets: int) -> Hashes:
-    """Bucket of each character n-gram from 1 to `buckets`, 0 where there is none: uint32 ``[grams, n]``."""
-    hashes, valid = ngram_hashes(_columns(rows), min_n, max_n)
-    return (_remainder(hashes, buckets) + _ONE) * valid
-
-
-def _columns(rows: Rows) -> Rows:
-    """``[n, max_chars]`` to ``[characters of the longest word, n]``, contiguous."""
-    return np.ascontiguousarray(without_padding(rows).T)
-
-
-def without_padding(rows: Rows) -> Rows:
-    """The columns up to the longest word: for students that padding at the end does not change."""
-    used = np.flatnonzero(rows.any(axis=0))
-    return rows[:, : used[-1] + 1 if len(used) else 1]
+RUNTIMES = ("numpy", "onnx", "onnx-int8")
+_BATCH = 256  # words at a time: enough for good matrix products, few enough for the processor's cache
+_FEW = 32  # words that are not worth sorting
+_BLOCK = 16_384  # words whose features are held at once
 
 
 def _linear(weights: Tensors, name: str, x: Array) -> Array:
@@ -104,7 +37,7 @@ def _layer_norm(weights: Tensors, name: str, x: Array) -> Array:
     scale, shift = weights[f"{name}.weight"], weights[f"{name}.bias"]
     axes = tuple(range(-scale.ndim, 0))
     centred = x - x.mean(axis=axes, keepdims=True)
-    spread = np.sqrt((centred * centred).mean(axis=axes, keepdims=True) + np.float32(_EPSILON))
+    spread = np.sqrt((centred * centred).mean(axis=axes, keepdims=True) + np.float32(EPSILON))
     return centred / spread * scale + shift
 
 
@@ -214,139 +147,109 @@ def _ngram_sam(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
     return result
 
 
-def _zero_padding(weights: Tensors) -> Tensors:
-    """Row 0 of the n-grams' table stands for none."""
-    table = weights["table.weight"]
-    if table[PAD_ID].any():
-        table = table.copy()
-        table[PAD_ID] = 0
-    return {**weights, "table.weight": table}
+class _Memory:
+    """What the network misses of frequent words, found by the fingerprint of the row; see `WordMemory` in torch."""
+
+    def __init__(self, tensors: Tensors, tables: NDArray[Any]) -> None:
+        self.keys, self.codes = tensors["memory.keys"], tensors["memory.codes"]
+        number, size, width = tables.shape
+        if self.codes.shape != (len(self.keys), number) or len(tensors["memory.basis"]) != number * width:
+            raise ValueError("the memory's parts are of different sizes")
+        self.rows = tables.reshape(number * size, width)
+        self.first_rows = np.arange(0, number * size, size)
+
+    def find(self, rows: Rows) -> NDArray[np.intp]:
+        """Where the codes of each word stand, -1 for a word that is not held."""
+        wanted = fingerprints(rows)  # of the keys' type, or NumPy would convert all keys at every call
+        places = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        places[self.keys[places] != wanted] = -1
+        return places
+
+    def parts_of_one(self, row: NDArray[np.int32]) -> NDArray[Any] | None:
+        """`parts` of a single row ``[max_chars]``, ``[1, dims]``; None for a word that is not held."""
+        wanted = np.int32(fingerprint(row.tolist()))
+        place = self.keys.searchsorted(wanted)
+        held = place < len(self.keys) and self.keys[place] == wanted
+        return self.parts(np.array([place])) if held else None
+
+    def parts(self, places: NDArray[np.intp]) -> NDArray[Any]:
+        """The words' coordinates in the memory's basis, ``[n, dims]``."""
+        codes = self.codes[places] + self.first_rows
+        return self.rows.take(codes, axis=0).reshape(len(places), -1)
 
 
-def _cnn_weights(args: dict[str, Any], weights: Tensors) -> Tensors:
-    """The weights as `_cnn` reads them: the norm's scale and shift within the hidden layer, matrices transposed."""
-    kernel, convolution = args["kernel"], weights["convolution.weight"].copy()
-    convolution.reshape(kernel, -1, convolution.shape[1])[kernel // 2, PAD_ID] = _NOWHERE  # no place in the word
-    hidden = weights["hidden.weight"]
-    places = np.arange(args["hashes"], dtype=np.uint32)[:, None, None]
-    return {
-        "table": _zero_padding(weights)["table.weight"],
-        "convolution": convolution,
-        "convolution_bias": weights["convolution_bias"],
-        "steps": places * _HASH_STEP,
-        "first_rows": places * np.uint32(args["buckets"]) + _ONE,
-        "hidden": np.ascontiguousarray((hidden * weights["norm.weight"]).T),
-        "hidden_bias": hidden @ weights["norm.bias"] + weights["hidden.bias"],
-        "output": np.ascontiguousarray(weights["output.weight"].T),
-        "output_bias": weights["output.bias"],
-    }
+class _Plain:
+    """A student whose forward pass is one piece; the memory's directions are added behind it."""
+
+    def __init__(self, forward: Callable[[dict[str, Any], Tensors, Rows], Array], args: Any, weights: Tensors) -> None:
+        self.forward, self.args = forward, args
+        self.weights = zero_padding(weights) if "table.weight" in weights else weights
+        self.tables = weights.get("memory.codebooks")
+
+    def features(self, rows: Rows) -> Array:
+        """The vectors, without the memory."""
+        return self.forward(self.args, self.weights, rows).astype(np.float32, copy=False)
+
+    def products(self, x: Array, parts: NDArray[Any] | None) -> Array:
+        """See `Products`."""
+        if parts is not None:
+            x[: len(parts)] += parts @ self.weights["memory.basis"]
+        return x
 
 
-def _cnn_ngrams(args: dict[str, Any], weights: Tensors, columns: Rows, out: Array) -> None:
-    """Write the summed rows of all n-grams over the root of their number into `out`, ``[n, hashes, width]``."""
-    hashes, valid = ngram_hashes(columns, args["min_n"], args["max_n"])
-    keys = mix_hash((hashes + weights["steps"]) & _HASH_MASK)
-    rows = (_remainder(keys, args["buckets"]) + weights["first_rows"]) * valid
-    number = np.maximum(np.add.reduce(valid, axis=0, dtype=np.float32), 1)
-    summed = np.add.reduce(weights["table"].take(rows, axis=0), axis=1)
-    np.divide(summed, np.sqrt(number)[:, None], out=out.transpose(1, 0, 2))
+class _Cnn:
+    """The default student; its products may come from another runtime."""
+
+    def __init__(self, args: dict[str, Any], weights: Tensors, max_chars: int, runtime: str) -> None:
+        self.features = CnnFeatures(args, weights, max_chars, rounded=runtime == "onnx-int8")
+        self.products = _products(weights, runtime)
+        codebooks = weights.get("memory.codebooks")
+        self.tables = None if codebooks is None else self.products.tables(codebooks)
 
 
-def _cnn_places(args: dict[str, Any], weights: Tensors, columns: Rows, out: Array) -> None:
-    """Write the convolution's maximum over the places of each word into `out`, ``[n, channels]``."""
-    kernel, (length, words) = args["kernel"], columns.shape
-    table = weights["convolution"]
-    framed = np.zeros((length + kernel // 2 * 2, words), np.intp)
-    framed[kernel // 2 : kernel // 2 + length] = columns
-    x = table.take(framed[:length], axis=0)
-    for place in range(1, kernel):
-        x += table.take(framed[place : place + length] + place * (len(table) // kernel), axis=0)
-    np.maximum(np.maximum.reduce(x, axis=0) + weights["convolution_bias"], 0, out=out)  # both keep the order
+def _products(weights: Tensors, runtime: str) -> Products:
+    layers, basis = FoldedLayers(weights), weights.get("memory.basis")
+    if runtime == "numpy":
+        return NumpyProducts(layers, basis)
+    from .onnx_products import Int8Products, OnnxProducts
+
+    if runtime == "onnx":
+        return OnnxProducts(layers, basis)
+    return Int8Products(layers, basis, weights.get("memory.codebooks"))
 
 
-def _cnn(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
-    columns = _columns(rows)
-    hashes, width, words = args["hashes"], weights["table"].shape[1], len(rows)
-    x = np.empty((words, len(weights["hidden"])), np.float32)
-    split = hashes * width
-    _cnn_ngrams(args, weights, columns, x[:, :split].reshape(words, hashes, width))
-    _cnn_places(args, weights, columns, x[:, split:])
-    x -= np.add.reduce(x, axis=1, keepdims=True) / np.float32(x.shape[1])
-    x /= np.sqrt(np.einsum("nf,nf->n", x, x) / np.float32(x.shape[1]) + np.float32(_EPSILON))[:, None]
-    hidden = x @ weights["hidden"]
-    hidden += weights["hidden_bias"]
-    np.maximum(hidden, 0, out=hidden)
-    result: Array = hidden @ weights["output"]
-    result += weights["output_bias"]
-    return result
+def _plain(forward: Callable[[dict[str, Any], Tensors, Rows], Array]) -> Callable[..., _Plain]:
+    return lambda args, weights, max_chars, runtime: _Plain(forward, args, weights)
 
 
-@lru_cache(maxsize=64)
-def _place_factors(length: int) -> Hashes:
-    """A number for each place of a row, uint32 ``[length]``, unrelated to each other."""
-    places = np.arange(1, length + 1, dtype=np.uint32)
-    return mix_hash(mix_hash((places * _HASH_FACTOR) & _HASH_MASK))
-
-
-def fingerprints(rows: Rows) -> NDArray[np.int32]:
-    """31-bit hash of each row, int32 ``[n]``; the same as in the torch encoders."""
-    total = np.add.reduce(rows.astype(np.uint32) * _place_factors(rows.shape[1]), axis=1, dtype=np.uint32)
-    total &= _HASH_MASK
-    return mix_hash(total).view(np.int32)
-
-
-def _add_memory(weights: Tensors, rows: Rows, vectors: Array) -> None:
-    """Add what the network misses of the words that are held, in place."""
-    keys, books = weights["memory.keys"], weights["memory.codebooks"]
-    wanted = fingerprints(rows)  # of the keys' type, or NumPy would convert all keys at every call
-    places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    held = np.flatnonzero(keys[places] == wanted)
-    if not len(held):
-        return
-    number, size, width = books.shape
-    codes = weights["memory.codes"][places[held]] + np.arange(0, number * size, size)
-    parts = books.reshape(number * size, width).take(codes, axis=0)
-    vectors[held] += parts.reshape(len(held), number * width) @ weights["memory.basis"]
-
-
-FORWARDS: dict[str, Forward] = {
-    "distillemb-small": _distillemb,
-    "distillemb-mid": _distillemb,
-    "distillemb-large": _distillemb,
-    "char-cnn": _char_cnn,
-    "char-rnn": _char_rnn,
-    "ngram-bag": _ngram_bag,
-    "ngram-sam": _ngram_sam,
-    "cnn": _cnn,
+# Each builds a network from sizes, weights, row length and runtime.
+FORWARDS: dict[str, Callable[..., _Plain | _Cnn]] = {
+    "distillemb-small": _plain(_distillemb),
+    "distillemb-mid": _plain(_distillemb),
+    "distillemb-large": _plain(_distillemb),
+    "char-cnn": _plain(_char_cnn),
+    "char-rnn": _plain(_char_rnn),
+    "ngram-bag": _plain(_ngram_bag),
+    "ngram-sam": _plain(_ngram_sam),
+    "cnn": _Cnn,
 }
 
 
-# Students whose weights are brought into another form once, when the encoder is opened.
-_PREPARED: dict[str, Callable[[dict[str, Any], Tensors], Tensors]] = {
-    "cnn": _cnn_weights,
-    "ngram-bag": lambda args, weights: _zero_padding(weights),
-}
+def build_forward(config: dict[str, Any], tensors: Tensors, runtime: str = "numpy") -> Callable[[Rows], Array]:
+    """The forward pass of the student that ``config["encoder_type"]`` names, for any number of rows.
 
-
-def build_forward(config: dict[str, Any], tensors: Tensors) -> Callable[[Rows], Array]:
-    """The forward pass of the student that ``config["encoder_type"]`` names.
-
-    Raises `DistillEmbError` for a type that does not exist, or weights that do not fit the sizes.
+    runtime: what computes the matrix products; one of `RUNTIMES`, all but the first for `cnn` only.
+    Raises `DistillEmbError` for a type or runtime that does not exist, or weights that do not fit the sizes.
     """
     kind = config["encoder_type"]
     if kind not in FORWARDS:
         raise DistillEmbError(f"encoder_type is {kind!r}: choose one of {', '.join(FORWARDS)}.")
-    forward, args = FORWARDS[kind], config["encoder_args"]
-    prepare = _PREPARED.get(kind, lambda _, same: same)
-
-    def run(rows: Rows) -> Array:
-        vectors = forward(args, weights, rows).astype(np.float32, copy=False)
-        if config.get("memory"):
-            _add_memory(tensors, rows, vectors)
-        return vectors
-
+    if runtime not in RUNTIMES:
+        raise DistillEmbError(f"runtime is {runtime!r}: choose one of {', '.join(RUNTIMES)}.")
+    if runtime != "numpy" and kind != "cnn":
+        raise DistillEmbError(f"runtime {runtime!r} computes encoders of type cnn only, this is {kind}: leave it out.")
     try:
-        weights = prepare(args, tensors)
+        run = _build(config, tensors, "numpy")
         probe = run(np.zeros((1, config["max_chars"]), dtype=np.int32))
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise DistillEmbError(
@@ -354,4 +257,50 @@ def build_forward(config: dict[str, Any], tensors: Tensors) -> Callable[[Rows], 
         ) from error
     if probe.shape != (1, config["dim"]):
         raise DistillEmbError(f"The weights give vectors of {probe.shape[1:]}, config.json says {config['dim']}.")
+    return run if runtime == "numpy" else _build(config, tensors, runtime)
+
+
+def _build(config: dict[str, Any], tensors: Tensors, runtime: str) -> Callable[[Rows], Array]:
+    network = FORWARDS[config["encoder_type"]](config["encoder_args"], tensors, config["max_chars"], runtime)
+    memory = _Memory(tensors, cast(Any, network.tables)) if config.get("memory") else None
+
+    def run(rows: Rows) -> Array:
+        if len(rows) == 1:  # for which every call counts
+            return network.products(network.features(rows), None if memory is None else memory.parts_of_one(rows[0]))
+        vectors = np.empty((len(rows), config["dim"]), np.float32)
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            _compute(network, memory, block, vectors[start : start + _BLOCK])
+        return vectors
+
     return run
+
+
+def _compute(network: _Plain | _Cnn, memory: _Memory | None, rows: Rows, out: Array) -> None:
+    """Write the vectors of words into `out`, float32 ``[n, dim]``."""
+    x = _features(network, rows)
+    places = np.zeros(0, np.intp) if memory is None else memory.find(rows)
+    held, absent = np.flatnonzero(places >= 0), np.flatnonzero(places < 0)
+    if memory is None or not len(held):
+        for start in range(0, len(rows), _BATCH):
+            out[start : start + _BATCH] = network.products(x[start : start + _BATCH], None)
+        return
+    order = np.concatenate([held, absent])  # those that the memory holds stand together
+    for start in range(0, len(rows), _BATCH):
+        chunk = order[start : start + _BATCH]
+        known = chunk[: max(len(held) - start, 0)]
+        out[chunk] = network.products(x[chunk], memory.parts(places[known]) if len(known) else None)
+
+
+def _features(network: _Plain | _Cnn, rows: Rows) -> Array:
+    """The features of words; those of like length together, because short ones cost less among themselves."""
+    if len(rows) <= _FEW:
+        return network.features(rows)
+    order = np.argsort((rows != PAD_ID).sum(axis=1).astype(np.int16), kind="stable")
+    first = network.features(rows[order[:_BATCH]])
+    x = np.empty((len(rows), first.shape[1]), np.float32)
+    x[order[:_BATCH]] = first
+    for start in range(_BATCH, len(rows), _BATCH):
+        chunk = order[start : start + _BATCH]
+        x[chunk] = network.features(rows[chunk])
+    return x

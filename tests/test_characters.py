@@ -100,3 +100,14 @@ def test_any_strings_give_rows_equal_to_the_plain_definition(words: list[str]) -
 def test_a_huge_word_costs_no_more_than_a_long_one() -> None:
     table = CharTable(["a"], max_chars=8)
     assert table.encode(["a" * 1_000_000]).tolist() == [[2] * 8]
+
+
+@pytest.mark.parametrize("align", ["left", "centre"])
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_a_word_alone_has_the_row_that_it_has_in_company(align: str, lowercase: bool) -> None:
+    table = CharTable(["a", "b", "é", E_DOT_ACUTE, "σ", "ς", "\u0301"], max_chars=4, align=align, lowercase=lowercase)
+    words = ["", "a", "ab", "abab", "ababab", "aba\u0301", "abab\u0301", "ababa\u0301", "e\u0301", "é", E_DOT_ACUTE]
+    words += ["AB", "ΑΣ", "abaΣ", "abaΣb", "abaΣ'b", "abΣ''b", "z", "\u0301", "\u0301a", "İ", "\ud800"]
+    together = table.encode(words)
+    for word, row in zip(words, together, strict=True):
+        assert table.encode([word])[0].tolist() == row.tolist(), word

@@ -13,7 +13,7 @@ import torch
 
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.hf.encoders_distillemb import ENCODERS, build_encoder
-from distillemb_plugins.persistence import read_encoder
+from distillemb_plugins.persistence import EncoderFiles, read_encoder
 
 from .conftest import TINY_ARGS
 
@@ -21,7 +21,10 @@ ODD_WORDS = ["", " ", "a", "x" * 10_000, "\x00\x07", "漢字かな", "🙂", "\u
 
 
 def torch_vectors(path: Path, words: list[str]) -> np.ndarray:
-    files = read_encoder(path)
+    return torch_vectors_of(read_encoder(path), words)
+
+
+def torch_vectors_of(files: EncoderFiles, words: list[str]) -> np.ndarray:
     module = build_encoder(SimpleNamespace(**files.config))
     module.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in files.tensors.items()})
     module.eval()
@@ -63,6 +66,20 @@ def test_the_cache_returns_what_was_computed_and_stays_bounded(tiny_encoder_dir:
     assert plain.cache_bytes == 0
     cached.cache_clear()
     assert cached.cache_bytes == 0
+
+
+def test_known_new_and_repeated_words_of_one_call_come_in_order(tiny_encoder_dir: Path) -> None:
+    plain = DistillEmb.from_pretrained(tiny_encoder_dir, cache_size=0)
+    for size in (3, 100):  # the third call overflows the small cache
+        cached = DistillEmb.from_pretrained(tiny_encoder_dir, cache_size=size)
+        for words in (
+            ["soma"],
+            ["ilé", "soma", "ilé", "mji", "soma"],
+            ["mji", "a", "b", "a", "soma", "c"],
+            ["c", "soma"],
+        ):
+            np.testing.assert_allclose(cached.encode(words), plain.encode(words), atol=1e-5)
+            assert 0 < cached.cache_bytes <= size * 24 * 4
 
 
 def test_a_returned_vector_is_the_callers_own(tiny_encoder_dir: Path) -> None:

@@ -16,6 +16,8 @@ from torch.nn import functional
 
 from ..hf.encoders_distillemb import DistillEmbEncoder
 
+_REGISTER = 32  # bfloat16 numbers
+
 
 class _Convolution(torch.autograd.Function):
     """A convolution of float ``[b, l, c]`` with weights ``[o, c, k]`` and a maximum over pairs of positions, if asked.
@@ -55,12 +57,13 @@ class _Convolution(torch.autograd.Function):
             dy = both.flatten(0, 1)
         else:
             dy = dy.to(torch.bfloat16)
-        dweight = (columns.T @ dy).float().view(kernel, c, -1).permute(2, 1, 0)
+        dweight = (dy.T @ columns).float().view(-1, kernel, c).permute(0, 2, 1)
         dcolumns = (dy @ flat.T).view(b, positions, kernel, c)
-        dx = gradient.new_zeros(b, length, c)
+        # A sum of few terms, rounded to bfloat16 already; what is no multiple of a register is slow to add in it.
+        dx = gradient.new_zeros(b, length, c, dtype=torch.float32 if c % _REGISTER else torch.bfloat16)
         for offset in range(kernel):
             dx[:, offset : offset + positions] += dcolumns[:, :, offset]
-        return dx, dweight, None
+        return dx.float(), dweight, None
 
 
 def fast_forward(encoder: DistillEmbEncoder, char_ids: Tensor) -> Tensor:

@@ -45,16 +45,16 @@ def info_nce(
     negatives ``[b, k, d]``: hard negatives, each counted for its own example. batch_words int64 ``[g]``: word
     numbers, so that a word drawn twice is no negative of itself.
     """
-    anchors = functional.normalize(predicted, dim=1)
+    anchors = functional.normalize(predicted, dim=1) / temperature  # fewer numbers to divide than the scores
     scores = anchors @ functional.normalize(batch_targets, dim=1).T
-    if batch_words is not None:
+    if batch_words is not None and len(batch_words.unique()) < len(batch_words):
         twin = batch_words[own][:, None] == batch_words[None, :]
         twin[torch.arange(len(own), device=own.device), own] = False
         scores = scores.masked_fill(twin, -torch.inf)
     if negatives is not None:
         hard = torch.einsum("bd,bkd->bk", anchors, functional.normalize(negatives, dim=2))
         scores = torch.cat([scores, hard.to(scores.dtype)], dim=1)
-    return functional.cross_entropy(scores.float() / temperature, own)
+    return functional.cross_entropy(scores.float(), own)
 
 
 def local(predicted: Tensor, targets: Tensor) -> Tensor:

@@ -126,3 +126,13 @@ def uses_bf16(choice: str, device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported()
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not in every version of torch
     return any(getattr(torch.cpu, name)() for name in probes if hasattr(torch.cpu, name))
+
+
+def student_uses_bf16(choice: str, student: str, device: torch.device) -> bool:
+    """Whether the student computes in bfloat16. ``"auto"``: the default student's two dense layers, on such a CPU.
+
+    Its tables and norm stay float32. Held-out scores are the same within the spread of seeds (recipes/benchmark).
+    """
+    if choice == "auto":
+        return student == "cnn" and device.type == "cpu" and uses_bf16(choice, device)
+    return choice == "all"

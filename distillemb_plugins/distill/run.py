@@ -24,7 +24,7 @@ from .checkpoints import Progress, TrainingState, load_checkpoint, save_checkpoi
 from .journal import Journal
 from .memory import fit_memory
 from .mining import build_miner, load_neighbours, neighbours_wanted
-from .objective import Objective
+from .objective import Objective, student_uses_bf16
 from .sampling import WordSampler, sampling_weights, shared_batch_size, step_generator
 from .schedule import rate_factor
 from .settings import DistillSettings
@@ -65,7 +65,8 @@ class Distillation:
             self.objective = self._objective(corpus, progress)
         self.validators = self._validators()
         self.module, optimizer = self.accelerator.prepare(
-            Runner(self.student.encoder, settings.bf16 == "all"), _optimizer(self.student.encoder, settings)
+            Runner(self.student.encoder, student_uses_bf16(settings.bf16, settings.student, device)),
+            _optimizer(self.student.encoder, settings),
         )
         self.student.encoder = self.accelerator.unwrap_model(self.module).encoder
         self.state = TrainingState(self.student.encoder, optimizer.optimizer, Progress())

@@ -59,7 +59,7 @@ class DistillSettings:
     clip: largest gradient norm, 0 for none. schedule: constant, cosine, one_cycle, linear or step (times `gamma` an
     epoch). warmup: share of the steps with a rising rate. ema: decay of averaged weights, 0 for none.
     bf16: ``"off"``, ``"losses"`` (the similarity products of the batch), ``"all"`` (the student as well), or
-    ``"auto"``: losses, where the hardware multiplies bfloat16 by itself.
+    ``"auto"``: where the hardware multiplies bfloat16 by itself, the losses, and on a CPU a `cnn` as well.
 
     Validation and output:
     held_out: words never trained on, a number (int) or a share (float below 1). validate_every: epochs.

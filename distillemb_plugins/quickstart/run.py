@@ -179,12 +179,21 @@ def _teach(run: _Run, sample: SampleFiles) -> Path:
 
 
 def _distill(run: _Run, sample: SampleFiles, teacher: Path) -> Path:
+    import torch
+
     from ..distill import DistillSettings, distill
     from ..teachers import load_teacher
 
     settings = DistillSettings(epochs=run.steps.distill_epochs, seed=run.seed, **STUDENT)
     corpus = list(sample.raw.values())
-    return distill([load_teacher(teacher)], run.work / "encoder", settings, corpus, progress=run.progress, card=_card())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # matrices this small gain nothing by more, and lose much on a busy machine
+    try:
+        return distill(
+            [load_teacher(teacher)], run.work / "encoder", settings, corpus, progress=run.progress, card=_card()
+        )
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _card() -> CardInfo:

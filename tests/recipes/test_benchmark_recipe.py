@@ -63,19 +63,29 @@ def test_the_published_way_pads_in_the_middle_and_learns(
 
 
 def test_words_are_measured_and_compared_with_torch(
-    parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_sizes: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_sizes: object, monkeypatch: pytest.MonkeyPatch,
+    tiny_data: Path,
+) -> None:  # fmt: skip
     word_speed = parts("word_speed")
     monkeypatch.setattr(word_speed, "rivals", lambda *_: {"rival": lambda words: words})
     monkeypatch.setattr(word_speed, "with_memory", lambda files, _: files)
     words = parts("material").made_up_words(120)
     sizes = replace(tiny_sizes, dim=24)  # type: ignore[type-var]
-    rows = {row["name"]: row for row in word_speed.word_rows(files, words, sizes, 1)}
+    rows = {row["name"]: row for row in word_speed.word_rows(files, words, sizes, 1, tiny_data)}
     assert rows[word_speed.PUBLISHED]["median"] == 1
     assert "rival" in rows and rows[word_speed.DISTINCT]["at_least"] == 10
-    assert rows[word_speed.DISTINCT]["largest_difference"] < 1e-5
+    exact = rows[word_speed.DISTINCT]
+    assert exact["largest_difference"] < 1e-5 and exact["neighbours_shared"] == 1 and 0 <= exact["ner_f1"] <= 100
     assert 0.9 < rows["distinct words, int8"]["cosine"] < 1
-    assert {row["name"] for row in word_speed.one_word_rows(files, words, sizes)} == {"warm", "cold"}
+    alone = {row["name"] for row in word_speed.one_word_rows(files, words, sizes)}
+    if importlib.util.find_spec("onnxruntime") is None:
+        assert alone == {"warm", "cold"}
+        return
+    assert alone == {"warm", "cold", "cold, onnx", "cold, onnx-int8"}
+    assert rows["distinct words, onnx"]["largest_difference"] < 1e-5
+    assert rows["distinct words, onnx-int8"]["at_least"] == 10
+    assert 0.9 < rows["distinct words, onnx-int8"]["cosine"] < 1
+    assert rows["running text, cold cache, onnx-int8"]["at_least"] == 60
 
 
 def test_pipelines_and_training_are_measured(

@@ -14,7 +14,7 @@ from distillemb_plugins.files import atomic_file
 from distillemb_plugins.persistence import EncoderFiles
 from recipes.benchmark.scripts.interleave import Work, interleaved, row, spread, threads
 from recipes.benchmark.scripts.material import Sizes, encoder_of, running_text
-from recipes.benchmark.scripts.word_speed import TEXT_CALL, distinct, in_calls
+from recipes.benchmark.scripts.word_speed import cold, distinct, in_calls
 
 CALLS, LENGTH, VOCABULARY, THREADS = (
     "words a call",
@@ -67,11 +67,7 @@ def _lengths(files: EncoderFiles, sizes: Sizes) -> Iterator[Arm]:
 def _vocabularies(files: EncoderFiles, words: list[str], sizes: Sizes) -> Iterator[Arm]:
     for size in (len(words) // 100, len(words) // 10, len(words)):
         text = running_text(words[:size], sizes.tokens)
-        yield VOCABULARY, size, partial(_cold, files, text)
-
-
-def _cold(files: EncoderFiles, text: list[str]) -> int:
-    return in_calls(encoder_of(files, cache_size=len(text)).encode, text, TEXT_CALL)
+        yield VOCABULARY, size, partial(cold, encoder_of(files, len(text)), text)
 
 
 def plot(rows: list[dict[str, Any]], out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from recipes.benchmark.scripts.material import installed
+
 Encode = Callable[[list[str]], Any]
 _LEAST_QUANTISED = 2048  # fewer words give product quantisation too little to learn from
 _OPTIONS = {"minn": 4, "maxn": 5, "epoch": 1, "minCount": 1, "thread": 1, "verbose": 0}
-
-
-def installed(*modules: str) -> bool:
-    return all(importlib.util.find_spec(module) is not None for module in modules)
 
 
 def table_lookup(words: list[str], dim: int) -> Encode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from distillemb_plugins import CharTable, DistillEmb, DistillEmbError, Teacher, load_teacher
+from distillemb_plugins.encoder import Runtime
 from distillemb_plugins.persistence import EncoderFiles, read_encoder, resolve
 
 TEACHER = "teachers/afro11-fasttext.npz"
@@ -34,11 +36,13 @@ class Sizes:
     table_rows: int = 200_000
     bulk_words: int = 200_000
     buckets: int = 200_000
+    ner_sentences: int = 3000
+    ner_epochs: int = 6
 
 
 SIZES = {
     "full": Sizes(),
-    "tiny": Sizes(300, 2000, 2, 128, 24, 200, 0.1, 12, 500, 400, 1000),
+    "tiny": Sizes(300, 2000, 2, 128, 24, 200, 0.1, 12, 500, 400, 1000, 12, 1),
 }
 
 
@@ -131,6 +135,16 @@ def with_memory(files: EncoderFiles, words: list[str]) -> EncoderFiles:
     return fit_memory(files, Teacher("random", words, noise), len(words), codes=8)
 
 
-def encoder_of(files: EncoderFiles, cache_size: int = 0) -> DistillEmb:
+def encoder_of(files: EncoderFiles, cache_size: int = 0, runtime: Runtime = "numpy") -> DistillEmb:
     """The encoder as a user opens it; without a cache unless asked for."""
-    return DistillEmb.from_files(files, cache_size)
+    return DistillEmb.from_files(files, cache_size, runtime)
+
+
+def runtimes(files: EncoderFiles) -> tuple[Runtime, ...]:
+    """The optional runtimes that are installed and compute this encoder."""
+    there = files.config["encoder_type"] == "cnn" and installed("onnx", "onnxruntime")
+    return ("onnx", "onnx-int8") if there else ()
+
+
+def installed(*modules: str) -> bool:
+    return all(importlib.util.find_spec(module) is not None for module in modules)

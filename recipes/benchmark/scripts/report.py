@@ -13,6 +13,8 @@ _EXTRA = {
     "examples_per_second": "examples/s",
     "cosine": "cosine to fp32",
     "largest_difference": "largest difference",
+    "neighbours_shared": "of 10 neighbours shared",
+    "ner_f1": "NER, dev F1",
     "weights_mb": "weights, MB",
     "peak_mb": "peak MB, all processes",
 }

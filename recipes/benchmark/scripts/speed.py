@@ -30,7 +30,7 @@ from recipes.benchmark.scripts.pipelines import spacy_rows
 from recipes.benchmark.scripts.report import write_tables
 from recipes.benchmark.scripts.training_rates import training_rows
 from recipes.benchmark.scripts.word_speed import one_word_rows, word_rows
-from recipes.common import DEFAULT_DATA, add_result, read_results
+from recipes.common import DEFAULT_DATA, add_result, read_results, run_app
 
 HERE = Path(__file__).resolve().parents[1]
 KEY = ("section", "name")
@@ -47,12 +47,12 @@ Readme = Annotated[Path, typer.Option(help="Where the tables go.")]
 def _words(data: Path, encoder: str, sizes: Sizes) -> Rows:
     words = read_words(data, sizes.words)
     files = open_encoder(encoder, words, sizes.dim)
-    return one_word_rows(files, words, sizes) + word_rows(files, words, sizes, 1)
+    return one_word_rows(files, words, sizes) + word_rows(files, words, sizes, 1, data)
 
 
 def _two_threads(data: Path, encoder: str, sizes: Sizes) -> Rows:
     words = read_words(data, sizes.words)
-    return word_rows(open_encoder(encoder, words, sizes.dim), words, sizes, 2)
+    return word_rows(open_encoder(encoder, words, sizes.dim), words, sizes, 2, data)
 
 
 def _growth(data: Path, encoder: str, sizes: Sizes) -> Rows:
@@ -147,10 +147,7 @@ def everything(
 
 def main() -> None:
     """Run the command; bad input ends in one sentence."""
-    try:
-        app()
-    except DistillEmbError as error:
-        sys.exit(f"error: {error}")
+    run_app(app)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from distillemb_plugins import DistillEmb
-from distillemb_plugins.encoder import unit_rows
+from distillemb_plugins.encoder import Runtime
+from distillemb_plugins.numpy_encoders import RUNTIMES
 from distillemb_plugins.persistence import EncoderFiles, Storage, dequantise, quantise
 from recipes.benchmark.scripts.interleave import Work, interleaved, ratio, row, spread, threads
 from recipes.benchmark.scripts.lookups import Encode, rivals, table_lookup
@@ -20,10 +20,12 @@ from recipes.benchmark.scripts.material import (
     encoder_of,
     random_encoder,
     running_text,
+    runtimes,
     with_memory,
     without_memory,
 )
 from recipes.benchmark.scripts.published import WORDS_A_CALL, published_encoder
+from recipes.benchmark.scripts.quality import differences, ner_scores
 
 PUBLISHED = "published way"
 _CALLS = 20
@@ -31,17 +33,20 @@ TEXT_CALL = 4096  # tokens a call in running text: some hundred sentences
 Rows = list[dict[str, Any]]
 
 
-def word_rows(files: EncoderFiles, words: list[str], sizes: Sizes, thread_count: int) -> Rows:
-    """Distinct words, running text and rivals as ratios to the published way, `thread_count` threads."""
+def word_rows(files: EncoderFiles, words: list[str], sizes: Sizes, thread_count: int, data: Path) -> Rows:
+    """Distinct words, running text and rivals as ratios to the published way, `thread_count` threads.
+
+    With one thread, the fast and small forms also say what they change; data: where the NER sentences are.
+    """
     half = len(words) // 2
     seen, unseen = words[:half], words[half:]
-    arms = _arms(files, words, unseen, sizes)
-    for name, encode in rivals(seen, sizes.dim, sizes.buckets).items() if thread_count == 1 else ():
+    arms, alone = _arms(files, words, unseen, sizes), thread_count == 1
+    for name, encode in rivals(seen, sizes.dim, sizes.buckets).items() if alone else ():
         arms[name] = distinct(encode, unseen[: max(512, sizes.published_words)])
     with threads(thread_count):
-        rates = interleaved(arms, sizes.rounds, processor_time=thread_count == 1)
+        rates = interleaved(arms, sizes.rounds, processor_time=alone)
+        changes = _changes(files, unseen, data, sizes) if alone else {}
     section = f"words, {thread_count} thread" + ("s" if thread_count > 1 else "")
-    differences = _differences(files, unseen)
     return [
         row(
             section,
@@ -49,8 +54,8 @@ def word_rows(files: EncoderFiles, words: list[str], sizes: Sizes, thread_count:
             "times the published way",
             ratio(each, rates[PUBLISHED]),
             words_per_second=round(each.median),
-            **differences.get(name, {}),
-            **(_TARGETS.get(name, {}) if thread_count == 1 else {}),
+            **changes.get(name, {}),
+            **(_target(name) if alone else {}),
         )
         for name, each in rates.items()
     ]
@@ -58,12 +63,19 @@ def word_rows(files: EncoderFiles, words: list[str], sizes: Sizes, thread_count:
 
 DISTINCT, COLD, WARM = "distinct words", "running text, cold cache", "running text, warm cache"
 MEMORY, NETWORK = "distinct words, network and memory", "distinct words, network alone"
-_TARGETS: dict[str, dict[str, float]] = {
-    DISTINCT: {"at_least": 10},
-    NETWORK: {"at_least": 10},
-    COLD: {"at_least": 60},
-    WARM: {"at_least": 300},
-}
+_TARGETS: dict[str, float] = {DISTINCT: 10, NETWORK: 10, COLD: 60, WARM: 300}
+
+
+def by(name: str, runtime: Runtime) -> str:
+    """The name of an arm that another runtime computes."""
+    return name if runtime == "numpy" else f"{name}, {runtime}"
+
+
+def _target(name: str) -> dict[str, float]:
+    """A target holds for every runtime."""
+    for runtime in RUNTIMES:
+        name = name.removesuffix(f", {runtime}")
+    return {"at_least": _TARGETS[name]} if name in _TARGETS else {}
 
 
 def _arms(files: EncoderFiles, words: list[str], unseen: list[str], sizes: Sizes) -> dict[str, Work]:
@@ -75,15 +87,28 @@ def _arms(files: EncoderFiles, words: list[str], unseen: list[str], sizes: Sizes
     return {
         PUBLISHED: distinct(published_encoder(words, sizes.dim), few),
         "distillemb-small in NumPy": distinct(same.encode, few),
-        DISTINCT: distinct(encoder_of(files).encode, unseen),
-        NETWORK: distinct(encoder_of(without_memory(files)).encode, unseen),
+        **_by_runtime(files, words, unseen, text),
         MEMORY: distinct(encoder_of(with_memory(files, words)).encode, unseen),
         **{f"distinct words, {kind}": distinct(encoder_of(stored(files, kind)).encode, unseen) for kind in _STORED},
-        COLD: lambda: in_calls(encoder_of(files, cache_size=len(words)).encode, text, TEXT_CALL),
         WARM: lambda: in_calls(warm.encode, text, TEXT_CALL),
         "running text, warm cache, 512 words a call": lambda: in_calls(warm.encode, text, WORDS_A_CALL),
         "table lookup": partial(in_calls, table_lookup(words, sizes.dim), text, TEXT_CALL),
     }
+
+
+def _by_runtime(files: EncoderFiles, words: list[str], unseen: list[str], text: list[str]) -> dict[str, Work]:
+    arms: dict[str, Work] = {}
+    for runtime in ("numpy", *runtimes(files)):
+        arms[by(DISTINCT, runtime)] = distinct(encoder_of(files, runtime=runtime).encode, unseen)
+        arms[by(NETWORK, runtime)] = distinct(encoder_of(without_memory(files), runtime=runtime).encode, unseen)
+        arms[by(COLD, runtime)] = partial(cold, encoder_of(files, len(words), runtime), text)
+    return arms
+
+
+def cold(encoder: DistillEmb, text: list[str]) -> int:
+    """Running text from an empty cache on."""
+    encoder.cache_clear()
+    return in_calls(encoder.encode, text, TEXT_CALL)
 
 
 _STORED: tuple[Storage, ...] = ("float16", "int8")
@@ -108,30 +133,15 @@ def in_calls(encode: Encode, words: list[str], size: int) -> int:
     return len(words)
 
 
-def _differences(files: EncoderFiles, words: list[str]) -> dict[str, dict[str, float]]:
-    """What each fast or small form changes against torch in float32: mean cosine, largest difference."""
-    exact = _torch_vectors(files, words)
-    forms = {DISTINCT: files} | {f"distinct words, {kind}": stored(files, kind) for kind in _STORED}
-    found = {}
-    for name, form in forms.items():
-        vectors = encoder_of(form).encode(words)
-        cosine = float(np.einsum("nd,nd->n", unit_rows(vectors), unit_rows(exact)).mean())
-        found[name] = {"cosine": round(cosine, 6), "largest_difference": float(f"{np.abs(vectors - exact).max():.2g}")}
+def _changes(files: EncoderFiles, words: list[str], data: Path, sizes: Sizes) -> dict[str, dict[str, float]]:
+    """What each fast or small form changes against float32, by the name of its arm."""
+    size = len(words)
+    forms = {by(DISTINCT, runtime): encoder_of(files, size, runtime) for runtime in ("numpy", *runtimes(files))}
+    forms |= {f"distinct words, {kind}": encoder_of(stored(files, kind), size) for kind in _STORED}
+    found = differences(files, forms, words)
+    for name, score in ner_scores(forms[DISTINCT], forms, data, sizes).items():
+        found[name]["ner_f1"] = score
     return found
-
-
-def _torch_vectors(files: EncoderFiles, words: list[str]) -> Any:
-    from types import SimpleNamespace
-
-    import torch
-
-    from distillemb_plugins.hf.encoders_distillemb import build_encoder
-
-    module = build_encoder(SimpleNamespace(**files.config)).eval()
-    module.load_state_dict({name: torch.from_numpy(np.asarray(tensor)) for name, tensor in files.tensors.items()})
-    rows = torch.from_numpy(files.characters.encode(words)).long()
-    with torch.no_grad():
-        return torch.cat([module(part) for part in rows.split(1024)]).numpy()
 
 
 def one_word_rows(files: EncoderFiles, words: list[str], sizes: Sizes) -> Rows:
@@ -140,11 +150,12 @@ def one_word_rows(files: EncoderFiles, words: list[str], sizes: Sizes) -> Rows:
     with threads(1):
         warm = encoder_of(files, cache_size=len(words))
         warm.encode(few)
-        each_warm = list(_microseconds(warm, few))
-        each_cold = list(_microseconds(encoder_of(files), few))
+        each = {"warm": list(_microseconds(warm, few))}
+        for runtime in ("numpy", *runtimes(files)):
+            each[by("cold", runtime)] = list(_microseconds(encoder_of(files, runtime=runtime), few))
     return [
-        row("one word", "warm", "microseconds", spread(each_warm), at_most=5),
-        row("one word", "cold", "microseconds", spread(each_cold), at_most=100),
+        row("one word", name, "microseconds", spread(values), at_most=5 if name == "warm" else 100)
+        for name, values in each.items()
     ]
 
 
