@@ -88,6 +88,18 @@ def test_words_are_measured_and_compared_with_torch(
     assert rows["running text, cold cache, onnx-int8"]["at_least"] == 60
 
 
+def test_the_pipeline_that_forms_are_compared_in_is_trained(
+    parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_data: Path, tmp_path: Path
+) -> None:
+    pipelines = parts("pipelines")
+    sentences = pipelines.tagged(tiny_data, tmp_path, 8)
+    vectors = {"nlp": {"vectors": {"@vectors": "distillemb.Vectors.v1", "pretrained": str(files.path)}}}
+    nlp = pipelines.pipeline(sentences, {**pipelines.WITH_VECTORS, **vectors})
+    before = nlp.get_pipe("ner").to_bytes()
+    parts("quality").train(nlp, sentences, 2)  # the schedule begins with a rate of zero
+    assert nlp.get_pipe("ner").to_bytes() != before
+
+
 def test_pipelines_and_training_are_measured(
     parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_sizes: object, tiny_data: Path, tiny_teacher: Teacher
 ) -> None:

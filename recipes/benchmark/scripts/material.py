@@ -37,7 +37,7 @@ class Sizes:
     bulk_words: int = 200_000
     buckets: int = 200_000
     ner_sentences: int = 3000
-    ner_epochs: int = 6
+    ner_epochs: int = 5
 
 
 SIZES = {

@@ -79,9 +79,9 @@ def ner_scores(encoder: DistillEmb, forms: Forms, data: Path, sizes: Sizes) -> d
         return lambda nlp: DistillEmbVectors(strings=nlp.vocab.strings, encoder=form)
 
     with tempfile.TemporaryDirectory() as folder:
-        train, dev = (tagged(data, Path(folder), sizes.ner_sentences, part) for part in ("train", "dev"))
-    nlp = pipeline(train, WITH_VECTORS, vectors(encoder))
-    _train(nlp, train, sizes.ner_epochs)
+        sentences, dev = (tagged(data, Path(folder), sizes.ner_sentences, part) for part in ("train", "dev"))
+    nlp = pipeline(sentences, WITH_VECTORS, vectors(encoder))
+    train(nlp, sentences, sizes.ner_epochs)
     found = {}
     for name, form in forms.items():
         nlp.vocab.vectors = vectors(form)(nlp)
@@ -89,10 +89,12 @@ def ner_scores(encoder: DistillEmb, forms: Forms, data: Path, sizes: Sizes) -> d
     return found
 
 
-def _train(nlp: Any, sentences: list[Any], epochs: int) -> None:
+def train(nlp: Any, sentences: list[Any], epochs: int) -> None:
+    """Train a pipeline on tagged sentences, in another order each epoch."""
     optimizer, order = nlp.create_optimizer(), random.Random(0)
     examples = to_examples(nlp, sentences)
     for _ in range(epochs):
         order.shuffle(examples)
         for batch in in_batches(examples, BATCH_WORDS):
             nlp.update(batch, sgd=optimizer, drop=_DROPOUT)
+            optimizer.step_schedules()
