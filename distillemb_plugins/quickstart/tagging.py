@@ -64,7 +64,7 @@ def train_tagger(
         tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as work,
         tqdm(total=steps, desc=f"training NER, {arm}", unit=" steps", disable=not progress) as bar,
     ):
-        train(nlp, Path(work), stdout=_Rows(bar), stderr=io.StringIO())
+        train(nlp, Path(work), stdout=TrainingRows(bar), stderr=io.StringIO())
         shutil.move(str(Path(work) / "model-best"), out)
     return out
 
@@ -100,16 +100,19 @@ def _share(score: float | None) -> float:
     return round(float(score or 0.0), 4)
 
 
-class _Rows(io.StringIO):
-    """Takes spaCy's training table and moves a progress bar by it: a row is epoch, step, losses, scores."""
+class TrainingRows(io.StringIO):
+    """Takes spaCy's training table and moves a progress bar by it: a row is epoch, step, losses, scores.
 
-    def __init__(self, bar: Any) -> None:
+    bar: a tqdm bar that counts steps. score: what the last column is called beside the bar.
+    """
+
+    def __init__(self, bar: Any, score: str = "dev F1") -> None:
         super().__init__()
-        self.bar = bar
+        self.bar, self.score = bar, score
 
     def write(self, text: str) -> int:
         row = re.match(r"\s*\d+\s+(\d+)\s.*?([\d.]+)\s*$", text)
         if row:
             self.bar.update(int(row[1]) - self.bar.n)
-            self.bar.set_postfix_str(f"dev F1 {100 * float(row[2]):.1f}", refresh=False)
+            self.bar.set_postfix_str(f"{self.score} {100 * float(row[2]):.1f}", refresh=False)
         return len(text)

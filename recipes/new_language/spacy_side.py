@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from distillemb_plugins.errors import DistillEmbError, brief
 from distillemb_plugins.files import atomic_directory, directory_bytes
-from distillemb_plugins.quickstart.tagging import set_config_paths
+from distillemb_plugins.quickstart.tagging import TrainingRows, set_config_paths
 
 # The configuration in the package, and the score that decides, by task.
 CONFIGS = {"ner": "ner-trainable.cfg", "pos": "pos-trainable.cfg"}
@@ -94,7 +94,7 @@ def train_tagger(config: Any, task: str, data: Path, out: Path, *, name: str, pr
         nlp = init_nlp(resolved)
         total = int(resolved["training"]["max_steps"])
         with tqdm(total=total, desc=name, unit=" steps", disable=not progress) as bar:
-            train(nlp, Path(work), stdout=_Rows(bar), stderr=io.StringIO())
+            train(nlp, Path(work), stdout=TrainingRows(bar, f"dev {SCORE_NAMES[task]}"), stderr=io.StringIO())
         set_config_paths(Path(work) / "model-best", {"train": "", "dev": "", "encoder": ""})
         with atomic_directory(out, overwrite=True) as target:
             shutil.copytree(Path(work) / "model-best", target, dirs_exist_ok=True)
@@ -117,21 +117,6 @@ def score(nlp: Any, task: str, file: Path) -> dict[str, Any]:
         "labels": {name: round(100 * values["f"], 2) for name, values in sorted((labels or {}).items())},
         "speed": float(found["speed"]),
     }
-
-
-class _Rows(io.StringIO):
-    """Takes spaCy's table of the training and moves a progress bar by it: epoch, step, losses, scores."""
-
-    def __init__(self, bar: Any) -> None:
-        super().__init__()
-        self.bar = bar
-
-    def write(self, text: str) -> int:
-        row = re.match(r"\s*\d+\s+(\d+)\s.*?([\d.]+)\s*$", text)
-        if row:
-            self.bar.update(int(row[1]) - self.bar.n)
-            self.bar.set_postfix_str(f"dev {100 * float(row[2]):.1f}", refresh=False)
-        return len(text)
 
 
 def vectors_pipeline(encoder: Path, language: str, out: Path) -> Path:
