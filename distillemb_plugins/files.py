@@ -174,12 +174,13 @@ def remove_directory(path: Path) -> None:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path, wait: bool = False) -> Iterator[None]:
     """Keep other processes from working in a directory, which is made (and removed again if nothing came into it).
 
-    The lock dies with the process.
+    The lock dies with the process. wait: until another one lets it go.
 
-    Raises `DistillEmbError` when another one holds it. Nothing is locked where the system has no flock (Windows).
+    Raises `DistillEmbError` when another one holds it and `wait` is false. Nothing is locked where the system has no
+    flock (Windows).
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
@@ -190,7 +191,7 @@ def locked(directory: Path) -> Iterator[None]:
     handle = os.open(directory, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DistillEmbError(
                 f"{directory} is being written by another process: wait for it, or choose another name."

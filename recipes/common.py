@@ -8,13 +8,12 @@ import re
 import statistics
 import sys
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.files import atomic_directory, atomic_file
+from distillemb_plugins.files import atomic_directory, atomic_file, locked
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATA = ROOT.parent / "shared" / "data"
@@ -109,29 +108,12 @@ def read_results(path: Path) -> list[dict[str, Any]]:
 
 def add_result(path: Path, row: dict[str, Any], key: Sequence[str]) -> None:
     """Put a row into a results file, replacing the one with the same `key` values; safe beside other processes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _waiting_lock(path):
+    with locked(path.parent, wait=True):
         rows = [other for other in read_results(path) if any(other.get(k) != row.get(k) for k in key)]
         rows.append(row)
         rows.sort(key=lambda r: [str(r.get(k)) for k in key])
         with atomic_file(path, "w") as stream:
             stream.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
-
-
-@contextmanager
-def _waiting_lock(path: Path) -> Iterator[None]:
-    """Wait until no other process changes the file (its folder is locked; a system without flock locks nothing)."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def mean_spread(values: Sequence[float], digits: int = 1) -> str:

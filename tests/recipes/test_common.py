@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -65,6 +67,18 @@ def test_results_replace_rows_with_the_same_key(script: Script, tmp_path: Path) 
     for arm, score in (("a", 1), ("b", 2), ("a", 3)):
         common.add_result(path, {"arm": arm, "score": score}, ("arm",))
     assert common.read_results(path) == [{"arm": "a", "score": 3}, {"arm": "b", "score": 2}]
+
+
+def test_results_of_two_processes_are_all_kept(script: Script, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom recipes.common import add_result\n"
+        "for n in range(20): add_result(Path(sys.argv[1]), {'arm': sys.argv[2], 'n': n}, ('arm', 'n'))\n"
+    )
+    path = tmp_path / "results.jsonl"
+    root = script("common.py").ROOT
+    children = [subprocess.Popen([sys.executable, "-c", code, str(path), arm], cwd=root) for arm in "abc"]
+    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
+    assert len(script("common.py").read_results(path)) == 60
 
 
 def test_a_block_of_a_readme_is_replaced_and_nothing_else(script: Script, tmp_path: Path) -> None:
