@@ -50,7 +50,7 @@ class SizePoint:
 
 def size_plot(points: Sequence[SizePoint]) -> str:
     """Retention (share of the teacher's mean similarity, percent) against size (bytes, log scale), as SVG."""
-    with _figure(4.6, 3.3) as (figure, axes):
+    with figure_of(4.6, 3.3) as (figure, axes):
         for point in sorted(points, key=lambda p: p.bytes):
             colour, marker = _ROLES[point.role]
             axes.scatter(point.bytes / 1e6, 100 * point.retention, s=46, c=colour, marker=marker, zorder=3)
@@ -65,7 +65,7 @@ def size_plot(points: Sequence[SizePoint]) -> str:
         axes.axhline(100, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.grid(axis="y", color="#e6e6e6", linewidth=0.6, zorder=0)
         _label_points(axes, points)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 _ROLES = {"student": (COLOURS[0], "o"), "teacher": (INK, "s"), "other": (FAINT, "D")}
@@ -138,7 +138,7 @@ def _clusters(table: NDArray[np.float32]) -> list[str]:
 
 
 def _word_map(words: Sequence[str], layout: NDArray[np.float64], colours: Sequence[str]) -> str:
-    with _figure(6.2, 5.4) as (figure, axes):
+    with figure_of(6.2, 5.4) as (figure, axes):
         places = _spread(layout)
         axes.set_xlim(-0.02, 1.14)
         axes.set_ylim(-0.03, 1.03)
@@ -146,7 +146,7 @@ def _word_map(words: Sequence[str], layout: NDArray[np.float64], colours: Sequen
         for word, (x, y), colour in zip(words, places, colours, strict=True):
             axes.text(x + 0.008, y, word.replace("$", r"\$"), color=colour, fontsize=8, va="center")
         axes.set_axis_off()
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def _spread(layout: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,18 +158,22 @@ def _spread(layout: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
-    """A figure of its own, without pyplot's global state. width, height: inches."""
+def figure_of(width: float, height: float, panels: int = 0) -> Iterator[tuple[Any, Any]]:
+    """A figure of its own, without pyplot's global state. width, height: inches.
+
+    panels: how many side by side. Gives the figure and its axes, with `panels` a list of them.
+    """
     matplotlib = require("matplotlib", "report")
     figures = require("matplotlib.figure", "report")
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts are the browser's matter
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure = figures.Figure(figsize=(width, height), layout="constrained")
-        yield figure, figure.subplots()
+        yield figure, list(figure.subplots(1, panels, squeeze=False)[0]) if panels else figure.subplots()
 
 
-def _svg(figure: Any) -> str:
+def svg_text(figure: Any) -> str:
+    """A figure as SVG, the same text from the same figures."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     return stream.getvalue()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from distillemb_plugins.errors import require
+from distillemb_plugins.evaluate.plots import figure_of, svg_text
 from distillemb_plugins.files import atomic_file
 from distillemb_plugins.persistence import EncoderFiles
 from recipes.benchmark.scripts.interleave import Work, interleaved, row, spread, threads
@@ -72,14 +72,11 @@ def _vocabularies(files: EncoderFiles, words: list[str], sizes: Sizes) -> Iterat
 
 def plot(rows: list[dict[str, Any]], out: Path) -> None:
     """One small picture for each way in which the cost grows, as SVG."""
-    matplotlib = require("matplotlib", "report")
-    figures = require("matplotlib.figure", "report")
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "distillemb", "font.size": 8}):
-        figure = figures.Figure(figsize=(9, 2.4), layout="constrained")
-        for axes, what in zip(figure.subplots(1, 4), (CALLS, LENGTH, VOCABULARY, THREADS), strict=True):
+    with figure_of(10, 2.6, 4) as (figure, panels):
+        for axes, what in zip(panels, (CALLS, LENGTH, VOCABULARY, THREADS), strict=True):
             _draw(axes, what, [each for each in rows if each.get("what") == what])
-        with atomic_file(out, "wb") as stream:
-            figure.savefig(stream, format="svg", metadata={"Date": None})
+        with atomic_file(out, "w") as stream:
+            stream.write(svg_text(figure))
 
 
 def _draw(axes: Any, what: str, rows: list[dict[str, Any]]) -> None:

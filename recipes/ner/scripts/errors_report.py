@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distillemb_plugins.evaluate.plots import figure_of, svg_text
 from distillemb_plugins.evaluate.report import html_table, page, svg_figure
 from distillemb_plugins.evaluate.tagging import score_tagging
 from distillemb_plugins.files import atomic_file
@@ -86,18 +87,8 @@ def curve(tagger: Path) -> str:
 
 def curve_svg(history: Sequence[Mapping[str, float]]) -> str:
     """F1 on dev against the epochs of training, as SVG."""
-    import io
-
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "distillemb"}):
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(5, 3), layout="constrained")
-        axes = figure.subplots()
+    with figure_of(5, 3) as (figure, axes):
         axes.plot([h["epoch"] for h in history], [h["f1"] for h in history], marker="o", markersize=3)
         axes.set(xlabel="epoch", ylabel="F1 on dev, per cent")
         axes.grid(alpha=0.3)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+        return svg_text(figure)

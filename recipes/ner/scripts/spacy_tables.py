@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from distillemb_plugins.evaluate.plots import figure_of, svg_text
+from distillemb_plugins.files import atomic_file
 from recipes.common import markdown_table, mean_spread, megabytes
 from recipes.spacy_arms import ARMS, TABLE_ARMS
 
@@ -127,19 +129,13 @@ def tried_table(rows: Sequence[Row], variants: Sequence[str]) -> str:
 
 def draw_low_data(rows: Sequence[Row], out: Path) -> None:
     """Draw `low_data_points` as an SVG file, the same bytes from the same figures."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "distillemb"
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 4))
-    for arm, found in low_data_points(rows).items():
-        axes.plot(list(found), list(found.values()), marker="o", label=arm)
-    axes.set_xlabel("training sentences (per cent)")
-    axes.set_ylabel("mean test F1")
-    axes.set_xticks([*SHARES, 100])
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(out, metadata={"Date": None}, bbox_inches="tight")
-    pyplot.close(figure)
+    with figure_of(6, 4) as (figure, axes):
+        for arm, found in low_data_points(rows).items():
+            axes.plot(list(found), list(found.values()), marker="o", label=arm)
+        axes.set_xlabel("training sentences (per cent)")
+        axes.set_ylabel("mean test F1")
+        axes.set_xticks([*SHARES, 100])
+        axes.grid(alpha=0.3)
+        axes.legend()
+        with atomic_file(out, "w") as stream:
+            stream.write(svg_text(figure))

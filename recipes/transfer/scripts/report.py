@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from distillemb_plugins.errors import require
-from distillemb_plugins.evaluate.plots import COLOURS
+from distillemb_plugins.evaluate.plots import COLOURS, figure_of, svg_text
 from distillemb_plugins.files import atomic_file
 from recipes.common import markdown_table, mean_spread, megabytes, replace_block
 from recipes.transfer.scripts.arms import LEFT_OUT_ARMS, TIGRINYA_ARMS
@@ -172,7 +170,7 @@ def _seeds(rows: Rows) -> str:
 def share_plot(rows: Rows) -> str:
     """Mean test F1 against the share of the training data, a line for each arm and a panel for each task, as SVG."""
     tasks = [task for task in TASKS if pick(rows, task=task)]
-    with _figure(len(tasks)) as (figure, panels):
+    with figure_of(3.8 * len(tasks) + 0.4, 3.6, len(tasks)) as (figure, panels):
         for task, axes in zip(tasks, panels, strict=True):
             for colour, arm in zip(COLOURS, TIGRINYA_ARMS, strict=False):
                 own = pick(rows, task=task, arm=arm)
@@ -188,22 +186,4 @@ def share_plot(rows: Rows) -> str:
             axes.set_ylabel("test F1")
         named = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
-        return _svg(figure)
-
-
-@contextmanager
-def _figure(panels: int) -> Iterator[tuple[Any, list[Any]]]:
-    """A figure of its own, without pyplot's global state."""
-    matplotlib = require("matplotlib", "report")
-    figures = require("matplotlib.figure", "report")
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "distillemb", "font.size": 9}):
-        figure = figures.Figure(figsize=(3.8 * panels + 0.4, 3.6), layout="constrained")
-        yield figure, list(figure.subplots(1, panels, squeeze=False)[0])
-
-
-def _svg(figure: Any) -> str:
-    import io
-
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
-    return stream.getvalue()
+        return svg_text(figure)
