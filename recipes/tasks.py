@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+RUN = 6  # words in a row that two sentences have in common only when one was made from the other
 
 
 def tagged_dataset(files: Mapping[str, Path], task: str = "ner") -> DatasetDict:
@@ -22,18 +24,22 @@ def tagged_dataset(files: Mapping[str, Path], task: str = "ner") -> DatasetDict:
     task: ``"ner"`` (IOB2; an ``I-`` that continues nothing is read as ``B-``) or ``"pos"`` (universal tags). "O" is
     label 0. Raises `DistillEmbError` naming file and line for what cannot be read, and for a split without sentences.
     """
-    from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
-
     splits = {name: _sentences(file, task) for name, file in files.items()}
     found = {tag for sentences in splits.values() for sentence in sentences for tag in sentence.tags}
-    names = tag_names(found, task)
-    features = Features({"tokens": Sequence(Value("string")), "tags": Sequence(ClassLabel(names=names))})
+    columns = {name: ([s.words for s in sentences], [s.tags for s in sentences]) for name, sentences in splits.items()}
+    return dataset_of(columns, tag_names(found, task))
+
+
+def dataset_of(splits: Mapping[str, tuple[list[list[str]], list[list[str]]]], names: Sequence[str]) -> DatasetDict:
+    """Words and tags of the sentences of each split as `datasets`. names: all tags, label 0 first."""
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+    from datasets import Sequence as ListOf
+
+    features = Features({"tokens": ListOf(Value("string")), "tags": ListOf(ClassLabel(names=list(names)))})
     return DatasetDict(
         {
-            name: Dataset.from_dict(
-                {"tokens": [s.words for s in sentences], "tags": [s.tags for s in sentences]}, features=features
-            )
-            for name, sentences in splits.items()
+            name: Dataset.from_dict({"tokens": words, "tags": tags}, features=features)
+            for name, (words, tags) in splits.items()
         }
     )
 
@@ -73,6 +79,46 @@ def join_datasets(datasets: Mapping[str, DatasetDict]) -> DatasetDict:
         for name in datasets[first]
     }
     return DatasetDict({name: concatenate_datasets(parts) for name, parts in splits.items()})
+
+
+def add_sentences(dataset: DatasetDict, more: Dataset) -> DatasetDict:
+    """`dataset` with the sentences of `more` in its train split, without those that its other splits hold.
+
+    Left out is what equals a sentence of another split in all its letters (case and punctuation aside), or shares at
+    least half of its runs of six words with them. Raises `DistillEmbError` when the tags differ.
+    """
+    from datasets import DatasetDict, concatenate_datasets
+
+    if labels_of(more) != labels_of(dataset["train"]):
+        raise DistillEmbError(
+            f"The sentences to add have the tags {labels_of(more)}, not {labels_of(dataset['train'])}."
+        )
+    held = [words for name, split in dataset.items() if name != "train" for words in split["tokens"]]
+    kept = more.select(_not_among(more["tokens"], held))
+    return DatasetDict({**dataset, "train": concatenate_datasets([dataset["train"], kept])})
+
+
+def _not_among(sentences: Iterable[Sequence[str]], held: Iterable[Sequence[str]]) -> list[int]:
+    """The numbers of the sentences that do not stand among the held ones, nor nearly so."""
+    letters = [_letters(words) for words in held]
+    whole, runs = {"".join(words) for words in letters}, {run for words in letters for run in _runs(words)}
+    kept = []
+    for number, sentence in enumerate(sentences):
+        words = _letters(sentence)
+        own = _runs(words)
+        if "".join(words) not in whole and 2 * len(own & runs) < max(1, len(own)):
+            kept.append(number)
+    return kept
+
+
+def _letters(words: Iterable[str]) -> list[str]:
+    """The words in lower case, their letters alone; those without a letter are left out."""
+    forms = ("".join(c for c in unicodedata.normalize("NFC", word).casefold() if c.isalpha()) for word in words)
+    return [form for form in forms if form]
+
+
+def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
+    return {tuple(words[n : n + RUN]) for n in range(len(words) - RUN + 1)}
 
 
 def check_tagged(dataset: DatasetDict, files: Mapping[str, Path] | None = None) -> list[str]:

@@ -55,6 +55,10 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Teacher) -
         folder.mkdir(parents=True)
         for split in ("train", "dev", "test"):
             (folder / f"{split}.txt").write_text(conll, "utf-8")
+        more = data / "tasks" / "ner" / "masakhaner2" / language
+        more.mkdir(parents=True)
+        for split in ("train", "dev", "test"):
+            (more / f"{split}.txt").write_text(conll + "Zuri B-PER\nanaimba O\n\n", "utf-8")
         corpus = data / "corpora" / language / "OPEN.tico19.txt"
         corpus.parent.mkdir(parents=True)
         corpus.write_text("\n".join(words for words, _ in SENTENCES * 40), "utf-8")

@@ -35,7 +35,7 @@ def trained(script: Script, tiny_data: Path, tiny_encoder_dir: Path, tmp_path_fa
     pretraining.main(spacy_arms.encoder_path(work), work / "hf-context", tiny_data, LANGUAGES, 400, hidden=8)
     options: dict[str, Any] = {"data": tiny_data, "language": LANGUAGES, "seed": [0], "work": work, "epochs": 1}
     recipe.train(mode=["single", "joint", "tuned"], start="context", results=work / "r.jsonl", **options)
-    recipe.train(mode=["joint"], start="encoder", results=work / "r.jsonl", **options)
+    recipe.train(mode=["joint", "extended"], start="encoder", results=work / "r.jsonl", **options)
     return work
 
 
@@ -43,10 +43,19 @@ def test_every_mode_is_trained_and_scored(trained: Path) -> None:
     rows = [json.loads(line) for line in (trained / "r.jsonl").read_text("utf-8").splitlines()]
     kinds = {(row["language"], row["mode"], row["start"]) for row in rows}
     assert kinds == {(name, mode, "context") for name in LANGUAGES for mode in ("single", "joint", "tuned")} | {
-        (name, "joint", "encoder") for name in LANGUAGES
+        (name, mode, "encoder") for name in LANGUAGES for mode in ("joint", "extended")
     }
     assert all(0 <= row["test_f1"] <= 100 and row["bytes"] > 0 and "test_f1_unseen" in row for row in rows)
     assert all(set(row["test_per_type"]) <= {"PER", "LOC", "ORG", "DATE"} for row in rows)
+
+
+def test_extended_tasks_hold_the_new_sentences_alone(script: Script, tiny_data: Path) -> None:
+    recipe = script(PATH)
+    tasks = {name: recipe.load_task(tiny_data, name) for name in LANGUAGES}
+    extended = recipe.extended_tasks(tiny_data, tasks)
+    assert extended["amh"]["train"].num_rows == tasks["amh"]["train"].num_rows, "MasakhaNER 2.0 has no Amharic"
+    added = extended["swa"]["train"]["tokens"][tasks["swa"]["train"].num_rows :]
+    assert list(added) == [["Zuri", "anaimba"]], "what dev and test hold is left out"
 
 
 def test_what_is_there_is_not_trained_again(trained: Path, script: Script, tiny_data: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from distillemb_plugins.errors import DistillEmbError
 from recipes.ner.scripts.seen import seen_scores
-from recipes.tasks import check_tagged, join_datasets, labels_of, tagged_dataset
+from recipes.tasks import add_sentences, check_tagged, join_datasets, labels_of, tagged_dataset
 
 pytest.importorskip("datasets")
 TRAIN = "\ufeffAda B-PER\nLovelace I-PER\nrides O\n\nin O\nOslo I-LOC\n\nin O\nOslo B-LOC\n"
@@ -60,6 +60,24 @@ def test_different_tags_are_not_joined(files: dict[str, Path], tmp_path: Path) -
     other = tagged_dataset({"train": tmp_path / "other.txt"})
     with pytest.raises(DistillEmbError, match="cannot be joined"):
         join_datasets({"xx": tagged_dataset(files), "yy": other})
+
+
+def test_added_sentences_hold_nothing_of_dev_or_test(tmp_path: Path) -> None:
+    long = "the river rose over the old bridge of Oslo last night"
+    for name, text in (("train", "Ada rides"), ("dev", "In Oslo , it rains"), ("test", long)):
+        (tmp_path / name).write_text("".join(f"{word} O\n" for word in text.split()), "utf-8")
+    more = ["in oslo it rains .", f"Yesterday {long} again", "the river rose over the old bridge , wrote Ada of Bergen"]
+    (tmp_path / "more").write_text("\n".join("".join(f"{w} O\n" for w in text.split()) for text in more), "utf-8")
+    dataset = tagged_dataset({name: tmp_path / name for name in ("train", "dev", "test")})
+    added = add_sentences(dataset, tagged_dataset({"train": tmp_path / "more"})["train"])
+    assert [" ".join(words) for words in added["train"]["tokens"]] == ["Ada rides", more[2]]
+    assert added["dev"]["tokens"] == dataset["dev"]["tokens"]
+
+
+def test_sentences_with_other_tags_are_not_added(files: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("Ada B-HERO\n", "utf-8")
+    with pytest.raises(DistillEmbError, match="The sentences to add have the tags"):
+        add_sentences(tagged_dataset(files), tagged_dataset({"train": tmp_path / "other.txt"})["train"])
 
 
 def test_seen_and_unseen_entities_are_scored_apart() -> None:

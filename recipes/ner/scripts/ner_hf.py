@@ -5,12 +5,14 @@
     python scripts/ner_hf.py table
 
 Modes: `single` trains each language alone, `joint` one tagger on all, `tuned` goes on from the joint tagger in each
-language. Starts: `encoder`, `random` (nothing pretrained), and `context` (the layers above the encoder pretrained on
-raw text by `ner_hf.py context`). Every step is skipped when its result is there.
+language; `extended` is `joint` with the training sentences of MasakhaNER 2.0 beside those of 1.0, without those that
+stand in the dev and test sets of 1.0. Starts: `encoder`, `random` (nothing pretrained), and `context` (the layers above
+the encoder pretrained on raw text by `ner_hf.py context`). Every step is skipped when its result is there.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -38,13 +40,16 @@ from recipes.common import (
     task_files,
 )
 from recipes.ner.scripts.seen import seen_scores
-from recipes.tasks import check_tagged, join_datasets, labels_of, tagged_dataset
+from recipes.tasks import add_sentences, check_tagged, join_datasets, labels_of, tagged_dataset
 from recipes.training import TrainSettings, predict, score_entities, train_model
 
 HERE = Path(__file__).resolve().parents[1]
 TASK = "ner/masakhaner1"
 LANGUAGES = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
-MODES = ("single", "joint", "tuned")
+MORE = "ner/masakhaner2"  # holds all of LANGUAGES but Amharic
+MODES = ("single", "joint", "tuned", "extended")
+DEFAULT_MODES = ("single", "joint", "tuned")
+ALL_AT_ONCE = ("joint", "extended")
 KEY = ("language", "mode", "start", "seed")
 STARTS = ("random", "encoder", "context")
 # What stands in the literature: RESEARCH.md's sources, test F1 of each language.
@@ -64,7 +69,9 @@ JOINT = TrainSettings(
     bfloat16=True,
     evaluations=6,
 )
+EXTENDED = dataclasses.replace(JOINT, epochs=5)
 TUNED = TrainSettings(epochs=5, learning_rate=5e-4, encoder_learning_rate=2e-4, bfloat16=True, evaluations=5)
+SETTINGS = {"single": SINGLE, "joint": JOINT, "tuned": TUNED, "extended": EXTENDED}
 HEAD = {"head": "bilstm-crf", "shape_features": True, "head_activation": "relu", "head_dropout": 0.3}
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -99,7 +106,7 @@ def context(
 def train(
     data: Data = DEFAULT_DATA,
     language: Languages = list(LANGUAGES),  # noqa: B006
-    mode: Annotated[list[str], typer.Option(help="single, joint, tuned.")] = list(MODES),  # noqa: B006
+    mode: Annotated[list[str], typer.Option(help=", ".join(MODES) + ".")] = list(DEFAULT_MODES),  # noqa: B006
     start: Annotated[str, typer.Option(help="random: nothing pretrained; encoder; context.")] = "encoder",
     seed: Annotated[list[int], typer.Option(help="Seeds; repeat for several.")] = [0, 1, 2],  # noqa: B006
     work: Work = HERE / "training",
@@ -114,11 +121,10 @@ def train(
     for one_seed in seed:
         for one_mode in mode:
             missing = [name for name in language if (name, one_mode, start, one_seed) not in done]
-            if one_mode == "joint" and missing:
-                run({name: tasks[name] for name in language}, one_mode, start, one_seed, work, results, epochs)
-            elif one_mode != "joint":
-                for name in missing:
-                    run({name: tasks[name]}, one_mode, start, one_seed, work, results, epochs)
+            chosen = extended_tasks(data, tasks) if one_mode == "extended" and missing else tasks
+            groups = [language if missing else []] if one_mode in ALL_AT_ONCE else [[name] for name in missing]
+            for group in filter(None, groups):
+                run({name: chosen[name] for name in group}, one_mode, start, one_seed, work, results, epochs)
 
 
 def load_task(data: Path, language: str) -> Any:
@@ -130,17 +136,27 @@ def load_task(data: Path, language: str) -> Any:
     return dataset
 
 
+def extended_tasks(data: Path, tasks: dict[str, Any]) -> dict[str, Any]:
+    """The tasks with the training sentences of MasakhaNER 2.0, in the languages that it has."""
+    extended = dict(tasks)
+    for language, task in tasks.items():
+        if language == "amh":
+            continue
+        added = add_sentences(task, tagged_dataset({"train": task_files(data, MORE, language)["train"]})["train"])
+        extended[language] = added
+        typer.echo(f"{language}: {len(task['train'])} sentences, {len(added['train'])} with MasakhaNER 2.0", err=True)
+    return extended
+
+
 def run(tasks: dict[str, Any], mode: str, start: str, seed: int, work: Path, results: Path, epochs: int) -> None:
     """Train one tagger on the tasks and keep it, its learning curve, and a row of results a language."""
-    import dataclasses
-
     from transformers import AutoTokenizer
 
     import distillemb_plugins.hf  # noqa: F401 - so that the Auto classes know ours
 
-    name = mode if mode == "joint" else f"{mode}-{next(iter(tasks))}"
+    name = mode if mode in ALL_AT_ONCE else f"{mode}-{next(iter(tasks))}"
     out = work / f"hf-{name}-{start}-{seed}"
-    settings = dataclasses.replace({"single": SINGLE, "joint": JOINT, "tuned": TUNED}[mode], seed=seed, resume=True)
+    settings = dataclasses.replace(SETTINGS[mode], seed=seed, resume=True)
     settings = dataclasses.replace(settings, epochs=epochs) if epochs else settings
     joined = join_datasets(tasks)
     source = work / f"hf-joint-{start}-{seed}" if mode == "tuned" else base(start, work)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import numbered_lines
-from recipes.tasks import tag_names
+from recipes.tasks import dataset_of, tag_names
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -126,16 +126,13 @@ def split(sentences: list[Sentence], seed: int = SPLIT_SEED) -> dict[str, list[S
     return {name: [sentences[n] for n in sorted(parts[name])] for name in SHARES}
 
 
-def dataset_of(parts: dict[str, list[Sentence]]) -> DatasetDict:
-    """The splits as a `datasets.DatasetDict` with ``tokens`` and ``tags``, as `recipes.tasks` gives them."""
-    from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
-
-    features = Features({"tokens": Sequence(Value("string")), "tags": Sequence(ClassLabel(names=TAGS))})
+def tigrinya_dataset(parts: dict[str, list[Sentence]]) -> DatasetDict:
+    """The splits as a `datasets.DatasetDict`, as `recipes.tasks` gives them."""
     columns = {
-        name: {
-            "tokens": [[word for word, _ in sentence] for sentence in sentences],
-            "tags": [[tag for _, tag in sentence] for sentence in sentences],
-        }
+        name: (
+            [[word for word, _ in sentence] for sentence in sentences],
+            [[tag for _, tag in sentence] for sentence in sentences],
+        )
         for name, sentences in parts.items()
     }
-    return DatasetDict({name: Dataset.from_dict(rows, features=features) for name, rows in columns.items()})
+    return dataset_of(columns, TAGS)

@@ -173,7 +173,7 @@ def ner(
     results: Results = RESULTS,
 ) -> None:
     """Tigrinya NER with every arm and share of the training data."""
-    dataset = tigrinya.dataset_of(tigrinya.split(tigrinya_corpus(data).sentences))
+    dataset = tigrinya.tigrinya_dataset(tigrinya.split(tigrinya_corpus(data).sentences))
     head = Head("ner", tigrinya.TAGS, hidden)
     words = {word for split in dataset.values() for sentence in split["tokens"] for word in sentence}
     run_tigrinya("ner", head, dataset, words, arm, share, seed, epochs, 0, work, results)
