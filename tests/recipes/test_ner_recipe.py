@@ -9,9 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
-from distillemb_plugins import DistillEmbError
+from distillemb_plugins import DistillEmb, DistillEmbError
 from recipes import spacy_arms
 from recipes.ner.scripts import spacy_tables
 
@@ -59,6 +60,32 @@ def test_arms_are_trained_scored_and_put_in_the_tables(
     assert (tmp_path / "low-data.svg").read_text("utf-8").startswith("<?xml")
 
 
+def test_the_joint_arm_starts_from_the_encoder_of_the_joint_tagger(
+    script: Script, tiny_data: Path, tiny_encoder_dir: Path, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    from transformers import AutoTokenizer
+
+    from distillemb_plugins.hf import DistillEmbForTokenClassification
+
+    recipe, results = script(PATH), tmp_path / "r.jsonl"
+    shutil.copytree(tiny_encoder_dir, spacy_arms.encoder_path(tmp_path))
+    run: dict[str, Any] = {"data": tiny_data, "language": ["swa"], "work": tmp_path, "steps": 2, "results": results}
+    with pytest.raises(DistillEmbError, match=r"run `python scripts/ner_hf\.py train --mode joint --seed 0` first"):
+        recipe.train(arm=["joint"], seed=[0], share=[100], **run)
+
+    tagger = DistillEmbForTokenClassification.from_pretrained(tiny_encoder_dir, num_labels=3)
+    with torch.no_grad():
+        for parameter in tagger.distillemb.parameters():
+            parameter.mul_(1.5)
+    tagger.save_pretrained(tmp_path / "hf-joint-encoder-0")
+    AutoTokenizer.from_pretrained(tiny_encoder_dir).save_pretrained(tmp_path / "hf-joint-encoder-0")
+    recipe.train(arm=["joint", "finetuned"], seed=[0], share=[100], **run)
+    assert [row["arm"] for row in read(results)] == ["finetuned", "joint"]
+    before, after = (DistillEmb.from_pretrained(path) for path in (tiny_encoder_dir, recipe.joint_encoder(tmp_path, 0)))
+    assert not np.allclose(before.encode(["moja"]), after.encode(["moja"]))
+
+
 def read(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text("utf-8").splitlines()]
 
@@ -90,6 +117,8 @@ def test_the_target_is_judged_against_the_best_table(finetuned: float, verdict: 
     )
     said = spacy_tables.target(rows + rows_of("finetuned", {"swa": finetuned}, size=5))
     assert f"{finetuned - 60:+.1f} points against static, at 1/20 of the bytes: **{verdict}**" in said
+    both = rows_of("finetuned", {"swa": finetuned}, size=5) + rows_of("joint", {"swa": 66})
+    assert "joint tagger: +6.0 points" in spacy_tables.target(rows + both)
 
 
 def test_an_unknown_arm_is_refused(script: Script, tiny_data: Path, tmp_path: Path) -> None:

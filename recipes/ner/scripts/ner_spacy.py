@@ -17,6 +17,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
 from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.files import atomic_directory
 from recipes import spacy_arms
 from recipes.common import (
     DEFAULT_DATA,
@@ -28,6 +29,7 @@ from recipes.common import (
 )
 from recipes.ner.scripts.seen import seen_scores
 from recipes.ner.scripts.spacy_tables import (
+    JOINT,
     LOW_DATA_ARMS,
     SHARES,
     arm_table,
@@ -37,7 +39,7 @@ from recipes.ner.scripts.spacy_tables import (
     target,
     tried_table,
 )
-from recipes.spacy_arms import ARMS, TABLE_ARMS
+from recipes.spacy_arms import TABLE_ARMS
 
 HERE = Path(__file__).resolve().parents[1]
 BASE = HERE / "configs" / "ner.cfg"
@@ -111,7 +113,7 @@ def task_words(data: Path, language: str) -> set[str]:
 def train(
     data: Data = DEFAULT_DATA,
     language: Languages = list(LANGUAGES),  # noqa: B006
-    arm: Arms = list(ARMS),  # noqa: B006
+    arm: Arms = list(spacy_arms.ARMS),  # noqa: B006
     seed: Seeds = [0, 1, 2],  # noqa: B006
     share: Annotated[list[int], typer.Option(help="Per cent of the training sentences.")] = [100],  # noqa: B006
     work: Work = spacy_arms.WORK,
@@ -119,7 +121,7 @@ def train(
     results: Results = RESULTS,
 ) -> None:
     """Train every arm on every language with every seed, and score dev and test."""
-    spacy_arms.check_arms(arm)
+    spacy_arms.check_arms([one for one in arm if one != JOINT])
     done = {tuple(row[k] for k in KEY) for row in read_results(results)}
     for one_seed in seed:
         for one_language in language:
@@ -143,11 +145,40 @@ def run_arm(data: Path, work: Path, run: dict[str, Any]) -> dict[str, Any]:
     overrides = run_settings(files, seed, steps)
     if share < 100:  # a prefix of one shuffle, the same for every arm and every seed
         overrides["corpora"] = {"train": {"shuffle": True, "limit": sentences}}
+    if arm == JOINT:  # that arm differs from `finetuned` in where the encoder comes from
+        arm, encoder = "finetuned", joint_encoder(work, seed)
+        overrides |= embed_of(pretrained=str(encoder))
     trained = spacy_arms.train_pipeline(spacy_arms.arm_config(BASE, arm, task_name(language), work, overrides))
     row = run | {"sentences": sentences, "seconds": round(trained.seconds, 1)}
     for split in ("dev", "test"):
         row |= {f"{split}_{name}": value for name, value in score(trained.nlp, files, split, row).items()}
     return row | {"embedding_bytes": spacy_arms.embedding_bytes(arm, work), "pipeline_bytes": trained.bytes}
+
+
+def joint_encoder(work: Path, seed: int) -> Path:
+    """The encoder of the joint tagger of ner_hf.py with this seed, as a directory of its own.
+
+    Raises `DistillEmbError` when that tagger is not there.
+    """
+    out, tagger = work / f"joint-encoder-{seed}", work / f"hf-joint-encoder-{seed}"
+    if not out.is_dir():
+        if not tagger.is_dir():
+            raise DistillEmbError(
+                f"{tagger} is not there: run `python scripts/ner_hf.py train --mode joint --seed {seed}` first."
+            )
+        save_encoder_of(tagger, out)
+    return out
+
+
+def save_encoder_of(tagger: Path, out: Path) -> None:
+    """Write the encoder below a tagger's head as a directory that every face of the package opens."""
+    from transformers import AutoTokenizer
+
+    from distillemb_plugins.hf import DistillEmbForTokenClassification
+
+    with atomic_directory(out) as folder:
+        DistillEmbForTokenClassification.from_pretrained(tagger).distillemb.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(tagger).save_pretrained(folder)
 
 
 def run_settings(files: dict[str, Path], seed: int, steps: int) -> dict[str, Any]:
@@ -325,7 +356,7 @@ def everything(
     distill(work)
     compress(work)
     tables(data, language, list(TABLE_ARMS), work)
-    train(data, language, list(ARMS), seed, [100], work)
+    train(data, language, list(spacy_arms.ARMS), seed, [100], work)
     low_data(data, language, work)
     table()
     plot()
