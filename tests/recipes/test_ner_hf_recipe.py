@@ -35,7 +35,7 @@ def trained(script: Script, tiny_data: Path, tiny_encoder_dir: Path, tmp_path_fa
     pretraining.main(spacy_arms.encoder_path(work), work / "hf-context", tiny_data, LANGUAGES, 400, hidden=8)
     options: dict[str, Any] = {"data": tiny_data, "language": LANGUAGES, "seed": [0], "work": work, "epochs": 1}
     recipe.train(mode=["single", "joint", "tuned"], start="context", results=work / "r.jsonl", **options)
-    recipe.train(mode=["joint", "extended"], start="encoder", results=work / "r.jsonl", **options)
+    recipe.train(mode=["joint", "extended", "refined"], start="encoder", results=work / "r.jsonl", **options)
     return work
 
 
@@ -43,7 +43,7 @@ def test_every_mode_is_trained_and_scored(trained: Path) -> None:
     rows = [json.loads(line) for line in (trained / "r.jsonl").read_text("utf-8").splitlines()]
     kinds = {(row["language"], row["mode"], row["start"]) for row in rows}
     assert kinds == {(name, mode, "context") for name in LANGUAGES for mode in ("single", "joint", "tuned")} | {
-        (name, mode, "encoder") for name in LANGUAGES for mode in ("joint", "extended")
+        (name, mode, "encoder") for name in LANGUAGES for mode in ("joint", "extended", "refined")
     }
     assert all(0 <= row["test_f1"] <= 100 and row["bytes"] > 0 and "test_f1_unseen" in row for row in rows)
     assert all(set(row["test_per_type"]) <= {"PER", "LOC", "ORG", "DATE"} for row in rows)
@@ -53,7 +53,8 @@ def test_extended_tasks_hold_the_new_sentences_alone(script: Script, tiny_data: 
     recipe = script(PATH)
     tasks = {name: recipe.load_task(tiny_data, name) for name in LANGUAGES}
     extended = recipe.extended_tasks(tiny_data, tasks)
-    assert extended["amh"]["train"].num_rows == tasks["amh"]["train"].num_rows, "MasakhaNER 2.0 has no Amharic"
+    names = [recipe.labels_of(extended["amh"]["train"])[tag] for tag in extended["amh"]["train"][-2]["tags"]]
+    assert names == ["O", "B-PER", "B-LOC"], "titles are no entities in MasakhaNER"
     added = extended["swa"]["train"]["tokens"][tasks["swa"]["train"].num_rows :]
     assert list(added) == [["Zuri", "anaimba"]], "what dev and test hold is left out"
 
@@ -108,10 +109,12 @@ def test_context_layers_learn_what_stands_around_a_word(
     assert all(torch.equal(a, b) for a, b in zip(before, model.distillemb.parameters(), strict=True))
 
 
-def test_missing_steps_are_named(script: Script, tmp_path: Path) -> None:
+def test_missing_steps_are_named(script: Script, tiny_data: Path, tmp_path: Path) -> None:
     recipe = script(PATH)
     with pytest.raises(DistillEmbError, match=r"ner_hf\.py context"):
         recipe.base("context", tmp_path)
+    with pytest.raises(DistillEmbError, match="run `train --mode extended --seed 0` first"):
+        recipe.run({"swa": recipe.load_task(tiny_data, "swa")}, "refined", "encoder", 0, tmp_path, tmp_path / "r", 1)
     with pytest.raises(DistillEmbError, match="no joint tagger"):
         recipe.release(tmp_path / "out", tmp_path, tmp_path / "none.jsonl")
     (tmp_path / "context").mkdir()
