@@ -305,16 +305,16 @@ def release(
     work: Work = HERE / "training",
     results: Results = HERE / "results-hf.jsonl",
 ) -> None:
-    """Keep the joint tagger that is best on dev as a directory that `AutoModelForTokenClassification` opens."""
-    rows = [row for row in read_results(results) if row["mode"] == "joint"]
-    totals: Counter[tuple[str, int]] = Counter()
+    """Keep the tagger of all languages that is best on dev as a directory for `AutoModelForTokenClassification`."""
+    rows = [row for row in read_results(results) if row["mode"] in ALL_AT_ONCE]
+    totals: Counter[tuple[str, str, int]] = Counter()
     for row in rows:
-        totals[row["start"], row["seed"]] += row["dev_f1"]
+        totals[row["mode"], row["start"], row["seed"]] += row["dev_f1"]
     if not totals:
         raise DistillEmbError(f"{results} holds no joint tagger: run `python scripts/ner_hf.py train --mode joint`.")
-    (start, seed), _ = totals.most_common(1)[0]
-    best = [row for row in rows if (row["start"], row["seed"]) == (start, seed)]
-    save_release(work / f"hf-joint-{start}-{seed}", best, out)
+    (mode, start, seed), _ = totals.most_common(1)[0]
+    best = [row for row in rows if (row["mode"], row["start"], row["seed"]) == (mode, start, seed)]
+    save_release(work / f"hf-{mode}-{start}-{seed}", best, out)
     typer.echo(f"{out}: {megabytes(directory_bytes(out))}")
 
 
@@ -331,13 +331,21 @@ def save_release(tagger: Path, rows: list[dict[str, Any]], out: Path) -> None:
         [[row["language"], f"{row['dev_f1']:.1f}", f"{row['test_f1']:.1f}"] for row in rows],
     )
     model = DistillEmbForTokenClassification.from_pretrained(tagger)
+    typer.echo(f"{tagger.name}, the best on dev", err=True)
     with atomic_directory(out, overwrite=True) as folder:
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(tagger).save_pretrained(folder)
         with atomic_file(folder / "README.md", "w") as stream:
-            stream.write(CARD.format(scores=scores))
+            text = TRAINED_ON["joint" if rows[0]["mode"] == "joint" else "extended"]
+            stream.write(CARD.format(scores=scores, trained_on=text))
 
 
+TRAINED_ON = {
+    "joint": "Trained on MasakhaNER 1.0 (CC BY-NC 4.0: no commercial use) in all of them at once.",
+    "extended": "Trained on MasakhaNER 1.0 and 2.0 (both CC BY-NC 4.0: no commercial use) in all of them at once, and "
+    "for Amharic on the SAY corpus (New Mexico State University, CC BY-SA 4.0). No sentence of MasakhaNER 1.0's dev "
+    "and test sets was among them.",
+}
 CARD = """---
 license: cc-by-nc-4.0
 library_name: transformers
@@ -346,9 +354,10 @@ tags: [named-entity-recognition, distillemb]
 ---
 # Named entities in ten African languages
 
-A BiLSTM-CRF over word vectors computed from characters, trained on MasakhaNER 1.0 (CC BY-NC 4.0: no commercial use) in
-Amharic, Hausa, Igbo, Kinyarwanda, Luganda, Luo, Nigerian Pidgin, Swahili, Wolof and Yoruba at once. Entity types: PER,
-LOC, ORG, DATE. F1 over the corpus, per cent:
+A BiLSTM-CRF over word vectors computed from characters, for Amharic, Hausa, Igbo, Kinyarwanda, Luganda, Luo, Nigerian
+Pidgin, Swahili, Wolof and Yoruba. Entity types: PER, LOC, ORG, DATE. {trained_on}
+
+F1 over the corpus on MasakhaNER 1.0, per cent:
 
 {scores}
 
