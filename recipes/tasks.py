@@ -18,17 +18,15 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 RUN = 6  # words in a row that two sentences have in common only when one was made from the other
 
 
-def tagged_dataset(files: Mapping[str, Path], task: str = "ner", types: Mapping[str, str] | None = None) -> DatasetDict:
+def tagged_dataset(files: Mapping[str, Path], task: str = "ner") -> DatasetDict:
     """The sentences of each split: columns ``tokens`` and ``tags``, these as class labels that all splits share.
 
     task: ``"ner"`` (IOB2; an ``I-`` that continues nothing is read as ``B-``) or ``"pos"`` (universal tags). "O" is
-    label 0. types: what the entity types are to be called; entities of others become "O".
+    label 0.
 
     Raises `DistillEmbError` naming file and line for what cannot be read, and for a split without sentences.
     """
     splits = {name: _sentences(file, task) for name, file in files.items()}
-    for sentence in (sentence for sentences in splits.values() for sentence in sentences if types):
-        sentence.tags = [renamed_tag(tag, types or {}) for tag in sentence.tags]
     found = {tag for sentences in splits.values() for sentence in sentences for tag in sentence.tags}
     columns = {name: ([s.words for s in sentences], [s.tags for s in sentences]) for name, sentences in splits.items()}
     return dataset_of(columns, tag_names(found, task))
@@ -53,11 +51,6 @@ def _sentences(file: Path, task: str) -> list[Sentence]:
     if not sentences:
         raise DistillEmbError(f"{file} holds no sentence: give a file of words with tags.")
     return sentences
-
-
-def renamed_tag(tag: str, types: Mapping[str, str]) -> str:
-    """An IOB2 tag with its type's new name; "O" when the type has none."""
-    return f"{tag[:2]}{types[tag[2:]]}" if tag[2:] in types else "O"
 
 
 def tag_names(found: set[str], task: str) -> list[str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillemb_plugins.spacy_plugin.conll import Sentence
+from recipes import spacy_arms
 from recipes.pos.scoring import scores
 from recipes.pos.sets import LANGUAGES, all_words, training_files
 from recipes.spacy_arms import (
-    FINETUNE,
     TABLE_ARMS,
     arm_config,
     embedding_bytes,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 CONFIG = Path(__file__).resolve().parent / "configs" / "tagger.cfg"
+# The encoder learns at the pipeline's own rate here, chosen on dev (`pos.py choose`); in NER at a tenth of it.
+FINETUNE = {**spacy_arms.FINETUNE, "grad_factor": 1.0}
 EVALUATIONS = 4  # of dev in a run; the best of them is kept
 
 
@@ -63,7 +65,8 @@ def run(
     files = training_files(data, trained_on, languages)
     if arm in TABLE_ARMS:
         make_tables(data, [trained_on], work, [arm], languages)
-    config = arm_config(CONFIG, arm, task_name(trained_on), work, overrides).merge(
+    config = arm_config(CONFIG, arm, task_name(trained_on), work, finetune_of(FINETUNE) if arm == "finetuned" else None)
+    config = config.merge(dict(overrides or {})).merge(
         {
             "paths": {"train": str(files["train"]), "dev": str(files["dev"])},
             "system": {"seed": seed},
@@ -76,8 +79,15 @@ def run(
     row = {"side": "spacy", "trained_on": trained_on, "arm": arm, "seed": seed, "steps": steps}
     row |= {"seconds": round(trained.seconds, 1), "cpu_seconds": round(cpu, 1)}
     row |= scores(lambda given: tag(trained.nlp, given), data, trained_on, files)
-    row |= {"finetune": FINETUNE} if arm == "finetuned" else {}  # shared with other recipes, so it is kept with the row
+    row |= (
+        {"grad_factor": config["components"]["tok2vec"]["model"]["embed"]["grad_factor"]} if arm == "finetuned" else {}
+    )
     return row | {"embedding_bytes": embedding_bytes(arm, work), "model_bytes": trained.bytes}
+
+
+def finetune_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How the encoder learns, as overrides of a config."""
+    return {"components": {"tok2vec": {"model": {"embed": dict(settings)}}}}
 
 
 def tag(nlp: Language, given: list[Sentence]) -> list[list[str]]:

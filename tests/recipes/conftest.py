@@ -62,9 +62,6 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Teacher) -
         corpus = data / "corpora" / language / "OPEN.tico19.txt"
         corpus.parent.mkdir(parents=True)
         corpus.write_text("\n".join(words for words, _ in SENTENCES * 40), "utf-8")
-    say = data / "tasks" / "ner" / "say-amh-conll" / "train.txt"
-    say.parent.mkdir()
-    say.write_text("አቶ B-TTL\nሰላም B-PER\nጎንደር B-LOC\n\nዛሬ B-TIME\nባንክ B-ORG\n\n", "utf-8")
     _write_teachers(data, tiny_teacher)
     return data
 

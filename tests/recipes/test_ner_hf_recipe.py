@@ -53,8 +53,7 @@ def test_extended_tasks_hold_the_new_sentences_alone(script: Script, tiny_data: 
     recipe = script(PATH)
     tasks = {name: recipe.load_task(tiny_data, name) for name in LANGUAGES}
     extended = recipe.extended_tasks(tiny_data, tasks)
-    names = [recipe.labels_of(extended["amh"]["train"])[tag] for tag in extended["amh"]["train"][-2]["tags"]]
-    assert names == ["O", "B-PER", "B-LOC"], "titles are no entities in MasakhaNER"
+    assert extended["amh"]["train"].num_rows == tasks["amh"]["train"].num_rows, "MasakhaNER 2.0 has no Amharic"
     added = extended["swa"]["train"]["tokens"][tasks["swa"]["train"].num_rows :]
     assert list(added) == [["Zuri", "anaimba"]], "what dev and test hold is left out"
 

@@ -74,13 +74,6 @@ def test_added_sentences_hold_nothing_of_dev_or_test(tmp_path: Path) -> None:
     assert added["dev"]["tokens"] == dataset["dev"]["tokens"]
 
 
-def test_entity_types_are_renamed_or_dropped(tmp_path: Path) -> None:
-    (tmp_path / "t").write_text("Dr. B-TTL\nAda B-PER\nB. I-PER\n1852 B-TIME\n", "utf-8")
-    dataset = tagged_dataset({"train": tmp_path / "t"}, types={"PER": "PER", "TIME": "DATE"})
-    names = labels_of(dataset["train"])
-    assert [names[tag] for tag in dataset["train"][0]["tags"]] == ["O", "B-PER", "I-PER", "B-DATE"]
-
-
 def test_sentences_with_other_tags_are_not_added(files: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("Ada B-HERO\n", "utf-8")
     with pytest.raises(DistillEmbError, match="The sentences to add have the tags"):

@@ -5,8 +5,8 @@
     python scripts/ner_hf.py table
 
 Modes: `single` trains each language alone, `joint` one tagger on all, `tuned` goes on from the joint tagger in each
-language. `extended` is `joint` with more sentences (MasakhaNER 2.0's, and for Amharic those of the SAY corpus), without
-what stands in the dev and test sets of 1.0; `refined` goes on from it with MasakhaNER 1.0 alone.
+language. `extended` is `joint` with the training sentences of MasakhaNER 2.0 beside those of 1.0, but for what stands
+in the dev and test sets of 1.0; `refined` goes on from it with MasakhaNER 1.0 alone.
 
 Starts: `encoder`, `random` (nothing pretrained), and `context` (the layers above the encoder pretrained on raw text by
 `ner_hf.py context`). Every step is skipped when its result is there.
@@ -40,7 +40,6 @@ from recipes.common import (
     replace_block,
     run_app,
     task_files,
-    unpacked_tasks,
 )
 from recipes.ner.scripts.seen import seen_scores
 from recipes.tasks import add_sentences, check_tagged, join_datasets, labels_of, tagged_dataset
@@ -50,15 +49,12 @@ HERE = Path(__file__).resolve().parents[1]
 TASK = "ner/masakhaner1"
 LANGUAGES = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
 MORE = "ner/masakhaner2"  # holds all of LANGUAGES but Amharic
-MORE_AMHARIC = Path("say-amh-conll") / "train.txt"
 MODES = ("single", "joint", "tuned", "extended", "refined")
 DEFAULT_MODES = ("single", "joint", "tuned")
 ALL_AT_ONCE = ("joint", "extended", "refined")
 GOES_ON_FROM = {"tuned": "joint", "refined": "extended"}
 KEY = ("language", "mode", "start", "seed")
 STARTS = ("random", "encoder", "context")
-# The types of the SAY corpus in MasakhaNER's terms; titles are no entities there.
-SAY_TYPES = {"PER": "PER", "ORG": "ORG", "LOC": "LOC", "TIME": "DATE"}
 # What stands in the literature: RESEARCH.md's sources, test F1 of each language.
 PUBLISHED = {
     "DistillEmb (3.3M)": (56.31, 86.50, 83.45, 70.71, 79.19, 73.56, 79.43, 82.50, 64.75, 77.59),
@@ -145,24 +141,15 @@ def load_task(data: Path, language: str) -> Any:
 
 
 def extended_tasks(data: Path, tasks: dict[str, Any]) -> dict[str, Any]:
-    """The tasks with the training sentences of MasakhaNER 2.0, Amharic with those of the SAY corpus if it is there."""
+    """The tasks with the training sentences of MasakhaNER 2.0, in the languages that it has."""
     extended = dict(tasks)
     for language, task in tasks.items():
-        more = amharic_sentences(data) if language == "amh" else task_files(data, MORE, language)["train"]
-        if more:
-            names = None if language != "amh" else SAY_TYPES
-            extended[language] = add_sentences(task, tagged_dataset({"train": more}, types=names)["train"])
+        if language != "amh":
+            more = tagged_dataset({"train": task_files(data, MORE, language)["train"]})
+            extended[language] = add_sentences(task, more["train"])
         counts = [len(each[language]["train"]) for each in (tasks, extended)]
         typer.echo(f"{language}: {counts[0]} training sentences, {counts[1]} when extended", err=True)
     return extended
-
-
-def amharic_sentences(data: Path) -> Path | None:
-    """The training file of the SAY corpus, or nothing where it is not (it is not on the hub)."""
-    for folder in (data / "tasks" / "ner", data / "ner", unpacked_tasks(data, "ner")):
-        if (folder / MORE_AMHARIC).is_file():
-            return folder / MORE_AMHARIC
-    return None
 
 
 def run(tasks: dict[str, Any], mode: str, start: str, seed: int, work: Path, results: Path, epochs: int) -> None:
@@ -342,9 +329,8 @@ def save_release(tagger: Path, rows: list[dict[str, Any]], out: Path) -> None:
 
 TRAINED_ON = {
     "joint": "Trained on MasakhaNER 1.0 (CC BY-NC 4.0: no commercial use) in all of them at once.",
-    "extended": "Trained on MasakhaNER 1.0 and 2.0 (both CC BY-NC 4.0: no commercial use) in all of them at once, and "
-    "for Amharic on the SAY corpus (New Mexico State University, CC BY-SA 4.0). No sentence of MasakhaNER 1.0's dev "
-    "and test sets was among them.",
+    "extended": "Trained on MasakhaNER 1.0 and 2.0 (both CC BY-NC 4.0: no commercial use) in all of them at once. No "
+    "sentence of MasakhaNER 1.0's dev and test sets was among them.",
 }
 CARD = """---
 license: cc-by-nc-4.0

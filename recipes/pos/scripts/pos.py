@@ -162,6 +162,10 @@ def choose(
                 key = ("spacy", name, one, f"width {width}, depth {depth}, learning rate {rate}")
                 sized = _sized(width, depth, rate)
                 tries[key] = partial(spacy_side.run, data, name, one, 0, work, steps, overrides=sized)
+        for factor in (0.1, 0.3, 1.0) if "finetuned" in arm else ():
+            key = ("spacy", name, "finetuned", f"encoder at {factor:g} of the learning rate")
+            rate_of = spacy_side.finetune_of({"grad_factor": factor})
+            tries[key] = partial(spacy_side.run, data, name, "finetuned", 0, work, steps, overrides=rate_of)
         for head, encoder in ((0.002, 0.0005), (0.005, 0.001), (0.005, 0.002)):
             key = ("hf", name, "finetuned", f"learning rates {head} (head) and {encoder} (encoder)")
             rates = {"learning_rate": head, "encoder_learning_rate": encoder}
