@@ -113,6 +113,14 @@ def _not_among(sentences: Iterable[Sequence[str]], held: Iterable[Sequence[str]]
     return kept
 
 
+def apart_from(sentences: Dataset, others: Dataset) -> Dataset:
+    """The sentences that have no run of six words in common with the others (case and punctuation aside)."""
+    runs = {run for words in others["tokens"] for run in _runs(_letters(words))}
+    return sentences.select(
+        [number for number, words in enumerate(sentences["tokens"]) if not _runs(_letters(words)) & runs]
+    )
+
+
 def _letters(words: Iterable[str]) -> list[str]:
     """The words in lower case, their letters alone; those without a letter are left out."""
     forms = ("".join(c for c in unicodedata.normalize("NFC", word).casefold() if c.isalpha()) for word in words)

@@ -58,6 +58,16 @@ def test_extended_tasks_hold_the_new_sentences_alone(script: Script, tiny_data: 
     assert list(added) == [["Zuri", "anaimba"]], "what dev and test hold is left out"
 
 
+def test_joint_and_refined_are_scored_apart_from_the_added_sentences(
+    trained: Path, script: Script, tiny_data: Path, tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- apart -->\n<!-- /apart -->\n", "utf-8")
+    script(PATH).apart(tiny_data, LANGUAGES, trained, 0, readme)
+    text = readme.read_text("utf-8")
+    assert "On the 24 of 24 test sentences" in text and "joint " in text and "refined " in text
+
+
 def test_what_is_there_is_not_trained_again(trained: Path, script: Script, tiny_data: Path) -> None:
     before = (trained / "r.jsonl").read_bytes()
     script(PATH).train(tiny_data, LANGUAGES, ["joint"], "context", [0], trained, trained / "r.jsonl", 1)

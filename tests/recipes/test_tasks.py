@@ -6,7 +6,7 @@ import pytest
 
 from distillemb_plugins.errors import DistillEmbError
 from recipes.ner.scripts.seen import seen_scores
-from recipes.tasks import add_sentences, check_tagged, join_datasets, labels_of, tagged_dataset
+from recipes.tasks import add_sentences, apart_from, check_tagged, join_datasets, labels_of, tagged_dataset
 
 pytest.importorskip("datasets")
 TRAIN = "\ufeffAda B-PER\nLovelace I-PER\nrides O\n\nin O\nOslo I-LOC\n\nin O\nOslo B-LOC\n"
@@ -72,6 +72,16 @@ def test_added_sentences_hold_nothing_of_dev_or_test(tmp_path: Path) -> None:
     added = add_sentences(dataset, tagged_dataset({"train": tmp_path / "more"})["train"])
     assert [" ".join(words) for words in added["train"]["tokens"]] == ["Ada rides", more[2]]
     assert added["dev"]["tokens"] == dataset["dev"]["tokens"]
+
+
+def test_sentences_apart_share_no_six_words(tmp_path: Path) -> None:
+    for name, text in (
+        ("train", "now the river rose over the old bridge"),
+        ("dev", "The river rose , over the old wall"),
+    ):
+        (tmp_path / name).write_text("".join(f"{word} O\n" for word in text.split()) + "\nshort O\n", "utf-8")
+    dataset = tagged_dataset({name: tmp_path / name for name in ("train", "dev")})
+    assert apart_from(dataset["dev"], dataset["train"])["tokens"] == [["short"]]
 
 
 def test_sentences_with_other_tags_are_not_added(files: dict[str, Path], tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ from recipes.common import (
     task_files,
 )
 from recipes.ner.scripts.seen import seen_scores
-from recipes.tasks import add_sentences, check_tagged, join_datasets, labels_of, tagged_dataset
+from recipes.tasks import add_sentences, apart_from, check_tagged, join_datasets, labels_of, tagged_dataset
 from recipes.training import TrainSettings, predict, score_entities, train_model
 
 HERE = Path(__file__).resolve().parents[1]
@@ -267,6 +267,49 @@ def _line(name: str, rows: list[dict[str, Any]]) -> list[str]:
 def _mean(rows: list[dict[str, Any]], seed: int, split: str) -> float:
     scores = [row[f"{split}_f1"] for row in rows if row["seed"] == seed]
     return sum(scores) / len(scores)
+
+
+@app.command()
+def apart(
+    data: Data = DEFAULT_DATA,
+    language: Languages = list(LANGUAGES),  # noqa: B006
+    work: Work = HERE / "training",
+    seed: Annotated[int, typer.Option(help="Whose taggers.")] = 0,
+    readme: Path = HERE / "README.md",
+) -> None:
+    """Score joint and refined taggers on the test sentences that have nothing of the added ones; into the README."""
+    tasks = {name: load_task(data, name) for name in language}
+    extended = extended_tasks(data, tasks)
+    kept = {name: apart_from(task["test"], added_to(task, extended[name])) for name, task in tasks.items()}
+    means = []
+    for mode in ("joint", "refined"):
+        scores = [f1_of(work / f"hf-{mode}-encoder-{seed}", sentences) for sentences in kept.values()]
+        means.append(f"{mode} {sum(scores) / len(scores):.2f}")
+    counts = [sum(map(len, each)) for each in (kept.values(), (task["test"] for task in tasks.values()))]
+    text = (
+        f"On the {counts[0]:,} of {counts[1]:,} test sentences that have no run of six words in common with the added "
+        f"sentences of their language, the mean F1 is: {', '.join(means)} (seed {seed})."
+    )
+    replace_block(readme, "apart", text)
+
+
+def added_to(task: Any, extended: Any) -> Any:
+    """The training sentences that the extended task has more."""
+    return extended["train"].select(list(range(len(task["train"]), len(extended["train"]))))
+
+
+def f1_of(tagger: Path, sentences: Any) -> float:
+    """Corpus-level F1 (per cent) of a tagger's directory on tagged sentences."""
+    from transformers import AutoTokenizer
+
+    from distillemb_plugins.hf import DistillEmbForTokenClassification
+
+    if not tagger.is_dir():
+        raise DistillEmbError(f"{tagger} is not there: train it first.")
+    names = labels_of(sentences)
+    gold = [[names[tag] for tag in tags] for tags in sentences["tags"]]
+    model = DistillEmbForTokenClassification.from_pretrained(tagger).eval()
+    return score_entities(gold, predict(model, AutoTokenizer.from_pretrained(tagger).characters, sentences))["f1"]
 
 
 @app.command()
