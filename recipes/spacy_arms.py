@@ -54,7 +54,7 @@ ENCODER: dict[str, Any] = {
     "encoder_args": {"buckets": 27_000, "ngram_dim": 72, "hidden": 768},
     "memory_words": 100_000,
 }
-# How the encoder learns in a pipeline; chosen on dev (recipes/ner/README.md).
+# How the encoder learns in a pipeline; chosen for NER on dev (recipes/ner/README.md), other tasks override it.
 FINETUNE: dict[str, Any] = {"grad_factor": 0.1, "dropout": 0.0}
 
 Floats = NDArray[np.float32]
@@ -332,6 +332,11 @@ def arm_config(
         arm_overrides(arm, name, work, attrs=embed["attrs"], rows=embed["rows"], width=embed["width"])
     )
     return config.merge(dict(overrides or {}))
+
+
+def embed_of(**settings: Any) -> dict[str, Any]:
+    """Settings of the embed layer, as overrides of a config."""
+    return {"components": {"tok2vec": {"model": {"embed": settings}}}}
 
 
 # One run

@@ -14,6 +14,7 @@ from recipes.pos.sets import LANGUAGES, all_words, training_files
 from recipes.spacy_arms import (
     TABLE_ARMS,
     arm_config,
+    embed_of,
     embedding_bytes,
     table_path,
     train_pipeline,
@@ -65,7 +66,7 @@ def run(
     files = training_files(data, trained_on, languages)
     if arm in TABLE_ARMS:
         make_tables(data, [trained_on], work, [arm], languages)
-    config = arm_config(CONFIG, arm, task_name(trained_on), work, finetune_of(FINETUNE) if arm == "finetuned" else None)
+    config = arm_config(CONFIG, arm, task_name(trained_on), work, embed_of(**FINETUNE) if arm == "finetuned" else None)
     config = config.merge(dict(overrides or {})).merge(
         {
             "paths": {"train": str(files["train"]), "dev": str(files["dev"])},
@@ -83,11 +84,6 @@ def run(
         {"grad_factor": config["components"]["tok2vec"]["model"]["embed"]["grad_factor"]} if arm == "finetuned" else {}
     )
     return row | {"embedding_bytes": embedding_bytes(arm, work), "model_bytes": trained.bytes}
-
-
-def finetune_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How the encoder learns, as overrides of a config."""
-    return {"components": {"tok2vec": {"model": {"embed": dict(settings)}}}}
 
 
 def tag(nlp: Language, given: list[Sentence]) -> list[list[str]]:

@@ -71,18 +71,23 @@ def test_every_model_is_trained_scored_and_put_in_the_tables(
     sizes = {row["arm"]: row["embedding_bytes"] for row in rows}
     assert sizes["hash"] == sizes["tf-idf"] == 0 < sizes["frozen"] == sizes["finetuned"] and sizes["static"] > 0
 
+    settings = tmp_path / "settings.jsonl"
+    recipe.choose(sentiment, ["afrisenti"], "swa", encoders, settings, 2)
+    tried = [json.loads(line) for line in settings.read_text("utf-8").splitlines()]
+    assert [row["grad_factor"] for row in tried] == [0.1, 0.3, 1.0] and all("test_f1" not in row for row in tried)
+
     before = results.read_bytes()
     recipe.linear(**run)  # rows that are there are not made again
     assert results.read_bytes() == before
 
     readme = tmp_path / "README.md"
-    names = ("afrisenti-means", "afrisenti-languages", "data")
+    names = ("afrisenti-means", "afrisenti-languages", "data", "settings")
     readme.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names), "utf-8")
-    recipe.table(results, readme)
+    recipe.table(results, readme, settings)
     recipe.report.write_data({("afrisenti", "swa"): recipe.load_classification(sentiment, "afrisenti", "swa")}, readme)
     text = readme.read_text("utf-8")
     assert all(text.count(f"| {model}, {arm} |") == 2 for model, arm in wanted)
-    assert "| afrisenti swa | 3 | 30 | 6 | 6 |" in text
+    assert "| afrisenti swa | 3 | 30 | 6 | 6 |" in text and "| encoder's share of the rate | afrisenti swa |" in text
 
 
 def test_textcat_arms_differ_in_the_embedding_alone(script: Script, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ SEEDS = (0, 1, 2)
 NETWORK_LANGUAGES = {"afrisenti": ("amh", "hau", "ibo", "swa", "yor"), "masakhanews": ("amh", "hau", "swa", "yor")}
 UPDATES = {"masakhanews": 300}  # of 32 texts; there are fewer articles than tweets, and they are longer
 MOST_UPDATES = 600
+GRAD_FACTORS = (0.1, 0.3, 1.0)
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Data = Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")]
@@ -148,6 +149,30 @@ def bilstm(
     run_all("bilstm", with_updates(run_bilstm, updates), data, task, language, arm, seed, encoders, results)
 
 
+@app.command()
+def choose(
+    data: Data = DEFAULT_DATA,
+    task: Tasks = None,
+    language: Annotated[str, typer.Option(help="On whose dev texts.")] = "hau",
+    encoders: Encoders = spacy_arms.WORK,
+    results: Results = HERE / "settings.jsonl",
+    updates: Updates = None,
+) -> None:
+    """Score on dev (seed 0) how fast the encoder should learn in textcat, as shares of the pipeline's rate."""
+    from recipes.classification.scripts.textcat import FINETUNE, run_textcat
+
+    for one_task in task or MAIN_TASKS:
+        dataset, _ = load_classification(data, one_task, language)
+        for factor in GRAD_FACTORS:
+            key = {"task": one_task, "language": language, "grad_factor": factor}
+            if any(all(row[k] == v for k, v in key.items()) for row in read_results(results)):
+                continue
+            number = updates or UPDATES.get(one_task, MOST_UPDATES)
+            settings = {**FINETUNE, "grad_factor": factor}
+            row = run_textcat(dataset, one_task, language, "finetuned", 0, encoders, number, settings)
+            add_result(results, key | {"dev_f1": row["dev_f1"]}, tuple(key))
+
+
 def with_updates(run: Callable[..., dict[str, Any]], updates: int | None) -> Callable[..., dict[str, Any]]:
     """A network's run with the number of updates, the task's own unless one is given."""
 
@@ -218,9 +243,14 @@ def check(data: Data = DEFAULT_DATA, task: Tasks = None, readme: Path = HERE / "
 
 
 @app.command()
-def table(results: Results = HERE / "results.jsonl", readme: Path = HERE / "README.md") -> None:
+def table(
+    results: Results = HERE / "results.jsonl",
+    readme: Path = HERE / "README.md",
+    settings: Annotated[Path, typer.Option(help="What `choose` found.")] = HERE / "settings.jsonl",
+) -> None:
     """Write the tables of all results found into the README."""
     report.write_tables(read_results(results), readme)
+    report.write_settings(read_results(settings), readme)
 
 
 @app.command(name="all")

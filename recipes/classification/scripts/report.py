@@ -26,6 +26,18 @@ def write_tables(rows: Sequence[Row], readme: Path) -> None:
         replace_block(readme, f"{task}-languages", languages_table(found))
 
 
+def write_settings(rows: Sequence[Row], readme: Path) -> None:
+    """Dev F1 for each share of the pipeline's rate at which the encoder learnt, if any was tried."""
+    if rows:
+        tasks = sorted({(row["task"], row["language"]) for row in rows})
+        lines = []
+        for factor in sorted({row["grad_factor"] for row in rows}):
+            found = {(row["task"], row["language"]): row["dev_f1"] for row in rows if row["grad_factor"] == factor}
+            lines.append([f"{factor:g}", *(f"{found[key]:.1f}" if key in found else NOTHING for key in tasks)])
+        header = ["encoder's share of the rate", *(f"{task} {language}" for task, language in tasks)]
+        replace_block(readme, "settings", markdown_table(header, lines))
+
+
 def arms_of(rows: Sequence[Row]) -> Iterable[tuple[str, str, list[Row]]]:
     """Model, arm and its rows, in the order of `ARMS`, where there are any."""
     for model, arms in ARMS.items():

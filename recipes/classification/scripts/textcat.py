@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "textcat.cfg"
 EVALUATIONS = 6
+# How the encoder learns here; chosen on dev (`classify.py choose`).
+FINETUNE = {**spacy_arms.FINETUNE, "grad_factor": 1.0}
 
 
 @spacy.registry.scorers("distillemb_recipes.weighted_f1.v1")
@@ -44,9 +46,16 @@ def likeliest(doc: Doc) -> str:
 
 
 def run_textcat(
-    dataset: DatasetDict, task: str, language: str, arm: str, seed: int, encoders: Path, updates: int
+    dataset: DatasetDict,
+    task: str,
+    language: str,
+    arm: str,
+    seed: int,
+    encoders: Path,
+    updates: int,
+    finetune: Mapping[str, Any] = FINETUNE,
 ) -> dict[str, Any]:
-    """Train one pipeline, keep the best of its checkpoints by dev, and score it."""
+    """Train one pipeline, keep the best of its checkpoints by dev, and score it. finetune: how the encoder learns."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("train", "dev"):
             write_docs(dataset[name], Path(folder) / f"{name}.spacy")
@@ -56,8 +65,11 @@ def run_textcat(
             "training": {"max_steps": updates, "eval_frequency": max(1, updates // EVALUATIONS)},
         }
         config = spacy_arms.arm_config(CONFIG, arm, table_name(task, language), encoders, overrides)
+        config = config.merge(spacy_arms.embed_of(**finetune)) if arm == "finetuned" else config
         trained = spacy_arms.train_pipeline(config)
-    row: dict[str, Any] = {"model_bytes": trained.bytes}
+    row: dict[str, Any] = {"model_bytes": trained.bytes} | (
+        {"grad_factor": finetune["grad_factor"]} if arm == "finetuned" else {}
+    )
     for name in ("dev", "test"):
         row |= scores(name, list(dataset[name]["label"]), predict(trained.nlp, dataset[name]))
     return row

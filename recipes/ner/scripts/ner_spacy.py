@@ -39,7 +39,7 @@ from recipes.ner.scripts.spacy_tables import (
     target,
     tried_table,
 )
-from recipes.spacy_arms import TABLE_ARMS
+from recipes.spacy_arms import TABLE_ARMS, embed_of
 
 HERE = Path(__file__).resolve().parents[1]
 BASE = HERE / "configs" / "ner.cfg"
@@ -236,10 +236,6 @@ def tags_of(doc: Any) -> list[str]:
 
 
 # What was tried on dev
-
-
-def embed_of(**settings: Any) -> dict[str, Any]:
-    return {"components": {"tok2vec": {"model": {"embed": settings}}}}
 
 
 def batches_of(words: int, steps: int) -> dict[str, Any]:

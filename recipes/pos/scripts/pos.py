@@ -164,7 +164,7 @@ def choose(
                 tries[key] = partial(spacy_side.run, data, name, one, 0, work, steps, overrides=sized)
         for factor in (0.1, 0.3, 1.0) if "finetuned" in arm else ():
             key = ("spacy", name, "finetuned", f"encoder at {factor:g} of the learning rate")
-            rate_of = spacy_side.finetune_of({"grad_factor": factor})
+            rate_of = spacy_arms.embed_of(grad_factor=factor)
             tries[key] = partial(spacy_side.run, data, name, "finetuned", 0, work, steps, overrides=rate_of)
         for head, encoder in ((0.002, 0.0005), (0.005, 0.001), (0.005, 0.002)):
             key = ("hf", name, "finetuned", f"learning rates {head} (head) and {encoder} (encoder)")
