@@ -29,9 +29,9 @@ from recipes.common import (
 )
 from recipes.ner.scripts.seen import seen_scores
 from recipes.ner.scripts.spacy_tables import (
-    JOINT,
     LOW_DATA_ARMS,
     SHARES,
+    TAGGER_ARMS,
     arm_table,
     draw_low_data,
     language_table,
@@ -121,7 +121,7 @@ def train(
     results: Results = RESULTS,
 ) -> None:
     """Train every arm on every language with every seed, and score dev and test."""
-    spacy_arms.check_arms([one for one in arm if one != JOINT])
+    spacy_arms.check_arms([one for one in arm if one not in TAGGER_ARMS])
     done = {tuple(row[k] for k in KEY) for row in read_results(results)}
     for one_seed in seed:
         for one_language in language:
@@ -145,9 +145,9 @@ def run_arm(data: Path, work: Path, run: dict[str, Any]) -> dict[str, Any]:
     overrides = run_settings(files, seed, steps)
     if share < 100:  # a prefix of one shuffle, the same for every arm and every seed
         overrides["corpora"] = {"train": {"shuffle": True, "limit": sentences}}
-    if arm == JOINT:  # that arm differs from `finetuned` in where the encoder comes from
-        arm, encoder = "finetuned", joint_encoder(work, seed)
-        overrides |= embed_of(pretrained=str(encoder))
+    if arm in TAGGER_ARMS:  # they differ from `finetuned` in where the encoder comes from
+        overrides |= embed_of(pretrained=str(tagger_encoder(work, arm, seed)))
+        arm = "finetuned"
     trained = spacy_arms.train_pipeline(spacy_arms.arm_config(BASE, arm, task_name(language), work, overrides))
     row = run | {"sentences": sentences, "seconds": round(trained.seconds, 1)}
     for split in ("dev", "test"):
@@ -155,16 +155,16 @@ def run_arm(data: Path, work: Path, run: dict[str, Any]) -> dict[str, Any]:
     return row | {"embedding_bytes": spacy_arms.embedding_bytes(arm, work), "pipeline_bytes": trained.bytes}
 
 
-def joint_encoder(work: Path, seed: int) -> Path:
-    """The encoder of the joint tagger of ner_hf.py with this seed, as a directory of its own.
+def tagger_encoder(work: Path, mode: str, seed: int) -> Path:
+    """The encoder of a tagger of all languages of ner_hf.py with this seed, as a directory of its own.
 
     Raises `DistillEmbError` when that tagger is not there.
     """
-    out, tagger = work / f"joint-encoder-{seed}", work / f"hf-joint-encoder-{seed}"
+    out, tagger = work / f"{mode}-encoder-{seed}", work / f"hf-{mode}-encoder-{seed}"
     if not out.is_dir():
         if not tagger.is_dir():
             raise DistillEmbError(
-                f"{tagger} is not there: run `python scripts/ner_hf.py train --mode joint --seed {seed}` first."
+                f"{tagger} is not there: run `python scripts/ner_hf.py train --mode {mode} --seed {seed}` first."
             )
         save_encoder_of(tagger, out)
     return out
