@@ -43,6 +43,7 @@ TABLES = (
 BLOCKS = {
     "ner": ("ner", "table"),
     "ner-hf": ("ner", "hf"),
+    "pos": ("pos", "spacy-arms"),
     "table-a": ("distill", "table-a"),
     "table-b": ("distill", "table-b"),
 }
