@@ -290,19 +290,27 @@ def embedding_bytes(arm: str, work: Path = WORK) -> int:
 # Arms as configs
 
 
-def check_arms(arms: Sequence[str]) -> None:
+def check_arms(arms: Sequence[str], known: Sequence[str] = ARMS) -> None:
     """Raises `DistillEmbError` for an arm that does not exist."""
     for arm in arms:
-        if arm not in ARMS:
-            raise DistillEmbError(f"There is no arm {arm}: choose from {', '.join(ARMS)}.")
+        if arm not in known:
+            raise DistillEmbError(f"There is no arm {arm}: choose from {', '.join(known)}.")
 
 
 def arm_overrides(
-    arm: str, name: str, work: Path = WORK, *, attrs: Sequence[str], rows: Sequence[int], width: int
+    arm: str,
+    name: str,
+    work: Path = WORK,
+    *,
+    attrs: Sequence[str],
+    rows: Sequence[int],
+    width: int,
+    finetune: Mapping[str, Any] = FINETUNE,
 ) -> dict[str, Any]:
     """What an arm changes in a config: the embed layer, and for vectors the block that loads them.
 
     name: the task, as given to `word_tables`. attrs, rows, width: those of the base config's MultiHashEmbed.
+    finetune: how the encoder of the arm `finetuned` learns.
     """
     check_arms([arm])
     if arm == "hash":
@@ -315,21 +323,31 @@ def arm_overrides(
         callback = {"@callbacks": "distillemb.set_vectors.v1", "pretrained": encoder}
         return beside | {"initialize": {"before_init": callback}}
     embed = {"@architectures": "distillemb.Embed.v1", "width": width, "pretrained": encoder}
-    settings = FINETUNE if arm == "finetuned" else {}
+    settings = finetune if arm == "finetuned" else {}
     embed |= {"attrs": list(attrs), "rows": list(rows), **settings}
     return {"components": {"tok2vec": {"model": {"embed": embed}}}}
 
 
 def arm_config(
-    base: Path, arm: str, name: str, work: Path = WORK, overrides: Mapping[str, Any] | None = None
+    base: Path,
+    arm: str,
+    name: str,
+    work: Path = WORK,
+    overrides: Mapping[str, Any] | None = None,
+    finetune: Mapping[str, Any] = FINETUNE,
 ) -> Config:
-    """The config file `base` (the arm `hash`) turned into an arm, with the recipe's own overrides (nested)."""
+    """The config file `base` (the arm `hash`) turned into an arm, with the recipe's own overrides (nested).
+
+    finetune: see `arm_overrides`.
+    """
     from spacy.util import load_config
 
     config = load_config(base, interpolate=False)
     embed = config["components"]["tok2vec"]["model"]["embed"]
     config = config.merge(
-        arm_overrides(arm, name, work, attrs=embed["attrs"], rows=embed["rows"], width=embed["width"])
+        arm_overrides(
+            arm, name, work, attrs=embed["attrs"], rows=embed["rows"], width=embed["width"], finetune=finetune
+        )
     )
     return config.merge(dict(overrides or {}))
 

@@ -14,7 +14,6 @@ from recipes.pos.sets import LANGUAGES, all_words, training_files
 from recipes.spacy_arms import (
     TABLE_ARMS,
     arm_config,
-    embed_of,
     embedding_bytes,
     table_path,
     train_pipeline,
@@ -66,8 +65,7 @@ def run(
     files = training_files(data, trained_on, languages)
     if arm in TABLE_ARMS:
         make_tables(data, [trained_on], work, [arm], languages)
-    config = arm_config(CONFIG, arm, task_name(trained_on), work, embed_of(**FINETUNE) if arm == "finetuned" else None)
-    config = config.merge(dict(overrides or {})).merge(
+    config = arm_config(CONFIG, arm, task_name(trained_on), work, overrides, FINETUNE).merge(
         {
             "paths": {"train": str(files["train"]), "dev": str(files["dev"])},
             "system": {"seed": seed},

@@ -64,12 +64,11 @@ def run_textcat(
             "system": {"seed": seed},
             "training": {"max_steps": updates, "eval_frequency": max(1, updates // EVALUATIONS)},
         }
-        config = spacy_arms.arm_config(CONFIG, arm, table_name(task, language), encoders, overrides)
-        config = config.merge(spacy_arms.embed_of(**finetune)) if arm == "finetuned" else config
+        config = spacy_arms.arm_config(CONFIG, arm, table_name(task, language), encoders, overrides, finetune)
         trained = spacy_arms.train_pipeline(config)
-    row: dict[str, Any] = {"model_bytes": trained.bytes} | (
-        {"grad_factor": finetune["grad_factor"]} if arm == "finetuned" else {}
-    )
+    row: dict[str, Any] = {"model_bytes": trained.bytes}
+    if arm == "finetuned":
+        row["grad_factor"] = finetune["grad_factor"]
     for name in ("dev", "test"):
         row |= scores(name, list(dataset[name]["label"]), predict(trained.nlp, dataset[name]))
     return row

@@ -29,6 +29,7 @@ from recipes.common import (
 )
 from recipes.ner.scripts.seen import seen_scores
 from recipes.ner.scripts.spacy_tables import (
+    ARMS,
     LOW_DATA_ARMS,
     SHARES,
     TAGGER_ARMS,
@@ -121,7 +122,7 @@ def train(
     results: Results = RESULTS,
 ) -> None:
     """Train every arm on every language with every seed, and score dev and test."""
-    spacy_arms.check_arms([one for one in arm if one not in TAGGER_ARMS])
+    spacy_arms.check_arms(arm, ARMS)
     done = {tuple(row[k] for k in KEY) for row in read_results(results)}
     for one_seed in seed:
         for one_language in language:
