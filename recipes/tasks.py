@@ -67,6 +67,12 @@ def labels_of(dataset: Dataset) -> list[str]:
     return names
 
 
+def named_tags(sentences: Dataset) -> list[list[str]]:
+    """The tags' names of every sentence."""
+    names = labels_of(sentences)
+    return [[names[tag] for tag in tags] for tags in sentences["tags"]]
+
+
 def join_datasets(datasets: Mapping[str, DatasetDict]) -> DatasetDict:
     """Several languages as one, with a column ``language``. Raises `DistillEmbError` when their tags differ."""
     from datasets import DatasetDict, concatenate_datasets

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distillemb_plugins.files import atomic_directory, directory_bytes
-from recipes.tasks import labels_of, tagged_dataset
+from recipes.tasks import labels_of, named_tags, tagged_dataset
 from recipes.training import TrainSettings, predict, score_entities, score_tags, train_model
 
 from .spacy_side import fresh_process
@@ -57,7 +57,7 @@ def train_classifier(
     work = out.with_name(out.name + ".work")
     result = train_model(model, tokenizer.characters, dataset, settings, work, progress)
     found = predict(result.model, tokenizer.characters, dataset["test"])
-    gold = [[names[tag] for tag in row] for row in dataset["test"]["tags"]]
+    gold = named_tags(dataset["test"])
     scores = score_entities(gold, found) if names[0] == "O" else score_tags(gold, found)
     main = "f1" if names[0] == "O" else "accuracy"
     with atomic_directory(out, overwrite=True) as target:

@@ -14,7 +14,7 @@ from distillemb_plugins.evaluate.report import html_table, page, svg_figure
 from distillemb_plugins.evaluate.tagging import score_tagging
 from distillemb_plugins.files import atomic_file
 from recipes.ner.scripts.seen import surfaces
-from recipes.tasks import labels_of
+from recipes.tasks import named_tags
 from recipes.training import predict
 
 FREQUENT = 15
@@ -31,8 +31,7 @@ def write_errors(tagger: Path, tasks: Mapping[str, Any], out: Path, split: str) 
     characters = AutoTokenizer.from_pretrained(tagger).characters
     sections, everything = [], ([], [])  # type: tuple[list[str], tuple[list[Any], list[Any]]]
     for language, sentences in tasks.items():
-        names = labels_of(sentences)
-        gold = [[names[tag] for tag in tags] for tags in sentences["tags"]]
+        gold = named_tags(sentences)
         found = predict(model, characters, sentences)
         sections.append(language_section(language, sentences["tokens"], gold, found))
         everything[0].extend(gold)

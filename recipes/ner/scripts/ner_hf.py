@@ -42,7 +42,7 @@ from recipes.common import (
     task_files,
 )
 from recipes.ner.scripts.seen import seen_scores
-from recipes.tasks import add_sentences, apart_from, check_tagged, join_datasets, labels_of, tagged_dataset
+from recipes.tasks import add_sentences, apart_from, check_tagged, join_datasets, labels_of, named_tags, tagged_dataset
 from recipes.training import TrainSettings, predict, score_entities, train_model
 
 HERE = Path(__file__).resolve().parents[1]
@@ -125,9 +125,10 @@ def train(
     for one_seed in seed:
         for one_mode in mode:
             missing = [name for name in language if (name, one_mode, start, one_seed) not in done]
-            chosen = extended_tasks(data, tasks) if one_mode == "extended" and missing else tasks
-            groups = [language if missing else []] if one_mode in ALL_AT_ONCE else [[name] for name in missing]
-            for group in filter(None, groups):
+            if not missing:
+                continue
+            chosen = extended_tasks(data, tasks) if one_mode == "extended" else tasks
+            for group in [language] if one_mode in ALL_AT_ONCE else [[name] for name in missing]:
                 run({name: chosen[name] for name in group}, one_mode, start, one_seed, work, results, epochs)
 
 
@@ -208,9 +209,8 @@ def open_model(source: Path, names: Sequence[str], start: str, seed: int) -> Any
 
 def score(model: Any, characters: Any, task: Any) -> dict[str, Any]:
     """Scores of dev and test (per cent, corpus-level), of each entity type, and of entities seen in training or not."""
-    names = labels_of(task["train"])
     row: dict[str, Any] = {}
-    gold = {split: [[names[tag] for tag in tags] for tags in task[split]["tags"]] for split in task}
+    gold = {split: named_tags(sentences) for split, sentences in task.items()}
     for split in ("dev", "test"):
         begin = time.perf_counter()
         found = predict(model, characters, task[split])
@@ -306,10 +306,9 @@ def f1_of(tagger: Path, sentences: Any) -> float:
 
     if not tagger.is_dir():
         raise DistillEmbError(f"{tagger} is not there: train it first.")
-    names = labels_of(sentences)
-    gold = [[names[tag] for tag in tags] for tags in sentences["tags"]]
     model = DistillEmbForTokenClassification.from_pretrained(tagger).eval()
-    return score_entities(gold, predict(model, AutoTokenizer.from_pretrained(tagger).characters, sentences))["f1"]
+    found = predict(model, AutoTokenizer.from_pretrained(tagger).characters, sentences)
+    return score_entities(named_tags(sentences), found)["f1"]
 
 
 @app.command()

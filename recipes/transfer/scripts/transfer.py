@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are 
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from recipes.common import DEFAULT_DATA, add_result, read_results, run_app, task_files, unpacked_tasks
-from recipes.tasks import labels_of, tagged_dataset
+from recipes.tasks import labels_of, named_tags, tagged_dataset
 from recipes.text_tasks import classification_dataset
 from recipes.training import TrainSettings, predict, score_classes, score_entities, train_model
 from recipes.transfer.scripts import encoders, report, tigrinya
@@ -155,8 +155,7 @@ def scores_on_test(model: Any, arm: Arm, dataset: Any) -> dict[str, float]:
     """Scores on test, per cent: of entities for a tagger, of classes for a classifier."""
     found = predict(model, arm.characters, dataset["test"])
     if "tags" in dataset["test"].column_names:
-        names = labels_of(dataset["test"])
-        return score_entities([[names[tag] for tag in tags] for tags in dataset["test"]["tags"]], found)
+        return score_entities(named_tags(dataset["test"]), found)
     gold = [dataset["test"].features["label"].names[label] for label in dataset["test"]["label"]]
     return score_classes(EvalPrediction(np.array(found), np.array(gold)))
 
