@@ -63,15 +63,7 @@ def _from_hub(task: str, language: str) -> dict[str, Path]:
     files = {split: folder / f"{split}.txt" for split in HUB_SPLITS}
     if all(file.is_file() for file in files.values()):
         return files
-    try:
-        from datasets import load_dataset
-
-        loaded = load_dataset(HUB_TASKS[task], language, revision=HUB_REVISION)
-    except Exception as error:  # offline, renamed, refused: all mean that it is not to be had
-        raise DistillEmbError(
-            f"{task} in {language} is not under --data and could not be fetched from the hub "
-            f"({type(error).__name__}): give --data DIR with tasks/{task}/{language}/train.txt, dev.txt and test.txt."
-        ) from error
+    loaded = hub_dataset(HUB_TASKS[task], task, language, f"tasks/{task}/{language}/train.txt, dev.txt and test.txt")
     for split, file in files.items():
         part = loaded[HUB_SPLITS[split]]
         column = next(name for name in HUB_TAGS if name in part.features)
@@ -82,6 +74,25 @@ def _from_hub(task: str, language: str) -> dict[str, Path]:
                     stream.write(f"{token} {names[tag] if names else tag}\n")
                 stream.write("\n")
     return files
+
+
+def hub_dataset(name: str, task: str, language: str, wanted: str) -> Any:
+    """The splits of the data set `name` in `language` on the hub. wanted: the files under ``--data`` to have instead.
+
+    Raises `DistillEmbError` when it is not to be had: offline, renamed, refused.
+    """
+    try:
+        from datasets import load_dataset
+
+        return load_dataset(name, language, revision=HUB_REVISION)
+    except Exception as error:
+        raise not_under_data(task, language, wanted, error) from error
+
+
+def not_under_data(task: str, language: str, wanted: str, error: Exception | None = None) -> DistillEmbError:
+    """What to say when a task is not found: what failed (`error`, of the hub) and the files that are `wanted`."""
+    reason = f" and could not be fetched from the hub ({type(error).__name__})" if error else ""
+    return DistillEmbError(f"{task} in {language} is not under --data{reason}: give --data DIR with {wanted}.")
 
 
 def corpus_files(data: Path, languages: Iterable[str], classes: Sequence[str] = ()) -> list[Path]:

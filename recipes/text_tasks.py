@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import regex
 
 from distillemb_plugins.errors import DistillEmbError, brief
-from recipes.common import HUB_REVISION, HUB_SPLITS, unpacked_tasks
+from recipes.common import HUB_SPLITS, hub_dataset, not_under_data, unpacked_tasks
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -138,8 +138,10 @@ def _read_splits(
     spec = TASKS[task]
     if spec.file:
         file = _root(data, spec.folder, spec.file)
-        if file is None or language != "tir":
-            raise _missing(task, language, f"tasks/cls/{spec.folder}/{spec.file}" if language == "tir" else "")
+        if language != "tir":
+            raise DistillEmbError(f"{task} is of Tigrinya alone, not of {language}: choose --language tir.")
+        if file is None:
+            raise not_under_data(task, language, f"tasks/cls/{spec.folder}/{spec.file}")
         items = list(_read(file, spec, "", words))
         return {"train": items}, sorted(spec.labels or {item.label for item in items})
     code = spec.codes.get(language, language)
@@ -168,7 +170,7 @@ def _raw_news(data: Path, task: str, language: str, words: int, notes: list[str]
     """Training texts from the raw annotations, for a language whose training file is absent."""
     file = _root(data, _RAW_NEWS.folder, f"{language}.tsv")
     if file is None:
-        raise _missing(task, language, f"tasks/cls/{TASKS[task].folder}/{language}/train.tsv")
+        raise not_under_data(task, language, f"tasks/cls/{TASKS[task].folder}/{language}/train.tsv")
     notes.append("there is no train.tsv: train is the raw annotations, of which most are headlines only.")
     return list(_read(file, _RAW_NEWS, "", words))
 
@@ -216,24 +218,12 @@ def equal_form(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
-def _missing(task: str, language: str, path: str, error: Exception | None = None) -> DistillEmbError:
-    if not path:
-        return DistillEmbError(f"{task} is of Tigrinya alone, not of {language}: choose --language tir.")
-    reason = f" and could not be fetched from the hub ({type(error).__name__})" if error else ""
-    return DistillEmbError(f"{task} in {language} is not under --data{reason}: give --data DIR with {path}.")
-
-
 def _from_hub(task: str, language: str, words: int) -> tuple[dict[str, list[Item]], list[str]]:
     spec = TASKS[task]
     wanted = f"tasks/cls/{spec.folder}/{spec.codes.get(language, language)}/train.tsv, dev.tsv and test.tsv"
     if not spec.hub:
-        raise _missing(task, language, wanted)
-    try:
-        from datasets import load_dataset
-
-        loaded = load_dataset(spec.hub, language, revision=HUB_REVISION)
-    except Exception as error:  # offline, renamed, refused: all mean that it is not to be had
-        raise _missing(task, language, wanted, error) from error
+        raise not_under_data(task, language, wanted)
+    loaded = hub_dataset(spec.hub, task, language, wanted)
     splits = {name: _hub_items(loaded[part], spec, words) for name, part in HUB_SPLITS.items()}
     return splits, sorted(spec.labels or {item.label for item in splits["test"]})
 
