@@ -187,6 +187,10 @@ def _slug(arm: Arm) -> str:
     return "-".join([str(arm.words), *(f"{k}-{v}" for k, v in sorted(arm.effort.teacher.items()))])
 
 
+def _shares_teacher(row: dict[str, Any], arm: str) -> bool:
+    return "teach_seconds" in row and _slug(ARMS[row["arm"]]) == _slug(ARMS[arm])
+
+
 @app.command()
 def record(
     folder: Annotated[Path, typer.Argument(help="Output folder of a run of new_language.py.")],
@@ -219,17 +223,20 @@ def table(
     rows = read_results(results)
     head = ["encoder", "dev F1", "test F1", "seeds", "size", "seconds"]
     for block, arms in (("choice", CHOICE), ("amount", AMOUNT)):
-        lines = [_line(arm, [row for row in rows if row["arm"] == arm]) for arm in arms]
+        lines = [_line(arm, rows) for arm in arms]
         if any(lines):
             replace_block(readme, block, markdown_table(head, [line for line in lines if line]))
     if recorded.is_file():
         replace_block(readme, "luo", _run_table(json.loads(recorded.read_text("utf-8"))))
 
 
-def _line(arm: str, rows: list[dict[str, Any]]) -> list[str]:
+def _line(arm: str, every: list[dict[str, Any]]) -> list[str]:
+    rows = [row for row in every if row["arm"] == arm]
     if not rows:
         return []
-    made = sum(rows[0].get(name, 0) for name in ("teach_seconds", "distil_seconds"))
+    made = rows[0].get("distil_seconds", 0)
+    if made:  # the teacher is made by the first arm that needs it, and costs the others as much
+        made += max(row["teach_seconds"] for row in every if _shares_teacher(row, arm))
     return [
         ARMS[arm].what,
         mean_spread([row["dev"] for row in rows]),

@@ -407,6 +407,22 @@ def test_the_comparison_runs_resumes_and_fills_the_readme(
     assert "| no encoder |" in readme.read_text("utf-8")
 
 
+def test_a_shared_teacher_counts_for_every_arm_that_uses_it(script: Script, tmp_path: Path) -> None:
+    recipe = script("new_language/compare.py")
+    results, readme = tmp_path / "results.jsonl", tmp_path / "README.md"
+    common = {"seed": 0, "steps": 4, "dev": 60.0, "test": 61.0, "seconds": 9.0, "bytes": 10_000}
+    rows = [
+        {"arm": "own", "teach_seconds": 30.0, "distil_seconds": 10.0},
+        {"arm": "joint", "teach_seconds": 0.0, "distil_seconds": 12.0},  # found own's teacher there
+        {"arm": "cbow", "teach_seconds": 50.0, "distil_seconds": 10.0},
+    ]
+    results.write_text("".join(json.dumps(row | common) + "\n" for row in rows), "utf-8")
+    readme.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in ("choice", "amount")), "utf-8")
+    recipe.table(results, tmp_path / "absent.json", readme)
+    ends = [line.split(" | ")[-1] for line in readme.read_text("utf-8").splitlines() if line.startswith("| Luo text")]
+    assert ends == ["40 |", "42 |", "60 |", "40 |"]  # own, joint and cbow of the first table, own of the second
+
+
 def test_a_whole_run_is_recorded_and_put_into_the_readme(
     script: Script, whole: tuple[Options, dict[str, Any]], tmp_path: Path
 ) -> None:

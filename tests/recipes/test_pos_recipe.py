@@ -216,6 +216,22 @@ def test_losses_are_named() -> None:
     assert "| finetuned - static | +0.50 | -1.00 | +2.00 | +0.50 | 1 of 2: swa -1.0 |" in report.differences(rows)
 
 
+def test_the_joint_tagger_stands_beside_the_own_taggers_and_not_under_transfer() -> None:
+    scores = {"accuracy": 80.0, "unseen_share": 9.0}
+    joint = row("frozen", sets.JOINT, 0, 75)
+    joint["transfer"] = {
+        "MasakhaPOS swa": scores,
+        "MasakhaPOS hau": scores | {"accuracy": 70.0},
+        "UD Wolof-WTB": scores,
+    }
+    own = [row("frozen", "swa", 0, 90), row("frozen", "swa", 1, 94)]
+    text = report.joint_gain([*own, joint])
+    assert "| swa | 92.0 ± 2.8 | 80.0 |" in text and "| hau |  | 70.0 |" in text
+    assert text.splitlines()[-1] == "| **mean** | **92.0** | **75.0** |"
+    transfer = report.table_of_transfer([*own, joint], "spacy")
+    assert "UD Wolof-WTB" in transfer and "MasakhaPOS" not in transfer
+
+
 @pytest.mark.parametrize(("option", "message"), [("arm", "no arm magic"), ("trained_on", "no training set magic")])
 def test_what_does_not_exist_is_refused(script: Script, tmp_path: Path, option: str, message: str) -> None:
     with pytest.raises(DistillEmbError, match=message):
