@@ -133,16 +133,19 @@ def test_random_vectors_depend_on_the_seed_alone(script: Script, encoders: Path)
     assert np.array_equal(first, again) and not np.allclose(first, other)
 
 
-def test_means_are_of_the_languages_that_all_arms_have(script: Script) -> None:
+def test_means_are_of_the_languages_that_all_arms_have_and_of_whole_seeds(script: Script) -> None:
     report = script("classification/scripts/report.py")
+    runs = (("swa", "static", 0, 50.0), ("swa", "frozen", 0, 60.0), ("hau", "static", 0, 90.0))
     rows = [
-        {"task": "afrisenti", "language": one, "model": "linear", "arm": arm, "seed": 0, "embedding_bytes": 0}
+        {"task": "afrisenti", "language": one, "model": "linear", "arm": arm, "seed": seed, "embedding_bytes": 0}
         | {"test_f1": score, "test_macro_f1": score, "dev_f1": score, "seconds": 1}
-        for one, arm, score in (("swa", "static", 50.0), ("swa", "frozen", 60.0), ("hau", "static", 90.0))
+        for one, arm, seed, score in (*runs, ("hau", "frozen", 0, 70.0), ("swa", "static", 1, 0.0))
     ]
-    assert report.common_languages(rows, "linear") == ["swa"]
-    assert "| linear, static | 1 | 50.0 |" in report.means_table(rows)
-    assert "| linear, frozen | – | 60.0 |" in report.languages_table(rows)
+    assert report.common_languages(rows[:3], "linear") == ["swa"]
+    assert "| linear, static | 1 | 50.0 |" in report.means_table(rows[:3])
+    assert "| linear, frozen | – | 60.0 |" in report.languages_table(rows[:3])
+    assert report.common_languages(rows, "linear") == ["hau", "swa"]
+    assert "| linear, static | 2 | 70.0 |" in report.means_table(rows), "seed 1 has one language of two"
 
 
 def test_what_does_not_exist_is_refused(script: Script, tmp_path: Path) -> None:

@@ -48,15 +48,17 @@ def arms_of(rows: Sequence[Row]) -> Iterable[tuple[str, str, list[Row]]]:
 
 
 def common_languages(rows: Sequence[Row], model: str) -> list[str]:
-    """The languages in which every arm of the model that has results has the same seeds as in the others."""
-    seeds: dict[tuple[str, str], set[int]] = {}
-    for row in rows:
-        if row["model"] == model:
-            seeds.setdefault((row["arm"], row["language"]), set()).add(row["seed"])
-    arms = {arm for arm, _ in seeds}
-    most = {arm: max((seeds[key] for key in seeds if key[0] == arm), key=len) for arm in arms}
-    languages = sorted({language for _, language in seeds})
-    return [one for one in languages if all(seeds.get((arm, one), set()) >= most[arm] for arm in arms)]
+    """The languages that every arm of the model has, of the arms that have any."""
+    found = [row for row in rows if row["model"] == model]
+    of_arms = [{row["language"] for row in found if row["arm"] == arm} for arm in {row["arm"] for row in found}]
+    return sorted(set.intersection(*of_arms)) if of_arms else []
+
+
+def complete_rows(rows: Sequence[Row], languages: Sequence[str]) -> list[Row]:
+    """The rows in the languages, of those seeds that have them all: means over different languages mislead."""
+    kept = [row for row in rows if row["language"] in languages]
+    have = {seed: {row["language"] for row in kept if row["seed"] == seed} for seed in {row["seed"] for row in kept}}
+    return [row for row in kept if have[row["seed"]] == set(languages)]
 
 
 def means_table(rows: Sequence[Row]) -> str:
@@ -73,7 +75,7 @@ def means_table(rows: Sequence[Row]) -> str:
     lines = []
     for model, arm, found in arms_of(rows):
         languages = common_languages(rows, model)
-        kept = [row for row in found if row["language"] in languages]
+        kept = complete_rows(found, languages)
         if not kept:
             continue
         figures = [_seed_means(kept, name) for name in ("test_f1", "test_macro_f1", "dev_f1")]
