@@ -110,7 +110,7 @@ def hf(
     arm: Arms = list(hf_side.ARMS),  # noqa: B006
     seed: Seeds = [0, 1, 2],  # noqa: B006
     work: Work = spacy_arms.WORK,
-    epochs: Annotated[int, typer.Option(help="Passes over the training text.")] = EPOCHS,
+    epochs: Annotated[int, typer.Option(help="Passes over the training text; 0: 6.")] = 0,
     language: Languages = list(LANGUAGES),  # noqa: B006
     results: Results = HERE / "results.jsonl",
 ) -> None:
@@ -137,7 +137,7 @@ def _each(
             for arm in arms:
                 key = (side, name, arm, seed)
                 if key not in {tuple(row[k] for k in KEY) for row in read_results(results)}:
-                    size = amount or _updates(name, languages)
+                    size = amount or (_updates(name, languages) if side == "spacy" else EPOCHS)
                     row = run(data, name, arm, seed, work, size, languages=languages)
                     add_result(results, row, KEY)
                     typer.echo(f"{side} {name} {arm} {seed}: {row['test']['accuracy']} in {row['seconds']} s")
