@@ -95,6 +95,16 @@ def not_under_data(task: str, language: str, wanted: str, error: Exception | Non
     return DistillEmbError(f"{task} in {language} is not under --data{reason}: give --data DIR with {wanted}.")
 
 
+def whole_seeds(rows: Iterable[dict[str, Any]], column: str, wanted: Iterable[str]) -> list[dict[str, Any]]:
+    """The rows whose `column` is `wanted`, of those seeds that have all of them: means over different sets mislead."""
+    names = set(wanted)
+    kept = [row for row in rows if row[column] in names]
+    found: dict[int, set[str]] = {}
+    for row in kept:
+        found.setdefault(row["seed"], set()).add(row[column])
+    return [row for row in kept if found[row["seed"]] == names]
+
+
 def corpus_files(data: Path, languages: Iterable[str], classes: Sequence[str] = ()) -> list[Path]:
     """The raw text of the languages, ``corpora/LANG/CLASS.SOURCE.txt.xz``; all licence classes unless named.
 

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from recipes.common import markdown_table, mean_spread, megabytes
+from recipes.common import markdown_table, mean_spread, megabytes, whole_seeds
 from recipes.pos import hf_side
 from recipes.pos.sets import JOINT, LANGUAGES, TESTS, TREEBANKS
 from recipes.spacy_arms import ARMS
@@ -25,7 +25,8 @@ def table_of_arms(rows: Sequence[Row], side: str) -> str:
     header += ["seeds", "embedding", "model", "CPU seconds a run", "words/s"]
     lines = []
     for arm in SIDES[side]:
-        found = _complete(_of(rows, side, arm))
+        found = _of(rows, side, arm)
+        found = whole_seeds(found, "trained_on", (row["trained_on"] for row in found))
         if found:
             lines.append([arm, *_means(found), str(len({row["seed"] for row in found})), *_cost(found)])
     return markdown_table(header, lines)
@@ -33,14 +34,6 @@ def table_of_arms(rows: Sequence[Row], side: str) -> str:
 
 def _of(rows: Sequence[Row], side: str, arm: str) -> list[Row]:
     return [row for row in rows if (row["side"], row["arm"]) == (side, arm) and row["trained_on"] in LANGUAGES]
-
-
-def _complete(found: Sequence[Row]) -> list[Row]:
-    """The rows of seeds that have every language that any seed has: means over different languages mislead."""
-    languages = {row["trained_on"] for row in found}
-    seeds = {row["seed"] for row in found}
-    whole = {seed for seed in seeds if {row["trained_on"] for row in found if row["seed"] == seed} == languages}
-    return [row for row in found if row["seed"] in whole]
 
 
 def _means(found: Sequence[Row]) -> list[str]:

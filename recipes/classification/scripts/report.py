@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes.classification.scripts.arms import ARMS, TASK_LANGUAGES, labels_of
-from recipes.common import markdown_table, mean_spread, megabytes, replace_block
+from recipes.common import markdown_table, mean_spread, megabytes, replace_block, whole_seeds
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -54,13 +54,6 @@ def common_languages(rows: Sequence[Row], model: str) -> list[str]:
     return sorted(set.intersection(*of_arms)) if of_arms else []
 
 
-def complete_rows(rows: Sequence[Row], languages: Sequence[str]) -> list[Row]:
-    """The rows in the languages, of those seeds that have them all: means over different languages mislead."""
-    kept = [row for row in rows if row["language"] in languages]
-    have = {seed: {row["language"] for row in kept if row["seed"] == seed} for seed in {row["seed"] for row in kept}}
-    return [row for row in kept if have[row["seed"]] == set(languages)]
-
-
 def means_table(rows: Sequence[Row]) -> str:
     """Means over the languages for each seed, then mean and spread over the seeds."""
     header = [
@@ -75,7 +68,7 @@ def means_table(rows: Sequence[Row]) -> str:
     lines = []
     for model, arm, found in arms_of(rows):
         languages = common_languages(rows, model)
-        kept = complete_rows(found, languages)
+        kept = whole_seeds(found, "language", languages)
         if not kept:
             continue
         figures = [_seed_means(kept, name) for name in ("test_f1", "test_macro_f1", "dev_f1")]
