@@ -42,7 +42,7 @@ def test_arms_are_trained_scored_and_put_in_the_tables(
     recipe.train(arm=["hash"], seed=[0], share=[100], **run)  # a row that is there is not run again
     assert results.read_bytes() == before
 
-    recipe.low_data(**run)
+    recipe.low_data(seed=[0], **run)
     parts = [row for row in read(results) if row["share"] < 100]
     assert {(row["share"], row["sentences"], row["steps"]) for row in parts} == {(10, 1, 1), (25, 3, 2), (50, 6, 3)}
 
@@ -103,6 +103,18 @@ def test_a_part_of_the_sentences_is_a_prefix_of_one_shuffle(tiny_data: Path) -> 
 def rows_of(arm: str, f1: dict[str, float], seed: int = 0, size: int = 0) -> list[dict[str, Any]]:
     base = {"arm": arm, "seed": seed, "share": 100, "embedding_bytes": size}
     return [base | {"language": language, "test_f1": score} for language, score in f1.items()]
+
+
+def test_parts_of_the_sentences_are_averaged_over_the_seeds() -> None:
+    rows = [
+        {"arm": "hash", "language": "swa", "seed": seed, "share": share, "test_f1": share / 2 + 4 * seed}
+        for seed in (0, 1)
+        for share in (*spacy_tables.SHARES, 100)
+    ]
+    unfinished = {"arm": "hash", "language": "amh", "seed": 0, "share": 10, "test_f1": 99.0}  # not in every share
+    assert spacy_tables.low_data_points([*rows, unfinished])["hash"][50] == [25.0, 29.0]
+    table = spacy_tables.low_data_table([*rows, unfinished])
+    assert table.splitlines()[-1] == "| hash | 7.0 ± 2.8 | 14.5 ± 2.8 | 27.0 ± 2.8 | 52.0 ± 2.8 |"
 
 
 def test_a_mean_counts_only_seeds_with_all_languages() -> None:

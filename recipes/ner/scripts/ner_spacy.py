@@ -332,12 +332,13 @@ def plot(results: Results = RESULTS, out: Path = HERE / "low-data.svg") -> None:
 def low_data(
     data: Data = DEFAULT_DATA,
     language: Languages = list(LANGUAGES),  # noqa: B006
+    seed: Seeds = [0, 1, 2],  # noqa: B006
     work: Work = spacy_arms.WORK,
     steps: Annotated[int, typer.Option(help="Updates with all sentences.")] = STEPS,
     results: Results = RESULTS,
 ) -> None:
-    """Train three arms with a part of the sentences, seed 0."""
-    train(data, language, list(LOW_DATA_ARMS), [0], list(SHARES), work, steps, results)
+    """Train three arms with a part of the sentences."""
+    train(data, language, list(LOW_DATA_ARMS), seed, list(SHARES), work, steps, results)
 
 
 @app.command(name="all")
@@ -354,7 +355,7 @@ def everything(
     compress(work)
     tables(data, language, list(TABLE_ARMS), work)
     train(data, language, list(spacy_arms.ARMS), seed, [100], work)
-    low_data(data, language, work)
+    low_data(data, language, seed, work)
     table()
     plot()
 

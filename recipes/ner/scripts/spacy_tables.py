@@ -100,17 +100,17 @@ def target(rows: Sequence[Row]) -> str:
     )
 
 
-def low_data_points(rows: Sequence[Row]) -> dict[str, dict[int, float]]:
-    """Mean test F1 by arm and share, seed 0, over the languages that every share has been run on."""
-    first = [row for row in chosen(rows, seed=0) if row["arm"] in LOW_DATA_ARMS]
-    per_share = [{row["language"] for row in chosen(first, share=share)} for share in (*SHARES, 100)]
-    languages = set.intersection(*per_share)
-    points: dict[str, dict[int, float]] = {}
+def low_data_points(rows: Sequence[Row]) -> dict[str, dict[int, list[float]]]:
+    """Mean test F1 by arm and share, one for each seed, over the languages that every share has been run on."""
+    found = [row for row in rows if row["arm"] in LOW_DATA_ARMS]
+    shares = (*SHARES, 100)
+    languages = sorted(set.intersection(*({row["language"] for row in chosen(found, share=one)} for one in shares)))
+    points: dict[str, dict[int, list[float]]] = {}
     for arm in LOW_DATA_ARMS:
-        for share in (*SHARES, 100):
-            found = [row["test_f1"] for row in chosen(first, arm=arm, share=share) if row["language"] in languages]
-            if found and len(found) == len(languages):
-                points.setdefault(arm, {})[share] = statistics.fmean(found)
+        for share in shares:
+            means = seed_means(chosen(found, arm=arm, share=share), "test_f1", languages) if languages else []
+            if means:
+                points.setdefault(arm, {})[share] = means
     return points
 
 
@@ -118,7 +118,7 @@ def low_data_table(rows: Sequence[Row]) -> str:
     """Mean test F1 with a part of the training sentences."""
     points = low_data_points(rows)
     shares = (*SHARES, 100)
-    lines = [[arm, *(f"{found[s]:.1f}" if s in found else "" for s in shares)] for arm, found in points.items()]
+    lines = [[arm, *(spread(found.get(share, [])) for share in shares)] for arm, found in points.items()]
     return markdown_table(["mean test F1", *(f"{share} %" for share in shares)], lines)
 
 
@@ -138,7 +138,9 @@ def draw_low_data(rows: Sequence[Row], out: Path) -> None:
     """Draw `low_data_points` as an SVG file, the same bytes from the same figures."""
     with figure_of(6, 4) as (figure, axes):
         for arm, found in low_data_points(rows).items():
-            axes.plot(list(found), list(found.values()), marker="o", label=arm)
+            means = [statistics.fmean(values) for values in found.values()]
+            deviations = [statistics.stdev(values) if len(values) > 1 else 0.0 for values in found.values()]
+            axes.errorbar(list(found), means, deviations, marker="o", capsize=3, label=arm)
         axes.set_xlabel("training sentences (per cent)")
         axes.set_ylabel("mean test F1")
         axes.set_xticks([*SHARES, 100])
