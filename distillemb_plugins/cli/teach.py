@@ -18,6 +18,7 @@ class Algorithm(StrEnum):
 
     fasttext = "fasttext"
     word2vec = "word2vec"
+    ppmi_svd = "ppmi-svd"
 
 
 class Storage(StrEnum):
@@ -37,7 +38,9 @@ def teach_command(
     ],
     algorithm: Annotated[Algorithm, typer.Option("--algorithm", "-a", help="What to train.")] = Algorithm.fasttext,
     dim: Annotated[int, typer.Option(help="Width of a vector.")] = 300,
-    window: Annotated[int, typer.Option(help="Words of context on each side.")] = 5,
+    window: Annotated[
+        int | None, typer.Option(help="Words of context on each side; default 5, for ppmi-svd 2.", show_default=False)
+    ] = None,
     negative: Annotated[int, typer.Option(help="Negative samples.")] = 5,
     min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 5,
     epochs: Annotated[int, typer.Option(help="Passes over the text.")] = 5,
@@ -50,18 +53,20 @@ def teach_command(
     learning_rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.05,
     sample: Annotated[float, typer.Option(help="Threshold above which frequent words are thinned out.")] = 1e-4,
     limit: Annotated[int | None, typer.Option(help="Keep the most frequent so many words.")] = None,
+    contexts: Annotated[int, typer.Option(help="Most frequent words told apart as neighbours (ppmi-svd).")] = 5000,
     storage: Annotated[Storage, typer.Option(help="Numbers of an .npz or .safetensors table.")] = Storage.float32,
     threads: Annotated[int | None, typer.Option(help="Threads; all when not given.")] = None,
     seed: Annotated[int, typer.Option(help="With one thread, the same seed gives the same table.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run's checkpoint.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Train a word2vec or fastText table on raw text; files are streamed.
+    """Train a word2vec or fastText table on raw text, or count its words' neighbours; files are streamed.
 
     \b
     Example:
       distillemb teach corpus.txt.xz more/*.txt -o teacher.npz
       distillemb teach corpus.txt --algorithm word2vec --epochs 10 -o teacher-w2v.npz
+      distillemb teach corpus.txt --algorithm ppmi-svd -o teacher-svd.npz
     """
     from ..teachers import load_teacher, train_teacher
 
@@ -83,6 +88,7 @@ def teach_command(
         learning_rate=learning_rate,
         sample=sample,
         limit=limit,
+        contexts=contexts,
         storage=storage.value,
         threads=threads,
         seed=seed,

@@ -13,12 +13,22 @@ _EXPORTS = {
     "combine_teachers": "combine",
     "common_words": "combine",
     "load_teacher": "readers",
+    "merge_languages": "align",
     "save_teacher": "writers",
     "train_teacher": "training",
 }
-__all__ = ["Teacher", "combine_teachers", "common_words", "load_teacher", "save_teacher", "train_teacher"]
+__all__ = [
+    "Teacher",
+    "combine_teachers",
+    "common_words",
+    "load_teacher",
+    "merge_languages",
+    "save_teacher",
+    "train_teacher",
+]
 
 if TYPE_CHECKING:
+    from .align import merge_languages
     from .combine import combine_teachers, common_words
     from .readers import load_teacher
     from .table import Teacher

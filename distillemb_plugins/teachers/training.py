@@ -1,4 +1,4 @@
-"""Training word2vec and fastText teachers from raw text, with gensim.
+"""Training teachers from raw text: word2vec and fastText with gensim, and vectors of counted neighbours.
 
 gensim trains from file on many threads without the GIL. It is called shard by shard with its own slice of the
 learning-rate schedule: that gives progress within an epoch and checkpoints. (It also keeps the schedule
@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,14 @@ from ..errors import DistillEmbError, require
 from ..files import atomic_file, locked
 from .checkpoint import Matrices, WorkDirectory, work_path
 from .corpus import Corpus, tokenised
+from .neighbours import neighbour_vectors
 from .ngrams import NgramTable
 from .table import Teacher
 from .writers import STORAGES, save_teacher, table_format
 
-Algorithm = Literal["fasttext", "word2vec"]
+Algorithm = Literal["fasttext", "word2vec", "ppmi-svd"]
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+_WINDOWS = {"fasttext": 5, "word2vec": 5, "ppmi-svd": 2}
 _END_RATE = 1e-5
 _CHECKPOINT_SECONDS = 600.0
 # A thread reads at least a batch of 10,000 words: with too little text each, threads would train it twice.
@@ -51,6 +54,7 @@ class _Settings:
     sample: float
     seed: int
     limit: int | None
+    contexts: int
 
 
 def train_teacher(
@@ -59,7 +63,7 @@ def train_teacher(
     algorithm: Algorithm = "fasttext",
     *,
     dim: int = 300,
-    window: int = 5,
+    window: int | None = None,
     negative: int = 5,
     min_count: int = 5,
     epochs: int | None = None,
@@ -72,6 +76,7 @@ def train_teacher(
     threads: int | None = None,
     seed: int = 0,
     limit: int | None = None,
+    contexts: int = 5000,
     storage: str = "float32",
     resume: bool = False,
     progress: bool = True,
@@ -80,23 +85,26 @@ def train_teacher(
 
     out: by suffix a table (``.npz``, ``.safetensors``, ``.vec``; `storage` as in `save_teacher`), or a
     fastText ``.bin`` that holds the n-grams too, so that unseen words have vectors. algorithm: ``"fasttext"``
-    (n-grams of min_n to max_n characters hashed into `buckets` rows of ``4 * dim`` bytes) or ``"word2vec"``
-    (no n-grams). CBOW, or with `skipgram` skip-gram: slower by about four times. epochs: default 5. sample:
-    downsampling threshold of frequent words. limit: vocabulary, the most frequent words. threads: default
-    all; the same seed gives the same result only with one thread. resume: go on from ``<out>.work/``, which
-    holds the tokenised text and the last checkpoint (after every epoch, and every 10 minutes) of an
-    interrupted run, and which success removes. Raises `DistillEmbError` for bad arguments, an empty corpus,
-    or one where no word reaches `min_count`.
+    (n-grams of min_n to max_n characters hashed into `buckets` rows of ``4 * dim`` bytes), ``"word2vec"``
+    (no n-grams), or ``"ppmi-svd"``: counted instead of trained, from the `contexts` most frequent words and their
+    places beside a word (see `neighbours`). CBOW, or with `skipgram` skip-gram: slower by about four times. window:
+    words on each side, default 5, for ppmi-svd 2. epochs: default 5. sample: downsampling threshold of frequent
+    words. limit: vocabulary, the most frequent words. threads: default all; the same seed gives the same result only
+    with one thread. (ppmi-svd reads only dim, window, min_count, limit, contexts and seed.) resume: go on from
+    ``<out>.work/``, which holds the tokenised text and the last checkpoint (after every epoch, and every 10 minutes)
+    of an interrupted run, and which success removes. Raises `DistillEmbError` for bad arguments, an empty corpus, or
+    one where no word reaches `min_count`, or whose words are too few for `dim` (ppmi-svd).
     """
     out = Path(out)
     epochs = 5 if epochs is None else epochs
+    window = _WINDOWS.get(algorithm, 0) if window is None else window
     settings = _Settings(
         algorithm, dim, window, negative, min_count, epochs, skipgram,
-        min_n, max_n, buckets, learning_rate, sample, seed, limit,
+        min_n, max_n, buckets, learning_rate, sample, seed, limit, contexts,
     )  # fmt: skip
     threads = _available_threads() if threads is None else threads
     _check(settings, threads, out, storage)
-    require("gensim", "train")
+    require("sklearn" if algorithm == "ppmi-svd" else "gensim", "train")
     texts = _checked_texts(texts)
     with locked(work_path(out)):
         work = WorkDirectory(out, asdict(settings) | {"texts": _identity(texts)}, resume)
@@ -105,18 +113,22 @@ def train_teacher(
         except DistillEmbError:
             work.remove()  # bad text: there is nothing to resume
             raise
-        model = _new_model(settings, corpus)
-        _Run(model, settings, corpus, work, threads).train(progress)
-        _write(model, settings, corpus, out, storage)
+        if algorithm == "ppmi-svd":
+            _write_counted(settings, corpus, out, storage, progress)
+        else:
+            model = _new_model(settings, corpus)
+            _Run(model, settings, corpus, work, threads).train(progress)
+            _write(model, settings, corpus, out, storage)
         work.remove()
     return out
 
 
 def _check(settings: _Settings, threads: int, out: Path, storage: str) -> None:
     """Refuse bad arguments before hours of work."""
-    if settings.algorithm not in ("fasttext", "word2vec"):
-        raise DistillEmbError(f"algorithm={settings.algorithm!r} is unknown: choose fasttext or word2vec.")
-    positive = {name: getattr(settings, name) for name in ("dim", "window", "negative", "min_count", "epochs")}
+    if settings.algorithm not in ALGORITHMS:
+        raise DistillEmbError(f"algorithm={settings.algorithm!r} is unknown: choose {', '.join(ALGORITHMS)}.")
+    names = ("dim", "window", "negative", "min_count", "epochs", "contexts")
+    positive = {name: getattr(settings, name) for name in names}
     positive |= {"threads": threads, "learning_rate": settings.learning_rate}
     if settings.algorithm == "fasttext":
         positive |= {"min_n": settings.min_n, "buckets": settings.buckets}
@@ -134,7 +146,7 @@ def _check(settings: _Settings, threads: int, out: Path, storage: str) -> None:
     if out.suffix.lower() != ".bin":
         table_format(out)
     elif settings.algorithm != "fasttext":
-        raise DistillEmbError(f"{out}: .bin is fastText's format: write a word2vec table as .npz or .vec.")
+        raise DistillEmbError(f"{out}: .bin is fastText's format: write a {settings.algorithm} table as .npz or .vec.")
 
 
 def _checked_texts(texts: Sequence[str | Path]) -> list[Path]:
@@ -250,6 +262,14 @@ def _write(model: Any, settings: _Settings, corpus: Corpus, out: Path, storage: 
         vectors = ngrams.word_vectors(words, model.wv.vectors_vocab)
     counts = np.array([corpus.counts[word] for word in words], dtype=np.int64)
     save_teacher(Teacher(out.stem, words, vectors, counts), out, storage)
+
+
+def _write_counted(settings: _Settings, corpus: Corpus, out: Path, storage: str, progress: bool) -> None:
+    vectors = neighbour_vectors(
+        corpus, settings.dim, settings.window, settings.contexts, settings.seed, progress=progress
+    )
+    counts = np.array(list(corpus.counts.values()), dtype=np.int64)
+    save_teacher(Teacher(out.stem, list(corpus.counts), vectors, counts), out, storage)
 
 
 def _write_fasttext(model: Any, settings: _Settings, out: Path) -> None:
