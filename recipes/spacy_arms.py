@@ -10,7 +10,14 @@ A recipe gives a config whose ``tok2vec`` component embeds words with ``spacy.Mu
     frozen       the distilled encoder's vectors
     finetuned    the distilled encoder, trained with the pipeline
 
-Everything is built once into a working folder: `teach`, `train_floret`, `compress`, `distill_encoder`,
+Three more stand on another teacher, counted from the same text in place of fastText (PPMI over positional contexts,
+SVD; see `distillemb_plugins.teachers.neighbours`):
+
+    static-svd     the counted table itself
+    frozen-svd     the vectors of an encoder that is distilled from it
+    finetuned-svd  that encoder, trained with the pipeline
+
+Everything is built once into a working folder: `teach`, `count`, `train_floret`, `compress`, `distill_encoder`,
 `random_encoder`, and `word_tables` for the words of a task. What is there is not built again.
 """
 
@@ -36,11 +43,21 @@ if TYPE_CHECKING:
     from confection import Config
     from spacy.language import Language
 
-ARMS = ("hash", "static", "floret", "compressed", "random", "frozen", "finetuned")
-TABLE_ARMS = ("static", "floret", "compressed")
+SVD_ARMS = ("static-svd", "frozen-svd", "finetuned-svd")
+ARMS = ("hash", "static", "floret", "compressed", "random", "frozen", "finetuned", *SVD_ARMS)
+TABLE_ARMS = ("static", "floret", "compressed", "static-svd")
+# Which encoder an arm reads; each has a directory of its own.
+ENCODER_OF = {
+    "random": "random",
+    "frozen": "fasttext",
+    "finetuned": "fasttext",
+    "frozen-svd": "svd",
+    "finetuned-svd": "svd",
+}
+ENCODERS = {"fasttext": "afro11-encoder", "random": "afro11-random", "svd": "afro11-svd-encoder"}
 LANGUAGES = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "tir", "wol", "yor")
 WORK = ROOT / "recipes" / "ner" / "training"
-DIM = 300
+DIM, SVD_DIM = 300, 200
 FLORET_ROWS = 50_000
 FLORET_SEED = 2166136261  # of floret's hashes; spaCy's own default is another one
 EPOCHS = 3  # over the raw text, for fastText and floret alike
@@ -56,6 +73,7 @@ ENCODER: dict[str, Any] = {
 }
 # How the encoder learns in a pipeline; chosen for NER on dev (recipes/ner/README.md), other tasks override it.
 FINETUNE: dict[str, Any] = {"grad_factor": 0.1, "dropout": 0.0}
+FINETUNE_SVD: dict[str, Any] = {"grad_factor": 0.3, "dropout": 0.0}
 
 Floats = NDArray[np.float32]
 Lookup = Callable[[Sequence[str]], tuple[Floats, NDArray[np.bool_]]]
@@ -64,6 +82,11 @@ Lookup = Callable[[Sequence[str]], tuple[Floats, NDArray[np.bool_]]]
 def teacher_path(work: Path = WORK) -> Path:
     """fastText's ``.bin``, n-grams included: the teacher of the encoder and the table of the arm `static`."""
     return work / "afro11-fasttext.bin"
+
+
+def counted_path(work: Path = WORK) -> Path:
+    """The counted table of all languages: the other teacher, and the table of the arm `static-svd`."""
+    return work / "afro11-svd.npz"
 
 
 def floret_path(work: Path = WORK) -> Path:
@@ -76,9 +99,11 @@ def compressed_path(work: Path = WORK) -> Path:
     return work / "afro11-compressed.bin"
 
 
-def encoder_path(work: Path = WORK, *, random: bool = False) -> Path:
-    """The distilled encoder's directory, or that of its random twin."""
-    return work / ("afro11-random" if random else "afro11-encoder")
+def encoder_path(work: Path = WORK, kind: str = "fasttext") -> Path:
+    """The directory of an encoder: distilled from ``"fasttext"`` or from the counted table (``"svd"``), or with
+    weights drawn at ``"random"``.
+    """
+    return work / ENCODERS[kind]
 
 
 def table_path(arm: str, name: str, work: Path = WORK) -> Path:
@@ -100,6 +125,29 @@ def teach(
         out.parent.mkdir(parents=True, exist_ok=True)
         given = {"epochs": EPOCHS, "buckets": 200_000, "threads": 1, "resume": True} | settings
         train_teacher(corpus_files(data, sorted(languages)), out, "fasttext", **given)
+    return out
+
+
+def count(
+    data: Path = DEFAULT_DATA, work: Path = WORK, *, languages: Sequence[str] = LANGUAGES, **settings: Any
+) -> Path:
+    """Count the neighbours of each language's words, reduce them to 200 dimensions, and merge the languages' tables.
+
+    settings: what differs, arguments of `train_teacher`.
+    """
+    from distillemb_plugins.teachers import load_teacher, merge_languages, save_teacher, train_teacher
+
+    out = counted_path(work)
+    if not out.is_file():
+        parts = [out.with_suffix("") / f"{language}.npz" for language in sorted(languages)]
+        for language, part in zip(sorted(languages), parts, strict=True):
+            if not part.is_file():
+                part.parent.mkdir(parents=True, exist_ok=True)
+                train_teacher(
+                    corpus_files(data, [language]), part, "ppmi-svd", resume=True, **{"dim": SVD_DIM} | settings
+                )
+        teachers = sorted(map(load_teacher, parts), key=len, reverse=True)  # the others are rotated onto the largest
+        save_teacher(merge_languages(teachers, out.stem), out)
     return out
 
 
@@ -178,17 +226,17 @@ def compress(
     return out
 
 
-def distill_encoder(work: Path = WORK, *, limit: int | None = None, **settings: Any) -> Path:
-    """Distil the teacher's words (the `limit` most frequent, else all) into one encoder for all the languages.
+def distill_encoder(work: Path = WORK, kind: str = "fasttext", *, limit: int | None = None, **settings: Any) -> Path:
+    """Distil a teacher's words (the `limit` most frequent, else all) into one encoder for all the languages.
 
-    settings: what differs from `ENCODER`, see `DistillSettings`.
+    kind: ``"fasttext"`` or ``"svd"``. settings: what differs from `ENCODER`, see `DistillSettings`.
     """
     from distillemb_plugins.distill import DistillSettings, distill
     from distillemb_plugins.teachers import load_teacher
 
-    out = encoder_path(work)
+    out = encoder_path(work, kind)
     if not out.is_dir():
-        teacher = load_teacher(teacher_path(work), limit=limit)
+        teacher = load_teacher(counted_path(work) if kind == "svd" else teacher_path(work), limit=limit)
         distill([teacher], out, DistillSettings(**ENCODER | settings), resume=True)
     return out
 
@@ -201,7 +249,7 @@ def random_encoder(work: Path = WORK, seed: int = 0) -> Path:
     from distillemb_plugins.hf.encoders_distillemb import build_encoder
     from distillemb_plugins.persistence import read_encoder, write_encoder
 
-    out = encoder_path(work, random=True)
+    out = encoder_path(work, "random")
     if not out.is_dir():
         files = read_encoder(encoder_path(work))
         config = {name: files.config[name] for name in ("encoder_type", "encoder_args", "dim")}
@@ -248,6 +296,18 @@ def _static_lookup(work: Path) -> Lookup:
     return load_teacher(teacher_path(work)).lookup
 
 
+def _counted_lookup(work: Path) -> Lookup:
+    """The table's row of a word, else that of its lower-case form: there are no n-grams."""
+    from distillemb_plugins.teachers import load_teacher
+
+    table = load_teacher(counted_path(work))
+
+    def lookup(words: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
+        return table.lookup([word if word in table else word.lower() for word in words])
+
+    return lookup
+
+
 def _floret_lookup(work: Path) -> Lookup:
     import spacy
 
@@ -274,16 +334,23 @@ _LOOKUPS: dict[str, Callable[[Path], Lookup]] = {
     "static": _static_lookup,
     "floret": _floret_lookup,
     "compressed": _compressed_lookup,
+    "static-svd": _counted_lookup,
+}
+_TABLES: dict[str, Callable[[Path], Path]] = {
+    "static": teacher_path,
+    "floret": floret_path,
+    "compressed": compressed_path,
+    "static-svd": counted_path,
 }
 
 
 def embedding_bytes(arm: str, work: Path = WORK) -> int:
     """Bytes of what a user of an arm loads beside the pipeline's own weights: the whole model, not a task's table."""
     if arm in TABLE_ARMS:
-        path = {"static": teacher_path, "floret": floret_path, "compressed": compressed_path}[arm](work)
+        path = _TABLES[arm](work)
         return (path / "vocab" / "vectors" if arm == "floret" else path).stat().st_size
-    if arm in ("random", "frozen", "finetuned"):
-        return (encoder_path(work, random=arm == "random") / "model.safetensors").stat().st_size
+    if arm in ENCODER_OF:
+        return (encoder_path(work, ENCODER_OF[arm]) / "model.safetensors").stat().st_size
     return 0
 
 
@@ -305,12 +372,12 @@ def arm_overrides(
     attrs: Sequence[str],
     rows: Sequence[int],
     width: int,
-    finetune: Mapping[str, Any] = FINETUNE,
+    finetune: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What an arm changes in a config: the embed layer, and for vectors the block that loads them.
 
     name: the task, as given to `word_tables`. attrs, rows, width: those of the base config's MultiHashEmbed.
-    finetune: how the encoder of the arm `finetuned` learns.
+    finetune: how the encoder of the arms `finetuned` and `finetuned-svd` learns; None: as NER's dev sets chose.
     """
     check_arms([arm])
     if arm == "hash":
@@ -318,12 +385,13 @@ def arm_overrides(
     beside = {"components": {"tok2vec": {"model": {"embed": {"include_static_vectors": True}}}}}
     if arm in TABLE_ARMS:
         return beside | {"initialize": {"vectors": str(table_path(arm, name, work))}}
-    encoder = str(encoder_path(work, random=arm == "random"))
-    if arm == "frozen":
+    encoder = str(encoder_path(work, ENCODER_OF[arm]))
+    if arm in ("frozen", "frozen-svd"):
         callback = {"@callbacks": "distillemb.set_vectors.v1", "pretrained": encoder}
         return beside | {"initialize": {"before_init": callback}}
     embed = {"@architectures": "distillemb.Embed.v1", "width": width, "pretrained": encoder}
-    settings = finetune if arm == "finetuned" else {}
+    chosen = {"finetuned": FINETUNE, "finetuned-svd": FINETUNE_SVD, "random": {}}[arm]
+    settings = chosen if finetune is None or arm == "random" else finetune
     embed |= {"attrs": list(attrs), "rows": list(rows), **settings}
     return {"components": {"tok2vec": {"model": {"embed": embed}}}}
 
@@ -334,7 +402,7 @@ def arm_config(
     name: str,
     work: Path = WORK,
     overrides: Mapping[str, Any] | None = None,
-    finetune: Mapping[str, Any] = FINETUNE,
+    finetune: Mapping[str, Any] | None = None,
 ) -> Config:
     """The config file `base` (the arm `hash`) turned into an arm, with the recipe's own overrides (nested).
 

@@ -13,7 +13,7 @@ from distillemb_plugins.files import directory_bytes
 from distillemb_plugins.spacy_plugin.conll import Sentence
 from recipes.pos.scoring import scores
 from recipes.pos.sets import LANGUAGES, training_files
-from recipes.spacy_arms import encoder_path
+from recipes.spacy_arms import ENCODER_OF, encoder_path
 from recipes.tasks import labels_of, tagged_dataset
 from recipes.training import TrainSettings, predict, train_model
 
@@ -45,7 +45,7 @@ def run(
     logging.set_verbosity_error()  # the head's weights are new, as they should be: no report of missing ones
     files = training_files(data, trained_on, languages)
     dataset = tagged_dataset({split: files[split] for split in ("train", "dev")}, "pos")
-    encoder = encoder_path(work, random=arm == "random")
+    encoder = encoder_path(work, ENCODER_OF[arm])
     characters = DistillEmbTokenizer.from_pretrained(str(encoder)).characters
     torch.manual_seed(seed)
     model = build(encoder, labels_of(dataset["train"]), freeze=arm == "frozen")

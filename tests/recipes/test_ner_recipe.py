@@ -27,7 +27,8 @@ def test_arms_are_trained_scored_and_put_in_the_tables(
     recipe = script(PATH)
     work, results, readme = tmp_path / "work", tmp_path / "results.jsonl", tmp_path / "README.md"
     shutil.copytree(tiny_encoder_dir, spacy_arms.encoder_path(work))
-    recipe.distill(work)  # the encoder is there: only its random twin is made
+    shutil.copytree(tiny_encoder_dir, spacy_arms.encoder_path(work, "svd"))
+    recipe.distill(work)  # the encoders are there: only the random one is made
     spacy_arms.teach(tiny_data, work, languages=("swa", "amh"), dim=24, epochs=1, buckets=500, progress=False)
     recipe.tables(tiny_data, ["swa"], ["static"], work)
     run: dict[str, Any] = {"data": tiny_data, "language": ["swa"], "work": work, "steps": 4, "results": results}

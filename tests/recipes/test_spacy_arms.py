@@ -30,6 +30,8 @@ def work(tiny_data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempP
     spacy_arms.train_floret(tiny_data, work, languages=languages, **settings)
     shutil.copytree(tiny_encoder_dir, spacy_arms.encoder_path(work))
     spacy_arms.random_encoder(work, seed=1)
+    spacy_arms.count(tiny_data, work, languages=languages, dim=6, min_count=1, progress=False)
+    shutil.copytree(tiny_encoder_dir, spacy_arms.encoder_path(work, "svd"))
     spacy_arms.compress(work, words=10, ngrams=40, codes=4, centroids=5)
     spacy_arms.word_tables(SWAHILI, TABLE_ARMS, work)
     return work
@@ -82,9 +84,22 @@ def test_the_compressed_table_is_near_the_one_it_was_made_from(work: Path) -> No
     assert spacy_arms.embedding_bytes("compressed", work) < spacy_arms.embedding_bytes("static", work)
 
 
+def test_the_counted_table_holds_the_words_of_all_languages(work: Path) -> None:
+    import spacy
+
+    table = load_teacher(spacy_arms.counted_path(work))
+    assert "Juma" in table and table.counts is not None
+    parts = [load_teacher(file) for file in sorted(spacy_arms.counted_path(work).with_suffix("").iterdir())]
+    assert len(parts) == 2 and table.counts.sum() == sum(part.counts.sum() for part in parts if part.counts is not None)
+    spacy_arms.word_tables({"cases": ["JUMA", "juma", "MPIRA", "isiyoonekana"]}, ["static-svd"], work)
+    vectors = spacy.load(spacy_arms.table_path("static-svd", "cases", work)).vocab.vectors
+    assert len(vectors) == 1  # no n-grams: what is not there has no vector, but for the lower-case form
+    assert np.allclose(vectors["MPIRA"], table.lookup(["mpira"])[0][0])
+
+
 def test_the_random_encoder_is_the_same_architecture_with_other_weights(work: Path) -> None:
     one = DistillEmb.from_pretrained(spacy_arms.encoder_path(work))
-    other = DistillEmb.from_pretrained(spacy_arms.encoder_path(work, random=True))
+    other = DistillEmb.from_pretrained(spacy_arms.encoder_path(work, "random"))
     same = ("encoder_type", "encoder_args", "dim", "vocab_size", "max_chars")
     assert {name: one.config[name] for name in same} == {name: other.config[name] for name in same}
     assert one.characters.to_dict() == other.characters.to_dict()
@@ -97,6 +112,8 @@ def test_the_bytes_are_those_of_the_whole_model(work: Path) -> None:
     assert sizes["static"] == spacy_arms.teacher_path(work).stat().st_size
     assert 300 * DIM * 4 <= sizes["floret"] < 300 * DIM * 4 + 1000
     assert sizes["frozen"] == sizes["finetuned"] > 0
+    assert sizes["frozen-svd"] == sizes["finetuned-svd"] > 0
+    assert sizes["static-svd"] == spacy_arms.counted_path(work).stat().st_size
 
 
 def test_arms_differ_in_the_embedding_alone(work: Path) -> None:
@@ -112,7 +129,13 @@ def test_arms_differ_in_the_embedding_alone(work: Path) -> None:
 def test_overrides_of_a_recipe_win(work: Path) -> None:
     config = spacy_arms.arm_config(BASE, "finetuned", "task", work, {"training": {"max_steps": 7}})
     assert config["training"]["max_steps"] == 7
-    assert config["components"]["tok2vec"]["model"]["embed"]["pretrained"] == str(spacy_arms.encoder_path(work))
+    embed = config["components"]["tok2vec"]["model"]["embed"]
+    assert embed["pretrained"] == str(spacy_arms.encoder_path(work)) and embed["grad_factor"] == 0.1
+    given = {arm: spacy_arms.arm_config(BASE, arm, "task", work, finetune={"dropout": 0.5}) for arm in ARMS}
+    for arm, pretrained in (("finetuned", "fasttext"), ("finetuned-svd", "svd")):
+        embed = given[arm]["components"]["tok2vec"]["model"]["embed"]
+        assert embed["pretrained"] == str(spacy_arms.encoder_path(work, pretrained)) and embed["dropout"] == 0.5
+    assert "dropout" not in given["random"]["components"]["tok2vec"]["model"]["embed"]
 
 
 def test_a_run_returns_the_best_pipeline_and_can_keep_it(work: Path, tiny_data: Path, tmp_path: Path) -> None:

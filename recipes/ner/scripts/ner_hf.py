@@ -54,7 +54,7 @@ DEFAULT_MODES = ("single", "joint", "tuned")
 ALL_AT_ONCE = ("joint", "extended", "refined")
 GOES_ON_FROM = {"tuned": "joint", "refined": "extended"}
 KEY = ("language", "mode", "start", "seed")
-STARTS = ("random", "encoder", "context")
+STARTS = ("random", "encoder", "svd", "context")
 # What stands in the literature: RESEARCH.md's sources, test F1 of each language.
 PUBLISHED = {
     "DistillEmb (3.3M)": (56.31, 86.50, 83.45, 70.71, 79.19, 73.56, 79.43, 82.50, 64.75, 77.59),
@@ -87,9 +87,11 @@ Results = Annotated[Path, typer.Option(help="Where the scores are kept (JSON lin
 
 @app.command()
 def encoder(data: Data = DEFAULT_DATA, work: Work = spacy_arms.WORK) -> None:
-    """Teach and distil the encoder of the spaCy arms, which is fine-tuned here too."""
+    """Teach and distil the encoders of the spaCy arms, which are fine-tuned here too."""
     spacy_arms.teach(data, work)
     spacy_arms.distill_encoder(work)
+    spacy_arms.count(data, work)
+    spacy_arms.distill_encoder(work, "svd")
 
 
 @app.command()
@@ -111,7 +113,9 @@ def train(
     data: Data = DEFAULT_DATA,
     language: Languages = list(LANGUAGES),  # noqa: B006
     mode: Annotated[list[str], typer.Option(help=", ".join(MODES) + ".")] = list(DEFAULT_MODES),  # noqa: B006
-    start: Annotated[str, typer.Option(help="random: nothing pretrained; encoder; context.")] = "encoder",
+    start: Annotated[
+        str, typer.Option(help="random: nothing pretrained; encoder; svd: that of the counted table; context.")
+    ] = "encoder",
     seed: Annotated[list[int], typer.Option(help="Seeds; repeat for several.")] = [0, 1, 2],  # noqa: B006
     work: Work = HERE / "training",
     results: Results = HERE / "results-hf.jsonl",
@@ -182,7 +186,10 @@ def run(tasks: dict[str, Any], mode: str, start: str, seed: int, work: Path, res
 
 def base(start: str, work: Path) -> Path:
     """The directory that training starts from. Raises `DistillEmbError` when the step that makes it was not run."""
-    path = work / "hf-context" if start == "context" else spacy_arms.encoder_path(work)
+    if start == "context":
+        path = work / "hf-context"
+    else:
+        path = spacy_arms.encoder_path(work, "svd" if start == "svd" else "fasttext")
     if not path.is_dir():
         step = "context" if start == "context" else "encoder"
         raise DistillEmbError(f"{path} is not there: run `python scripts/ner_hf.py {step}` first.")

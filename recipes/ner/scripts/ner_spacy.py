@@ -69,6 +69,12 @@ def teach(data: Data = DEFAULT_DATA, work: Work = spacy_arms.WORK) -> None:
 
 
 @app.command()
+def count(data: Data = DEFAULT_DATA, work: Work = spacy_arms.WORK) -> None:
+    """Count the neighbours of the words of the same text: the other teacher, and the static-svd arm's table."""
+    spacy_arms.count(data, work)
+
+
+@app.command()
 def floret(data: Data = DEFAULT_DATA, work: Work = spacy_arms.WORK) -> None:
     """Train the floret table on the same text."""
     spacy_arms.train_floret(data, work)
@@ -82,9 +88,10 @@ def compress(work: Work = spacy_arms.WORK) -> None:
 
 @app.command()
 def distill(work: Work = spacy_arms.WORK) -> None:
-    """Distil fastText into one encoder for all the languages, and make its random twin."""
+    """Distil fastText into one encoder for all the languages, the counted table into another, and make a random one."""
     spacy_arms.distill_encoder(work)
     spacy_arms.random_encoder(work)
+    spacy_arms.distill_encoder(work, "svd")
 
 
 @app.command()
@@ -256,6 +263,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "finetuned, 20 % dropout on the vectors": ("finetuned", embed_of(grad_factor=1.0, dropout=0.2)),
     "finetuned, no n-grams dropped": ("finetuned", embed_of(grad_factor=1.0) | {"ngram_dropout": 0.0}),
     "finetuned, 40 % of the n-grams dropped": ("finetuned", embed_of(grad_factor=1.0) | {"ngram_dropout": 0.4}),
+    "static-svd": ("static-svd", {}),
+    "frozen-svd": ("frozen-svd", {}),
+    "finetuned-svd": ("finetuned-svd", embed_of(grad_factor=1.0)),
+    "finetuned-svd, 0.3 of the learning rate": ("finetuned-svd", embed_of(grad_factor=0.3)),
+    "finetuned-svd, 0.1 of the learning rate": ("finetuned-svd", embed_of(grad_factor=0.1)),
 }
 
 
@@ -350,6 +362,7 @@ def everything(
 ) -> None:
     """All of it, in order."""
     teach(data, work)
+    count(data, work)
     floret(data, work)
     distill(work)
     compress(work)
