@@ -17,7 +17,7 @@ from recipes.spacy_arms import ENCODER_OF, encoder_path
 from recipes.tasks import labels_of, tagged_dataset
 from recipes.training import TrainSettings, predict, train_model
 
-ARMS = ("random", "frozen", "finetuned")
+ARMS = ("random", "frozen", "finetuned", "finetuned-svd")
 HIDDEN = 96  # of the BiLSTM, each way
 SETTINGS = TrainSettings(batch_size=16, learning_rate=5e-3, encoder_learning_rate=1e-3, average=0.98, evaluations=3)
 

@@ -78,9 +78,8 @@ def run(
     row = {"side": "spacy", "trained_on": trained_on, "arm": arm, "seed": seed, "steps": steps}
     row |= {"seconds": round(trained.seconds, 1), "cpu_seconds": round(cpu, 1)}
     row |= scores(lambda given: tag(trained.nlp, given), data, trained_on, files)
-    row |= (
-        {"grad_factor": config["components"]["tok2vec"]["model"]["embed"]["grad_factor"]} if arm == "finetuned" else {}
-    )
+    if arm in ("finetuned", "finetuned-svd"):
+        row["grad_factor"] = config["components"]["tok2vec"]["model"]["embed"]["grad_factor"]
     return row | {"embedding_bytes": embedding_bytes(arm, work), "model_bytes": trained.bytes}
 
 

@@ -82,7 +82,7 @@ def tables(
     arm: Arms = list(spacy_arms.TABLE_ARMS),  # noqa: B006
     work: Work = spacy_arms.WORK,
 ) -> None:
-    """Write the tables of the arms static, floret and compressed for all sets at once."""
+    """Write the tables of the table arms for all sets at once."""
     check_choice("table arm", arm, spacy_arms.TABLE_ARMS)
     spacy_side.make_tables(data, trained_on, work, arm)
 
@@ -218,12 +218,14 @@ def everything(data: Data = DEFAULT_DATA, seed: Seeds = [0, 1, 2], work: Work = 
 
 @app.command()
 def build(data: Data = DEFAULT_DATA, work: Work = spacy_arms.WORK) -> None:
-    """Train the teacher and the floret table, compress and distil; what is there is not built again."""
+    """Train the teacher and the floret table, count, compress and distil; what is there is not built again."""
     spacy_arms.teach(data, work)
+    spacy_arms.count(data, work)
     spacy_arms.train_floret(data, work)
     spacy_arms.compress(work)
     spacy_arms.distill_encoder(work)
     spacy_arms.random_encoder(work)
+    spacy_arms.distill_encoder(work, "svd")
 
 
 if __name__ == "__main__":
