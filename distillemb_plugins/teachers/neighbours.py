@@ -1,9 +1,10 @@
 """Word vectors from counted neighbours: PPMI over positional contexts, reduced by a truncated SVD.
 
 A context is a neighbour together with its place: "mjini" just before a word is another context than "mjini" two words
-before it or just after it. So the vectors tell what stands where a word stands, which is what named entities and parts
-of speech go by, and need a minute where training a network takes an hour. There are no n-grams: a word that the table
-does not hold has no vector; a student distilled from the table gives it one.
+before it or just after it. So words are alike that stand in the same places of a sentence, which is what named entities
+and parts of speech go by; word2vec and fastText tell more of the subject. Ten million words of text take a minute of
+one thread. There are no n-grams: a word that the table does not hold has no vector; a student distilled from the table
+gives it one.
 
 Sources: Levy & Goldberg 2014, "Linguistic Regularities in Sparse and Explicit Word Representations" (PPMI over
 positional contexts, section 3); Levy, Goldberg & Dagan 2015, "Improving Distributional Similarity with Lessons Learned

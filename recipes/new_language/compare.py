@@ -67,13 +67,14 @@ ARMS = {
     "own": Arm("Luo text alone"),
     "joint": Arm(f"Luo text and {BUNDLED}, averaged", "joint"),
     "joint-svd": Arm(f"Luo text and {BUNDLED}, SVD", "joint", Effort(student={"combine": "svd", "dim": 300})),
+    "ppmi-svd": Arm("Luo text alone, counted (ppmi-svd)", effort=Effort({"algorithm": "ppmi-svd", "dim": 200})),
     "cbow": Arm("Luo text alone, CBOW, 20 passes", effort=Effort({"skipgram": False, "epochs": 20})),
     "min-count-5": Arm("Luo text alone, words seen 5 times", effort=Effort({"min_count": 5})),
     "no-memory": Arm("Luo text alone, no memory of words", effort=Effort(student={"memory_words": 0})),
     "text-100k": Arm("100,000 words of it alone", words=100_000),
     "text-20k": Arm("20,000 words of it alone", words=20_000),
 }
-CHOICE = ("without", BUNDLED, "own", "joint", "joint-svd", "cbow", "min-count-5", "no-memory")
+CHOICE = ("without", BUNDLED, "own", "joint", "joint-svd", "ppmi-svd", "cbow", "min-count-5", "no-memory")
 AMOUNT = ("without", "text-20k", "text-100k", "own")
 
 Data = Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")]

@@ -132,6 +132,13 @@ def test_the_target_is_judged_against_the_best_table(finetuned: float, verdict: 
     )
     said = spacy_tables.target(rows + rows_of("finetuned", {"swa": finetuned}, size=5))
     assert f"{finetuned - 60:+.1f} points against static, at 1/20 of the bytes: **{verdict}**" in said
+    rows += rows_of("finetuned-svd", {"swa": finetuned + 1}, size=4) + rows_of("static-svd", {"swa": 59.5}, size=90)
+    said = spacy_tables.target(rows + rows_of("finetuned", {"swa": 61}, size=5))
+    counted = (
+        f"{finetuned - 59:+.1f} points against static, at 1/25 of the bytes: **met** ({finetuned - 58.5:+.1f} against"
+    )
+    assert "fastText as the teacher: +1.0 points against static, at 1/20 of the bytes: **missed**" in said
+    assert counted in said
     both = rows_of("finetuned", {"swa": finetuned}, size=5) + rows_of("joint", {"swa": 66})
     assert "encoder of the joint tagger: +6.0." in spacy_tables.target(rows + both)
 

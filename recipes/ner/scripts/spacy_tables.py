@@ -11,10 +11,10 @@ from distillemb_plugins.evaluate.plots import figure_of, svg_text
 from distillemb_plugins.files import atomic_file
 from recipes import spacy_arms
 from recipes.common import markdown_table, mean_spread, megabytes
-from recipes.spacy_arms import TABLE_ARMS
 
 TAGGER_ARMS = ("joint", "refined")  # the encoder of that tagger of ner_hf.py, trained with the pipeline
 ARMS = (*spacy_arms.ARMS, *TAGGER_ARMS)
+NAMED_TABLES = ("static", "floret", "compressed")  # in the target
 LOW_DATA_ARMS = ("hash", "static", "finetuned")
 SHARES = (10, 25, 50)  # per cent of the training sentences; 100 is the main run
 Row = dict[str, Any]
@@ -79,25 +79,41 @@ def arm_table(rows: Sequence[Row]) -> str:
 
 
 def target(rows: Sequence[Row]) -> str:
-    """One sentence: the target, and what was reached."""
+    """The target, and what was reached: with fastText as the teacher, and with the counted table.
+
+    The tables to beat are those that the target names. The counted table is one more: the encoder that is distilled
+    from it is set against it too, so that what the teacher brings is not taken for what the encoder brings.
+    """
     languages = languages_of(rows)
-    arms = (*TABLE_ARMS, "finetuned", *TAGGER_ARMS)
-    means = {arm: seed_means(chosen(rows, arm=arm), "test_f1", languages) for arm in arms}
-    have = [arm for arm in TABLE_ARMS if means[arm]]
-    if not have or not means["finetuned"]:
+    arms = (*NAMED_TABLES, "static-svd", "finetuned", "finetuned-svd", *TAGGER_ARMS)
+    found = {arm: seed_means(chosen(rows, arm=arm), "test_f1", languages) for arm in arms}
+    means = {arm: statistics.fmean(values) for arm, values in found.items() if values}
+    have = [arm for arm in NAMED_TABLES if arm in means]
+    if not have or "finetuned" not in means:
         return "Not all arms have been run on all languages."
-    best = max(have, key=lambda arm: statistics.fmean(means[arm]))
-    ahead = {arm: statistics.fmean(found) - statistics.fmean(means[best]) for arm, found in means.items() if found}
-    lead = ahead["finetuned"]
-    sizes = {arm: chosen(rows, arm=arm)[0]["embedding_bytes"] for arm in ("static", "finetuned")}
-    ratio = sizes["static"] / sizes["finetuned"]
+    best = max(have, key=means.__getitem__)
+    said = [
+        "Target: the fine-tuned encoder at least 3 points of mean F1 above the best of fastText's, floret's and "
+        "compress-fasttext's tables, at no more than a twentieth of fastText's bytes.",
+        f"Reached with fastText as the teacher: {_lead(rows, means, 'finetuned', best)}.",
+    ]
+    if "finetuned-svd" in means:
+        above = ""
+        if "static-svd" in means:
+            above = f" ({means['finetuned-svd'] - means['static-svd']:+.1f} against that table itself)"
+        said.append(f"With the counted table as the teacher: {_lead(rows, means, 'finetuned-svd', best)}{above}.")
+    said += [
+        f"With the encoder of the {arm} tagger: {means[arm] - means[best]:+.1f}." for arm in TAGGER_ARMS if arm in means
+    ]
+    return " ".join(said)
+
+
+def _lead(rows: Sequence[Row], means: dict[str, float], arm: str, best: str) -> str:
+    lead = means[arm] - means[best]
+    sizes = {one: chosen(rows, arm=one)[0]["embedding_bytes"] for one in ("static", arm)}
+    ratio = sizes["static"] / sizes[arm]
     verdict = "met" if lead >= 3 and ratio >= 20 else "missed"
-    return (
-        f"Target: the fine-tuned encoder at least 3 points of mean F1 above the best table arm, at no more than a "
-        f"twentieth of fastText's bytes. Reached: {lead:+.1f} points against {best}, at 1/{ratio:.0f} of the bytes: "
-        f"**{verdict}**."
-        + "".join(f" With the encoder of the {arm} tagger: {ahead[arm]:+.1f}." for arm in TAGGER_ARMS if arm in ahead)
-    )
+    return f"{lead:+.1f} points against {best}, at 1/{ratio:.0f} of the bytes: **{verdict}**"
 
 
 def low_data_points(rows: Sequence[Row]) -> dict[str, dict[int, list[float]]]:
