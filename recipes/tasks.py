@@ -121,10 +121,13 @@ def _not_among(sentences: Iterable[Sequence[str]], held: Iterable[Sequence[str]]
 
 def apart_from(sentences: Dataset, others: Dataset) -> Dataset:
     """The sentences that have no run of six words in common with the others (case and punctuation aside)."""
-    runs = {run for words in others["tokens"] for run in _runs(_letters(words))}
-    return sentences.select(
-        [number for number, words in enumerate(sentences["tokens"]) if not _runs(_letters(words)) & runs]
-    )
+    runs = {run for words in others["tokens"] for run in runs_of(words)}
+    return sentences.select([number for number, words in enumerate(sentences["tokens"]) if not runs_of(words) & runs])
+
+
+def runs_of(words: Iterable[str]) -> set[tuple[str, ...]]:
+    """All runs of six words of a sentence, case and punctuation aside; by these two texts are told to be alike."""
+    return _runs(_letters(words))
 
 
 def _letters(words: Iterable[str]) -> list[str]:

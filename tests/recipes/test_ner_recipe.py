@@ -161,3 +161,24 @@ def test_the_project_file_names_commands_that_exist(script: Script) -> None:
                 assert words[2] in known
     listed = [command["name"] for command in project["commands"]]
     assert set(project["workflows"]["all"]) <= set(listed)
+
+
+def test_tagged_sentences_are_found_in_the_raw_text(script: Script, tmp_path: Path) -> None:
+    recipe = script("ner/scripts/raw_text.py")
+    words = ["Rais", "wa", "Kenya", "alikwenda", "mjini", "Nairobi", "jana", "asubuhi"]
+    others = ["Wanafunzi", "wengi", "walisoma", "vitabu", "vyao", "kila", "siku", "shuleni"]
+    for language, raw in (("swa", f"Habari: {' '.join(words).upper()}, alisema."), ("lug", "Tewali")):
+        task, corpus = (tmp_path / part / language for part in ("tasks/ner/masakhaner1", "corpora"))
+        task.mkdir(parents=True)
+        corpus.mkdir(parents=True)
+        (corpus / "OPEN.a.txt").write_text(f"{raw}\n", "utf-8")
+        for split, sentences in (("train", [others]), ("dev", [others]), ("test", [words, others, ["Fupi"]])):
+            lines = "\n\n".join("\n".join(f"{word} O" for word in sentence) for sentence in sentences)
+            (task / f"{split}.txt").write_text(f"{lines}\n", "utf-8")
+    assert recipe.shares_of(tmp_path, "swa") == {"train": 0, "dev": 0, "test": 0.5}  # the short one does not count
+    results, readme = tmp_path / "results.jsonl", tmp_path / "README.md"
+    results.write_text("".join(f"{json.dumps(row)}\n" for row in rows_of("hash", {"swa": 60, "lug": 50})), "utf-8")
+    readme.write_text("<!-- raw-text -->\n<!-- /raw-text -->\n", "utf-8")
+    recipe.main(tmp_path, ["swa", "lug"], results, readme)
+    text = readme.read_text("utf-8")
+    assert "| swa | 0 % | 0 % | 50 % |" in text and "Mean test F1 without swa: hash 50.0." in text
