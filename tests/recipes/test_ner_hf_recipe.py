@@ -63,7 +63,7 @@ def test_joint_and_refined_are_scored_apart_from_the_added_sentences(
 ) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("<!-- apart -->\n<!-- /apart -->\n", "utf-8")
-    script(PATH).apart(tiny_data, LANGUAGES, trained, 0, readme)
+    script(PATH).apart(tiny_data, LANGUAGES, trained, "encoder", 0, readme)
     text = readme.read_text("utf-8")
     assert "On the 24 of 24 test sentences" in text and "joint " in text and "refined " in text
 

@@ -281,6 +281,7 @@ def apart(
     data: Data = DEFAULT_DATA,
     language: Languages = list(LANGUAGES),  # noqa: B006
     work: Work = HERE / "training",
+    start: Annotated[str, typer.Option(help="What the taggers started from: encoder or svd.")] = "svd",
     seed: Annotated[int, typer.Option(help="Whose taggers.")] = 0,
     readme: Path = HERE / "README.md",
 ) -> None:
@@ -290,12 +291,12 @@ def apart(
     kept = {name: apart_from(task["test"], added_to(task, extended[name])) for name, task in tasks.items()}
     means = []
     for mode in ("joint", "refined"):
-        scores = [f1_of(work / f"hf-{mode}-encoder-{seed}", sentences) for sentences in kept.values()]
+        scores = [f1_of(work / f"hf-{mode}-{start}-{seed}", sentences) for sentences in kept.values()]
         means.append(f"{mode} {sum(scores) / len(scores):.2f}")
     counts = [sum(map(len, each)) for each in (kept.values(), (task["test"] for task in tasks.values()))]
     text = (
         f"On the {counts[0]:,} of {counts[1]:,} test sentences that have no run of six words in common with the added "
-        f"sentences of their language, the mean F1 is: {', '.join(means)} (seed {seed})."
+        f"sentences of their language, the mean F1 is: {', '.join(means)} (start {start}, seed {seed})."
     )
     replace_block(readme, "apart", text)
 
