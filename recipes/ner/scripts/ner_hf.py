@@ -323,7 +323,7 @@ def f1_of(tagger: Path, sentences: Any) -> float:
 def report(
     data: Data = DEFAULT_DATA,
     language: Languages = list(LANGUAGES),  # noqa: B006
-    tagger: Annotated[Path, typer.Option(help="A tagger's directory.")] = HERE / "training" / "hf-refined-encoder-0",
+    tagger: Annotated[Path, typer.Option(help="A tagger's directory.")] = HERE / "training" / "hf-refined-svd-0",
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = HERE / "report.html",
     split: Annotated[str, typer.Option(help="dev or test.")] = "dev",
 ) -> None:
