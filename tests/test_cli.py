@@ -360,6 +360,9 @@ def test_teach_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert json.loads(result.stdout)["words"] == len(tiny_teacher)
     assert (seen["algorithm"], seen["skipgram"], seen["dim"], seen["resume"]) == ("word2vec", True, 24, True)
     assert [str(text) for text in seen["texts"]] == ["a.txt", "b.txt"]
+    assert seen["window"] is None  # the algorithm's own
+    run("teach", "a.txt", "-o", out, "-a", "ppmi-svd", "--contexts", 70, "--window", 3)
+    assert (seen["algorithm"], seen["contexts"], seen["window"]) == ("ppmi-svd", 70, 3)
 
 
 def test_quickstart_reports_its_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

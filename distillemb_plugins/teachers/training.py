@@ -110,12 +110,12 @@ def train_teacher(
         work = WorkDirectory(out, asdict(settings) | {"texts": _identity(texts)}, resume)
         try:
             corpus = tokenised(texts, work.path, min_count, limit, progress)
+            if algorithm == "ppmi-svd":
+                _write_counted(settings, corpus, out, storage, progress)
         except DistillEmbError:
             work.remove()  # bad text: there is nothing to resume
             raise
-        if algorithm == "ppmi-svd":
-            _write_counted(settings, corpus, out, storage, progress)
-        else:
+        if algorithm != "ppmi-svd":
             model = _new_model(settings, corpus)
             _Run(model, settings, corpus, work, threads).train(progress)
             _write(model, settings, corpus, out, storage)
