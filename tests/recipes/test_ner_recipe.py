@@ -30,7 +30,8 @@ def test_arms_are_trained_scored_and_put_in_the_tables(
     shutil.copytree(tiny_encoder_dir, spacy_arms.encoder_path(work, "svd"))
     recipe.distill(work)  # the encoders are there: only the random one is made
     spacy_arms.teach(tiny_data, work, languages=("swa", "amh"), dim=24, epochs=1, buckets=500, progress=False)
-    recipe.tables(tiny_data, ["swa"], ["static"], work)
+    spacy_arms.count(tiny_data, work, languages=("swa", "amh"), dim=6, min_count=1, progress=False)
+    recipe.tables(tiny_data, ["swa"], ["static", "static-svd"], work)
     run: dict[str, Any] = {"data": tiny_data, "language": ["swa"], "work": work, "steps": 4, "results": results}
     arms = ["hash", "static", "random", "frozen", "finetuned"]
     recipe.train(arm=arms, seed=[0], share=[100], **run)

@@ -349,7 +349,7 @@ def low_data(
     steps: Annotated[int, typer.Option(help="Updates with all sentences.")] = STEPS,
     results: Results = RESULTS,
 ) -> None:
-    """Train three arms with a part of the sentences."""
+    """Train five arms with a part of the sentences."""
     train(data, language, list(LOW_DATA_ARMS), seed, list(SHARES), work, steps, results)
 
 

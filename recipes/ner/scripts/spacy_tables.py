@@ -15,7 +15,7 @@ from recipes.common import markdown_table, mean_spread, megabytes
 TAGGER_ARMS = ("joint", "refined")  # the encoder of that tagger of ner_hf.py, trained with the pipeline
 ARMS = (*spacy_arms.ARMS, *TAGGER_ARMS)
 NAMED_TABLES = ("static", "floret", "compressed")  # in the target
-LOW_DATA_ARMS = ("hash", "static", "finetuned")
+LOW_DATA_ARMS = ("hash", "static", "finetuned", "static-svd", "finetuned-svd")
 SHARES = (10, 25, 50)  # per cent of the training sentences; 100 is the main run
 Row = dict[str, Any]
 
