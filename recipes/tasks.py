@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.files import iter_lines
 from distillemb_plugins.spacy_plugin.conll import Layout, Sentence, read_sentences
+from distillemb_plugins.text import tokenize
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -128,6 +130,20 @@ def apart_from(sentences: Dataset, others: Dataset) -> Dataset:
 def runs_of(words: Iterable[str]) -> set[tuple[str, ...]]:
     """All runs of six words of a sentence, case and punctuation aside; by these two texts are told to be alike."""
     return _runs(_letters(words))
+
+
+def share_in_text(sentences: Mapping[str, Iterable[Iterable[str]]], texts: Sequence[Path]) -> dict[str, float]:
+    """For each split, the share of its sentences that stand in raw text: at least half of their runs of six words do.
+
+    Sentences of less than six words are left out; 0 for a split without longer ones.
+    """
+    runs = {split: list(filter(None, map(runs_of, part))) for split, part in sentences.items()}
+    wanted = {run for part in runs.values() for sentence in part for run in sentence}
+    there: set[tuple[str, ...]] = set()
+    for line in iter_lines(texts):
+        there |= runs_of(tokenize(line)) & wanted
+    known = {split: [2 * len(sentence & there) >= len(sentence) for sentence in part] for split, part in runs.items()}
+    return {split: sum(part) / max(1, len(part)) for split, part in known.items()}
 
 
 def _letters(words: Iterable[str]) -> list[str]:

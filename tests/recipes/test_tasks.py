@@ -6,7 +6,15 @@ import pytest
 
 from distillemb_plugins.errors import DistillEmbError
 from recipes.ner.scripts.seen import seen_scores
-from recipes.tasks import add_sentences, apart_from, check_tagged, join_datasets, labels_of, tagged_dataset
+from recipes.tasks import (
+    add_sentences,
+    apart_from,
+    check_tagged,
+    join_datasets,
+    labels_of,
+    share_in_text,
+    tagged_dataset,
+)
 
 pytest.importorskip("datasets")
 TRAIN = "\ufeffAda B-PER\nLovelace I-PER\nrides O\n\nin O\nOslo I-LOC\n\nin O\nOslo B-LOC\n"
@@ -99,3 +107,13 @@ def test_seen_and_unseen_entities_are_scored_apart() -> None:
     assert scores["f1_seen"] == pytest.approx(100 * 2 / 3)  # one of two found, nothing wrong
     assert scores["f1_unseen"] == 0  # borders missed
     assert scores["share_unseen"] == pytest.approx(100 / 3)
+
+
+def test_the_share_of_sentences_that_stand_in_raw_text(tmp_path: Path) -> None:
+    there = ["Rais", "wa", "Kenya", "alikwenda", "mjini", "Nairobi", "jana", "."]
+    half = [*there[:7], "na", "leo"]  # two of its four runs
+    other = ["Wanafunzi", "wengi", "walisoma", "vitabu", "vyao", "jana"]
+    text = tmp_path / "raw.txt"
+    text.write_text("Habari: RAIS wa Kenya alikwenda mjini - Nairobi jana asubuhi.\n", "utf-8")
+    splits = {"train": [there, half, other, ["Fupi", "."]], "dev": [other], "test": [["Fupi"]]}
+    assert share_in_text(splits, [text]) == {"train": 2 / 3, "dev": 0, "test": 0}

@@ -7,9 +7,8 @@ A sentence counts as standing there when at least half of its runs of six words 
 
 from __future__ import annotations
 
-import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +16,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
-from distillemb_plugins.files import iter_lines
 from distillemb_plugins.spacy_plugin.readers import ConllCorpus
-from distillemb_plugins.text import tokenize
 from recipes.common import (
     DEFAULT_DATA,
     corpus_files,
@@ -32,12 +29,11 @@ from recipes.common import (
 )
 from recipes.ner.scripts.ner_spacy import LANGUAGES, RESULTS, TASK
 from recipes.ner.scripts.spacy_tables import ARMS, chosen, seed_means
-from recipes.tasks import runs_of
+from recipes.tasks import share_in_text
 
 HERE = Path(__file__).resolve().parents[1]
 SPLITS = ("train", "dev", "test")
 MANY = 0.2  # of a language's test sentences: without such languages the means are given as well
-Runs = set[tuple[str, ...]]
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False)
 
 
@@ -59,26 +55,10 @@ def main(
 
 
 def shares_of(data: Path, language: str) -> dict[str, float]:
-    """For each split, the share of its sentences of six words or more that stand in the language's raw text."""
+    """For each split, the share of its sentences that stand in the language's raw text."""
     files = task_files(data, TASK, language)
-    runs = {split: [runs_of(s.words) for s in ConllCorpus(files[split]).sentences()] for split in SPLITS}
-    wanted = {run for sentences in runs.values() for sentence in sentences for run in sentence}
-    there = runs_there(corpus_files(data, [language]), wanted)
-    return {split: share(filter(None, sentences), there) for split, sentences in runs.items()}
-
-
-def runs_there(texts: Sequence[Path], wanted: Runs) -> Runs:
-    """Which of the runs the texts hold."""
-    found: Runs = set()
-    for line in iter_lines(texts):
-        found |= runs_of(tokenize(line)) & wanted
-    return found
-
-
-def share(sentences: Iterable[Runs], there: Runs) -> float:
-    """The share of sentences with half of their runs or more among `there`."""
-    known = [2 * len(sentence & there) >= len(sentence) for sentence in sentences]
-    return statistics.fmean(known) if known else 0.0
+    sentences = {split: [s.words for s in ConllCorpus(files[split]).sentences()] for split in SPLITS}
+    return share_in_text(sentences, corpus_files(data, [language]))
 
 
 def means(results: Path, languages: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ Every run is skipped when its row is in results.jsonl, so an interrupted command
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,18 +19,20 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
 from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.spacy_plugin.conll import Sentence
 from recipes import spacy_arms
-from recipes.common import DEFAULT_DATA, add_result, markdown_table, read_results, replace_block, run_app
+from recipes.common import DEFAULT_DATA, add_result, corpus_files, markdown_table, read_results, replace_block, run_app
 from recipes.pos import hf_side, report, spacy_side
 from recipes.pos.scoring import accuracy
 from recipes.pos.sets import JOINT, LANGUAGES, SETS, TREEBANKS, sentences, training_files, words_of
-from recipes.tasks import check_tagged, tagged_dataset
+from recipes.tasks import check_tagged, share_in_text, tagged_dataset
 
 HERE = Path(__file__).resolve().parents[1]
 KEY = ("side", "trained_on", "arm", "seed")
 CHOICE_KEY = ("side", "trained_on", "arm", "setting")
 STEPS = 160  # updates of about 500 words; the joint tagger as many a language
 EPOCHS = 6
+RAW_TEXT_OF = {"wo_wtb": "wol", "pcm_nsc": "pcm"}  # the language of a treebank
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Data = Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")]
@@ -61,7 +63,7 @@ def check(data: Data = DEFAULT_DATA, trained_on: Sets = list(SETS[:-1]), readme:
         trained = {tuple(sentence.words) for sentence in parts["train"]}
         shared = sum(tuple(sentence.words) in trained for sentence in gold)
         sizes = [f"{len(part):,} / {sum(map(len, part)):,}" for part in parts.values()]
-        lines.append([report.starred(name), *sizes, f"{unseen:.0f}", str(shared)])
+        lines.append([report.starred(name), *sizes, f"{unseen:.0f}", str(shared), _in_raw_text(data, name, gold)])
         for problem in check_tagged(tagged_dataset(files, "pos"), files):
             typer.echo(f"{name}: {problem}")
     header = [
@@ -71,8 +73,18 @@ def check(data: Data = DEFAULT_DATA, trained_on: Sets = list(SETS[:-1]), readme:
         "test",
         "unseen, % of test words",
         "test sentences also in train",
+        "in the raw text, % of test sentences",
     ]
     replace_block(readme, "data", markdown_table(header, lines))
+
+
+def _in_raw_text(data: Path, name: str, gold: Sequence[Sentence]) -> str:
+    """How much of a test set stands, without tags, in the raw text behind teachers and tables; "" where none is."""
+    language = RAW_TEXT_OF.get(name, name)
+    if language not in spacy_arms.LANGUAGES or not (data / "corpora" / language).is_dir():
+        return ""
+    found = share_in_text({"test": [sentence.words for sentence in gold]}, corpus_files(data, [language]))
+    return f"{100 * found['test']:.0f}"
 
 
 @app.command()
