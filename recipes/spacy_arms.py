@@ -43,8 +43,10 @@ if TYPE_CHECKING:
     from confection import Config
     from spacy.language import Language
 
-SVD_ARMS = ("static-svd", "frozen-svd", "finetuned-svd")
-ARMS = ("hash", "static", "floret", "compressed", "random", "frozen", "finetuned", *SVD_ARMS)
+ARMS = (
+    *("hash", "static", "floret", "compressed", "random", "frozen", "finetuned"),
+    *("static-svd", "frozen-svd", "finetuned-svd"),
+)
 TABLE_ARMS = ("static", "floret", "compressed", "static-svd")
 # Which encoder an arm reads; each has a directory of its own.
 ENCODER_OF = {
@@ -73,7 +75,7 @@ ENCODER: dict[str, Any] = {
 }
 # How the encoder learns in a pipeline; chosen for NER on dev (recipes/ner/README.md), other tasks override it.
 FINETUNE: dict[str, Any] = {"grad_factor": 0.1, "dropout": 0.0}
-FINETUNE_SVD: dict[str, Any] = {"grad_factor": 0.3, "dropout": 0.0}
+FINETUNE_SVD: dict[str, Any] = {**FINETUNE, "grad_factor": 0.3}
 
 Floats = NDArray[np.float32]
 Lookup = Callable[[Sequence[str]], tuple[Floats, NDArray[np.bool_]]]
@@ -390,9 +392,10 @@ def arm_overrides(
         callback = {"@callbacks": "distillemb.set_vectors.v1", "pretrained": encoder}
         return beside | {"initialize": {"before_init": callback}}
     embed = {"@architectures": "distillemb.Embed.v1", "width": width, "pretrained": encoder}
-    chosen = {"finetuned": FINETUNE, "finetuned-svd": FINETUNE_SVD, "random": {}}[arm]
-    settings = chosen if finetune is None or arm == "random" else finetune
-    embed |= {"attrs": list(attrs), "rows": list(rows), **settings}
+    embed |= {"attrs": list(attrs), "rows": list(rows)}
+    if arm != "random":
+        chosen = FINETUNE_SVD if arm == "finetuned-svd" else FINETUNE
+        embed |= chosen if finetune is None else finetune
     return {"components": {"tok2vec": {"model": {"embed": embed}}}}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DistillEmbError
+from .combine import check_given, check_one_width
 from .table import Floats, Teacher, unit_rows
 
 _LEAST_SHARE = 1e-12  # of a word that is counted 0 times: its vector counts too
@@ -24,14 +24,8 @@ def merge_languages(teachers: Sequence[Teacher], name: str = "merged") -> Teache
     teachers: at least one, of one width, with counts or the most frequent words first. n-grams are left out.
     Raises `DistillEmbError` for no teacher or for different widths.
     """
-    if not teachers:
-        raise DistillEmbError("No teacher was given: give at least one.")
-    for other in teachers[1:]:
-        if other.dim != teachers[0].dim:
-            raise DistillEmbError(
-                f"Teachers {teachers[0].name} and {other.name} have vectors of width {teachers[0].dim} and "
-                f"{other.dim}: give teachers of one width."
-            )
+    check_given(teachers)
+    check_one_width(teachers, "give teachers of one width.")
     merged = _Merged(teachers[0].dim)
     for teacher in teachers:
         merged.add(teacher)

@@ -8,10 +8,25 @@ from ..errors import DistillEmbError
 from .table import Teacher
 
 
-def common_words(teachers: Sequence[Teacher]) -> list[str]:
-    """The words that every teacher's table holds, in the first one's order. May be empty."""
+def check_given(teachers: Sequence[Teacher]) -> None:
+    """Raises `DistillEmbError` when there is no teacher."""
     if not teachers:
         raise DistillEmbError("No teacher was given: give at least one.")
+
+
+def check_one_width(teachers: Sequence[Teacher], mend: str) -> None:
+    """Raises `DistillEmbError`, ending in what mends it, for teachers whose vectors differ in width."""
+    first, *others = teachers
+    for other in others:
+        if other.dim != first.dim:
+            raise DistillEmbError(
+                f"Teachers {first.name} and {other.name} have vectors of width {first.dim} and {other.dim}: {mend}"
+            )
+
+
+def common_words(teachers: Sequence[Teacher]) -> list[str]:
+    """The words that every teacher's table holds, in the first one's order. May be empty."""
+    check_given(teachers)
     first, *others = teachers
     return [word for word in dict.fromkeys(first.words) if all(word in other.rows for other in others)]
 
@@ -23,13 +38,8 @@ def combine_teachers(teachers: Sequence[Teacher], same_width: bool = False) -> l
     teacher does not care). Raises `DistillEmbError` then, and when no word is common to all.
     """
     words = common_words(teachers)
-    first = teachers[0]
-    for other in teachers[1:]:
-        if same_width and other.dim != first.dim:
-            raise DistillEmbError(
-                f"Teachers {first.name} and {other.name} have vectors of width {first.dim} and {other.dim}: "
-                "give teachers of one width, or a loss that allows different ones."
-            )
+    if same_width:
+        check_one_width(teachers, "give teachers of one width, or a loss that allows different ones.")
     if not words:
         names = ", ".join(teacher.name for teacher in teachers)
         raise DistillEmbError(

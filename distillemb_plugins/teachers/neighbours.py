@@ -36,7 +36,7 @@ def neighbour_vectors(corpus: Corpus, dim: int, window: int, contexts: int, seed
 
     window: places on each side. contexts: so many of the most frequent words are told apart as neighbours; beside
     them count the rest as one, and the sentence's edge. The mean squared length of a vector is `dim`.
-    The memory it takes grows with the distinct pairs of word and context: about 1.5 GB for 12 million words of text.
+    The memory it takes grows with the distinct pairs of word and context: 0.7 GB for 12 million words of text.
     Raises `DistillEmbError` when `dim` is more than the words or the contexts allow.
     """
     counts = neighbour_counts(corpus, window, contexts, progress)

@@ -9,14 +9,14 @@ from typing import Any
 from recipes.common import markdown_table, mean_spread, megabytes, whole_seeds
 from recipes.pos import hf_side
 from recipes.pos.sets import JOINT, LANGUAGES, TESTS, TREEBANKS
-from recipes.spacy_arms import ARMS
+from recipes.spacy_arms import ARMS, ENCODER_OF
 from recipes.spacy_arms import LANGUAGES as TAUGHT
 
 Row = dict[str, Any]
 Value = Callable[[Row], float | None]
 SIDES = {"spacy": ARMS, "hf": hf_side.ARMS}
 OWN = "MasakhaPOS "  # the tests of the languages themselves
-DISTILLED = ("frozen", "finetuned", "frozen-svd", "finetuned-svd")  # measured against the other arms
+DISTILLED = tuple(arm for arm in ENCODER_OF if arm != "random")  # measured against the other arms
 
 
 def table_of_arms(rows: Sequence[Row], side: str) -> str:
