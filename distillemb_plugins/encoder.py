@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .characters import CharTable
 from .errors import DistillEmbError
-from .numpy_encoders import build_forward
+from .inference.students import build_forward
 from .persistence import EncoderFiles, Storage, read_encoder, write_encoder
 
 Vectors = NDArray[np.float32]

@@ -15,7 +15,7 @@ from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.distill.memory import fit_memory
 from distillemb_plugins.encoder import Runtime, unit_rows
 from distillemb_plugins.errors import MissingExtraError
-from distillemb_plugins.numpy_cnn import CnnFeatures, FoldedLayers
+from distillemb_plugins.inference.cnn import CnnFeatures, FoldedLayers
 from distillemb_plugins.persistence import EncoderFiles, read_encoder
 from distillemb_plugins.teachers import Teacher
 
@@ -82,7 +82,7 @@ def test_int8_is_near_whatever_is_computed_beside_it(files: EncoderFiles, words:
 
 @onnx_only
 def test_int8_weights_fit_processors_that_add_products_in_16_bits(tiny_encoder_dir: Path) -> None:
-    from distillemb_plugins.onnx_products import Int8Products
+    from distillemb_plugins.inference.onnx_runtime import Int8Products
 
     layers = FoldedLayers(read_encoder(tiny_encoder_dir).tensors)
     weights = Int8Products(layers, None, None)._quantised(layers, None)

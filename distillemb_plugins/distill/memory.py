@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..characters import PAD_ID, UNKNOWN_ID
 from ..encoder import DistillEmb, unit_rows
 from ..errors import DistillEmbError, require
-from ..numpy_encoders import fingerprints
+from ..inference.students import fingerprints
 from ..persistence import EncoderFiles, Storage, Tensors, dequantise, quantise
 from ..teachers import Teacher
 

@@ -148,7 +148,7 @@ def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:
 
 
 def _check_choices(settings: DistillSettings) -> None:
-    from ..numpy_encoders import FORWARDS
+    from ..inference.students import FORWARDS
 
     choices = {
         "student": tuple(FORWARDS),

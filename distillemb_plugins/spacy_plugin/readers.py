@@ -12,8 +12,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+from ..data.conll import UPOS, Layout, Sentence, corpus_files, read_sentences
 from ..errors import DistillEmbError
-from .conll import UPOS, Layout, Sentence, corpus_files, read_sentences
 
 Augmenter = Callable[[Language, Example], Iterator[Example]]
 Reader = Callable[[Language], Iterable[Example]]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distillemb_plugins.data.conll import Sentence
 from distillemb_plugins.evaluate.tagging import entities
-from distillemb_plugins.spacy_plugin.conll import Sentence
 
 
 def tag_examples(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillemb_plugins.data.tagged import labels_of, named_tags, tagged_dataset
 from distillemb_plugins.files import atomic_directory, directory_bytes
-from recipes.tasks import labels_of, named_tags, tagged_dataset
-from recipes.training import TrainSettings, predict, score_entities, score_tags, train_model
+from distillemb_plugins.finetune.trainer import TrainSettings, predict, score_entities, score_tags, train_model
 
 from .spacy_side import fresh_process
 

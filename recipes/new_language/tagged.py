@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from distillemb_plugins.data.conll import Layout, Sentence, corpus_files, read_sentences
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_file
-from distillemb_plugins.spacy_plugin.conll import Layout, Sentence, corpus_files, read_sentences
 
 from .raw_text import sentence_key
 

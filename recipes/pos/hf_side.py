@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from distillemb_plugins.data.conll import Sentence
+from distillemb_plugins.data.tagged import labels_of, tagged_dataset
 from distillemb_plugins.files import directory_bytes
-from distillemb_plugins.spacy_plugin.conll import Sentence
+from distillemb_plugins.finetune.trainer import TrainSettings, predict, train_model
 from recipes.pos.scoring import scores
 from recipes.pos.sets import LANGUAGES, training_files
 from recipes.spacy_arms import ENCODER_OF, encoder_path
-from recipes.tasks import labels_of, tagged_dataset
-from recipes.training import TrainSettings, predict, train_model
 
 ARMS = ("random", "frozen", "finetuned", "finetuned-svd")
 HIDDEN = 96  # of the BiLSTM, each way

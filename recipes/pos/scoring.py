@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillemb_plugins.spacy_plugin.conll import Sentence
+from distillemb_plugins.data.conll import Sentence
 from recipes.pos.sets import sentences, test_file, tests_of, words_of
 
 Tagger = Callable[[list[Sentence]], list[list[str]]]  # the tags of each sentence's words

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from distillemb_plugins.data.conll import Layout, Sentence, read_sentences
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_file
-from distillemb_plugins.spacy_plugin.conll import Layout, Sentence, read_sentences
 from recipes.common import cache_folder, task_files, unpacked_tasks
 
 MASAKHAPOS = "masakhapos"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillemb_plugins.spacy_plugin.conll import Sentence
+from distillemb_plugins.data.conll import Sentence
 from recipes import spacy_arms
 from recipes.pos.scoring import scores
 from recipes.pos.sets import LANGUAGES, all_words, training_files

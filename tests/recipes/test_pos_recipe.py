@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from distillemb_plugins import DistillEmbError
-from distillemb_plugins.spacy_plugin.conll import Sentence
+from distillemb_plugins.data.conll import Sentence
 from recipes import spacy_arms
 from recipes.pos import hf_side, report, scoring, sets, spacy_side
 

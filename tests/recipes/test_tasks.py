@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distillemb_plugins.errors import DistillEmbError
-from recipes.ner.scripts.seen import seen_scores
-from recipes.tasks import (
+from distillemb_plugins.data.tagged import (
     add_sentences,
     apart_from,
     check_tagged,
@@ -15,6 +13,8 @@ from recipes.tasks import (
     share_in_text,
     tagged_dataset,
 )
+from distillemb_plugins.errors import DistillEmbError
+from recipes.ner.scripts.seen import seen_scores
 
 pytest.importorskip("datasets")
 TRAIN = "\ufeffAda B-PER\nLovelace I-PER\nrides O\n\nin O\nOslo I-LOC\n\nin O\nOslo B-LOC\n"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from distillemb_plugins import DistillEmbError
+from distillemb_plugins.data import classification
 
 Script = Callable[[str], ModuleType]
 
@@ -37,7 +38,7 @@ def tweets(tmp_path: Path) -> Path:
 
 
 def test_tweets_are_read_unquoted_and_each_text_is_in_one_split(script: Script, tweets: Path) -> None:
-    dataset, notes = script("text_tasks.py").load_classification(tweets, "afrisenti", "swa")
+    dataset, notes = classification.load_classification(tweets, "afrisenti", "swa")
     assert dataset["train"]["text"][:] == ['"habari njema', "mbaya sana", "kesho asubuhi"]
     assert dataset["test"]["text"][:] == ["siku mpya", "baya"]  # without the quotes around it and the masked name
     names = dataset["train"].features["label"].names
@@ -49,13 +50,13 @@ def test_tweets_are_read_unquoted_and_each_text_is_in_one_split(script: Script, 
 
 
 def test_what_was_found_is_said(script: Script, tweets: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    dataset = script("text_tasks.py").classification_dataset(tweets, "afrisenti", "swa")
+    dataset = classification.classification_dataset(tweets, "afrisenti", "swa")
     assert len(dataset["dev"]) == 2
     assert "afrisenti swa: train: 1 texts are in test too" in capsys.readouterr().err
 
 
 def test_an_unknown_label_is_dropped_from_train_and_refused_in_test(script: Script, tweets: Path) -> None:
-    folder, tasks = tweets / "tasks" / "cls" / "afrisenti" / "swa", script("text_tasks.py")
+    folder, tasks = tweets / "tasks" / "cls" / "afrisenti" / "swa", classification
     rows = [["moja mbili", "positive"], ["tatu nne", "mixed"]]
     write(folder / "train.tsv", ["tweet", "label"], rows, csv.QUOTE_NONE)
     dataset, notes = tasks.load_classification(tweets, "afrisenti", "swa")
@@ -66,7 +67,7 @@ def test_an_unknown_label_is_dropped_from_train_and_refused_in_test(script: Scri
 
 
 def test_bad_files_are_named(script: Script, tweets: Path) -> None:
-    folder, tasks = tweets / "tasks" / "cls" / "afrisenti" / "swa", script("text_tasks.py")
+    folder, tasks = tweets / "tasks" / "cls" / "afrisenti" / "swa", classification
     (folder / "dev.tsv").write_text("tweet\tlabel\none\tpositive\tmore\n", "utf-8")
     with pytest.raises(DistillEmbError, match=r"dev.tsv, line 2 has too many"):
         tasks.load_classification(tweets, "afrisenti", "swa")
@@ -96,7 +97,7 @@ def news(root: Path) -> Path:
 
 
 def test_raw_annotations_stand_in_for_a_missing_training_file(script: Script, tmp_path: Path) -> None:
-    dataset, notes = script("text_tasks.py").load_classification(news(tmp_path), "masakhanews", "swa", words=2)
+    dataset, notes = classification.load_classification(news(tmp_path), "masakhanews", "swa", words=2)
     assert dataset["train"]["text"][:] == ["Afya njema", "Mpira wa leo usiku"]
     assert dataset["test"]["text"][0] == "Kichwa cha habari. moja mbili"  # the headline and two words
     assert dataset["dev"]["text"][:] == ['Wa "kwanza" ameshinda leo']
@@ -105,13 +106,13 @@ def test_raw_annotations_stand_in_for_a_missing_training_file(script: Script, tm
 
 
 def test_an_article_in_other_words_is_kept_and_a_part_of_a_test_article_is_not(script: Script, tmp_path: Path) -> None:
-    dataset, notes = script("text_tasks.py").load_classification(news(tmp_path), "masakhanews", "swa")
+    dataset, notes = classification.load_classification(news(tmp_path), "masakhanews", "swa")
     assert all(ARTICLE not in text for text in dataset["train"]["text"])
     assert any("train: 1 texts are in test too" in note for note in notes)
 
 
 def test_a_set_without_splits_gets_the_same_ones_every_time(script: Script, tmp_path: Path) -> None:
-    tasks = script("text_tasks.py")
+    tasks = classification
     rows = [[f"ጽሑፍ, {number}", ("positive", "negative", "neutral")[number % 3]] for number in range(60)]
     file = tmp_path / "tasks" / "cls" / "tir" / "tigrigna_sentiment_dataset.csv"
     write(file, ["text", "label"], [*rows, rows[0]])
@@ -131,7 +132,7 @@ def test_the_hub_is_asked_and_being_offline_is_said(
 ) -> None:
     import datasets
 
-    tasks = script("text_tasks.py")
+    tasks = classification
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     features = datasets.Features(
         {

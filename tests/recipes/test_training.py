@@ -15,12 +15,8 @@ pytest.importorskip("seqeval")
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from transformers import AutoTokenizer
 
-from distillemb_plugins.hf import (
-    DistillEmbForSequenceClassification,
-    DistillEmbForTokenClassification,
-)
-from recipes.tasks import labels_of, tagged_dataset
-from recipes.training import (
+from distillemb_plugins.data.tagged import labels_of, tagged_dataset
+from distillemb_plugins.finetune.trainer import (
     IGNORED,
     EncodedSentences,
     TrainSettings,
@@ -28,6 +24,10 @@ from recipes.training import (
     predict,
     score_entities,
     train_model,
+)
+from distillemb_plugins.hf import (
+    DistillEmbForSequenceClassification,
+    DistillEmbForTokenClassification,
 )
 
 SETTINGS = TrainSettings(epochs=6, batch_size=4, learning_rate=2e-2, encoder_learning_rate=2e-2, average=0.9)
@@ -77,7 +77,7 @@ def test_equal_seeds_give_equal_taggers(tiny_encoder_dir: Path, task: Any, tmp_p
 def test_an_interrupted_run_goes_on_to_the_same_end(tiny_encoder_dir: Path, task: Any, tmp_path: Path) -> None:
     from transformers import TrainerCallback
 
-    from recipes import training
+    from distillemb_plugins.finetune import trainer as training
 
     characters = AutoTokenizer.from_pretrained(tiny_encoder_dir).characters
     settings = TrainSettings(epochs=4, batch_size=4, average=0.9, resume=True)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from distillemb_plugins import DistillEmb
+from distillemb_plugins.data.conll import Layout, read_sentences
 from distillemb_plugins.persistence import encoder_from_bytes, encoder_to_bytes, read_encoder
-from distillemb_plugins.spacy_plugin.conll import Layout, read_sentences
 from distillemb_plugins.teachers import load_teacher
 
 WORDS = ["ya", "watoto", "ሰላም", "ọ̀rọ̀", "ng'ombe", "kitabu"]

@@ -114,7 +114,7 @@ def make_pipeline(encoder: Path | str | None, **settings: Any) -> Language:
 
 
 def examples_for(nlp: Language) -> list[Example]:
-    from distillemb_plugins.spacy_plugin.conll import Sentence
+    from distillemb_plugins.data.conll import Sentence
     from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 
     corpus = ConllCorpus("unused")

@@ -11,7 +11,7 @@ import spacy
 from spacy.util import registry
 
 from distillemb_plugins import DistillEmbError
-from distillemb_plugins.spacy_plugin.conll import Layout, corpus_files, read_sentences
+from distillemb_plugins.data.conll import Layout, corpus_files, read_sentences
 from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 
 CONLLU = """# sent_id = 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.encoder import Runtime
-from distillemb_plugins.numpy_encoders import RUNTIMES
+from distillemb_plugins.inference.students import RUNTIMES
 from distillemb_plugins.persistence import EncoderFiles, Storage, dequantise, quantise
 from recipes.benchmark.scripts.interleave import Work, interleaved, ratio, row, spread, threads
 from recipes.benchmark.scripts.lookups import Encode, rivals, table_lookup

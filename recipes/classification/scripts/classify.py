@@ -21,6 +21,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
+from distillemb_plugins.data.classification import load_classification
 from distillemb_plugins.errors import DistillEmbError
 from recipes import spacy_arms
 from recipes.classification.scripts import report
@@ -34,7 +35,6 @@ from recipes.classification.scripts.arms import (
     words_of,
 )
 from recipes.common import DEFAULT_DATA, add_result, read_results, run_app
-from recipes.text_tasks import load_classification
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -27,8 +27,18 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
+from distillemb_plugins.data.tagged import (
+    add_sentences,
+    apart_from,
+    check_tagged,
+    join_datasets,
+    labels_of,
+    named_tags,
+    tagged_dataset,
+)
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes
+from distillemb_plugins.finetune.trainer import TrainSettings, predict, score_entities, train_model
 from recipes import spacy_arms
 from recipes.common import (
     DEFAULT_DATA,
@@ -42,8 +52,6 @@ from recipes.common import (
     task_files,
 )
 from recipes.ner.scripts.seen import seen_scores
-from recipes.tasks import add_sentences, apart_from, check_tagged, join_datasets, labels_of, named_tags, tagged_dataset
-from recipes.training import TrainSettings, predict, score_entities, train_model
 
 HERE = Path(__file__).resolve().parents[1]
 TASK = "ner/masakhaner1"

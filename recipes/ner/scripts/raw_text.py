@@ -16,6 +16,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
+from distillemb_plugins.data.tagged import share_in_text
 from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 from recipes.common import (
     DEFAULT_DATA,
@@ -29,7 +30,6 @@ from recipes.common import (
 )
 from recipes.ner.scripts.ner_spacy import LANGUAGES, RESULTS, TASK
 from recipes.ner.scripts.spacy_tables import ARMS, chosen, seed_means
-from recipes.tasks import share_in_text
 
 HERE = Path(__file__).resolve().parents[1]
 SPLITS = ("train", "dev", "test")

@@ -18,14 +18,14 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
+from distillemb_plugins.data.conll import Sentence
+from distillemb_plugins.data.tagged import check_tagged, share_in_text, tagged_dataset
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.spacy_plugin.conll import Sentence
 from recipes import spacy_arms
 from recipes.common import DEFAULT_DATA, add_result, corpus_files, markdown_table, read_results, replace_block, run_app
 from recipes.pos import hf_side, report, spacy_side
 from recipes.pos.scoring import accuracy
 from recipes.pos.sets import JOINT, LANGUAGES, SETS, TREEBANKS, sentences, training_files, words_of
-from recipes.tasks import check_tagged, share_in_text, tagged_dataset
 
 HERE = Path(__file__).resolve().parents[1]
 KEY = ("side", "trained_on", "arm", "seed")

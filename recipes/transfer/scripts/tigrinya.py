@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distillemb_plugins.data.tagged import dataset_of, tag_names
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import numbered_lines
-from recipes.tasks import dataset_of, tag_names
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -127,7 +127,7 @@ def split(sentences: list[Sentence], seed: int = SPLIT_SEED) -> dict[str, list[S
 
 
 def tigrinya_dataset(parts: dict[str, list[Sentence]]) -> DatasetDict:
-    """The splits as a `datasets.DatasetDict`, as `recipes.tasks` gives them."""
+    """The splits as a `datasets.DatasetDict`, as `distillemb_plugins.data.tagged` gives them."""
     columns = {
         name: (
             [[word for word, _ in sentence] for sentence in sentences],

@@ -23,12 +23,12 @@ from transformers import EvalPrediction
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
+from distillemb_plugins.data.classification import classification_dataset
+from distillemb_plugins.data.tagged import labels_of, named_tags, tagged_dataset
+from distillemb_plugins.finetune.trainer import TrainSettings, predict, score_classes, score_entities, train_model
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from recipes.common import DEFAULT_DATA, add_result, read_results, run_app, task_files, unpacked_tasks
-from recipes.tasks import labels_of, named_tags, tagged_dataset
-from recipes.text_tasks import classification_dataset
-from recipes.training import TrainSettings, predict, score_classes, score_entities, train_model
 from recipes.transfer.scripts import encoders, report, tigrinya
 from recipes.transfer.scripts.arms import LEFT_OUT_ARMS, TIGRINYA_ARMS, Arm, Head, left_out_arm, tigrinya_arm
 

@@ -9,7 +9,7 @@ from operator import mul
 import numpy as np
 from numpy.typing import NDArray
 
-from .characters import PAD_ID
+from ..characters import PAD_ID
 
 Rows = NDArray[np.int32]
 Hashes = NDArray[np.uint32]

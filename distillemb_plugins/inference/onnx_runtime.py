@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import require
-from .numpy_cnn import EPSILON, Array, FoldedLayers
+from ..errors import require
+from .cnn import EPSILON, Array, FoldedLayers
 
 _INPUT_DEVIATIONS = 6
 _HIDDEN_DEVIATIONS = 5

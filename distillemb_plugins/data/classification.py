@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import regex
 
-from distillemb_plugins.errors import DistillEmbError, brief
-from recipes.common import HUB_SPLITS, hub_dataset, not_under_data, unpacked_tasks
+from ..errors import DistillEmbError, brief
+from .sources import HUB_SPLITS, hub_dataset, not_under_data, unpacked_tasks
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

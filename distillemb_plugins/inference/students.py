@@ -2,7 +2,7 @@
 
 They need no torch, survive fork and spawn, and are what `DistillEmb` and the static spaCy vectors run on.
 Each function takes the sizes, the weights, and int32 rows ``[n, max_chars]``, and returns float32 ``[n, dim]``;
-the default student, `cnn`, is in `numpy_cnn`.
+the default student, `cnn`, is in `cnn.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .characters import PAD_ID
-from .errors import DistillEmbError
-from .numpy_cnn import EPSILON, Array, CnnFeatures, FoldedLayers, NumpyProducts, Products, Tensors, zero_padding
-from .numpy_hashing import Rows, fingerprint, fingerprints, ngram_buckets, without_padding
+from ..characters import PAD_ID
+from ..errors import DistillEmbError
+from .cnn import EPSILON, Array, CnnFeatures, FoldedLayers, NumpyProducts, Products, Tensors, zero_padding
+from .hashing import Rows, fingerprint, fingerprints, ngram_buckets, without_padding
 
 __all__ = ["FORWARDS", "RUNTIMES", "build_forward", "fingerprints"]
 
@@ -211,7 +211,7 @@ def _products(weights: Tensors, runtime: str) -> Products:
     layers, basis = FoldedLayers(weights), weights.get("memory.basis")
     if runtime == "numpy":
         return NumpyProducts(layers, basis)
-    from .onnx_products import Int8Products, OnnxProducts
+    from .onnx_runtime import Int8Products, OnnxProducts
 
     if runtime == "onnx":
         return OnnxProducts(layers, basis)

@@ -22,9 +22,9 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments, get_scheduler, set_seed
 from transformers.utils import logging
 
-from distillemb_plugins.characters import PAD_ID, UNKNOWN_ID, CharTable
-from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.text import tokenize
+from ..characters import PAD_ID, UNKNOWN_ID, CharTable
+from ..errors import DistillEmbError
+from ..text import tokenize
 
 if TYPE_CHECKING:
     from datasets import Dataset as Sentences

@@ -1,6 +1,6 @@
 """The default student, `cnn`, in NumPy: what it reads of the characters, and the two products behind it.
 
-The products are apart, so that another runtime can compute them (see `onnx_products`).
+The products are apart, so that another runtime can compute them (see `onnx_runtime`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .characters import PAD_ID
-from .numpy_hashing import (
+from ..characters import PAD_ID
+from .hashing import (
     HASH_MASK,
     HASH_STEP,
     ONE,

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.files import iter_lines
-from distillemb_plugins.spacy_plugin.conll import Layout, Sentence, read_sentences
-from distillemb_plugins.text import tokenize
+from ..errors import DistillEmbError
+from ..files import iter_lines
+from ..text import tokenize
+from .conll import Layout, Sentence, read_sentences
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

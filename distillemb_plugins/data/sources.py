@@ -1,0 +1,104 @@
+"""Where task files and raw text lie: in a data folder, in the cache, or on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import DistillEmbError
+from ..files import atomic_directory, atomic_file
+
+# Where each task lives on the Hugging Face hub; loading scripts are gone, the Parquet revision is not.
+HUB_TASKS = {
+    "ner/masakhaner1": "masakhaner",
+    "ner/masakhaner2": "masakhane/masakhaner2",
+    "pos/masakhapos": "masakhane/masakhapos",
+}
+HUB_TAGS = ("ner_tags", "upos")  # what the column of tags is called there
+HUB_REVISION = "refs/convert/parquet"
+HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+
+
+def cache_folder() -> Path:
+    """Where unpacked and downloaded task files are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "distillemb"
+
+
+def task_files(data: Path, task: str, language: str) -> dict[str, Path]:
+    """The files ``train``, ``dev`` and ``test`` of a tagging task, such as ``ner/masakhaner1`` in ``swa``.
+
+    Looks in ``data/tasks`` (unpacked, or the archive, which is unpacked once into the cache), else on the hub.
+    Raises `DistillEmbError` when they are in neither place.
+    """
+    kind = task.split("/", maxsplit=1)[0]
+    for folder in (data / "tasks" / task, data / task, unpacked_tasks(data, kind) / task):
+        files = {split: folder / language / f"{split}.txt" for split in HUB_SPLITS}
+        if all(file.is_file() for file in files.values()):
+            return files
+    return _from_hub(task, language)
+
+
+def unpacked_tasks(data: Path, kind: str) -> Path:
+    """The cache folder of an archive of tasks (``ner``, ``pos``, ``cls``), unpacked there once if `data` has it."""
+    archive = data / "tasks" / f"tasks-{kind}.tar.xz"
+    target = cache_folder() / f"tasks-{kind}"
+    if archive.is_file() and not target.is_dir():
+        with atomic_directory(target) as work, tarfile.open(archive) as tar:
+            tar.extractall(work, filter="data")
+    return target
+
+
+def _from_hub(task: str, language: str) -> dict[str, Path]:
+    folder = cache_folder() / task / language
+    files = {split: folder / f"{split}.txt" for split in HUB_SPLITS}
+    if all(file.is_file() for file in files.values()):
+        return files
+    loaded = hub_dataset(HUB_TASKS[task], task, language, f"tasks/{task}/{language}/train.txt, dev.txt and test.txt")
+    for split, file in files.items():
+        part = loaded[HUB_SPLITS[split]]
+        column = next(name for name in HUB_TAGS if name in part.features)
+        names = getattr(part.features[column].feature, "names", None)  # None: the tags are strings
+        with atomic_file(file, "w") as stream:
+            for row in part:
+                for token, tag in zip(row["tokens"], row[column], strict=True):
+                    stream.write(f"{token} {names[tag] if names else tag}\n")
+                stream.write("\n")
+    return files
+
+
+def hub_dataset(name: str, task: str, language: str, wanted: str) -> Any:
+    """The splits of the data set `name` in `language` on the hub. wanted: the files under ``--data`` to have instead.
+
+    Raises `DistillEmbError` when it is not to be had: offline, renamed, refused.
+    """
+    try:
+        from datasets import load_dataset
+
+        return load_dataset(name, language, revision=HUB_REVISION)
+    except Exception as error:
+        raise not_under_data(task, language, wanted, error) from error
+
+
+def not_under_data(task: str, language: str, wanted: str, error: Exception | None = None) -> DistillEmbError:
+    """What to say when a task is not found: what failed (`error`, of the hub) and the files that are `wanted`."""
+    reason = f" and could not be fetched from the hub ({type(error).__name__})" if error else ""
+    return DistillEmbError(f"{task} in {language} is not under --data{reason}: give --data DIR with {wanted}.")
+
+
+def corpus_files(data: Path, languages: Iterable[str], classes: Sequence[str] = ()) -> list[Path]:
+    """The raw text of the languages, ``corpora/LANG/CLASS.SOURCE.txt.xz``; all licence classes unless named.
+
+    Raises `DistillEmbError` when a language has none.
+    """
+    files: list[Path] = []
+    for language in languages:
+        found = sorted((data / "corpora" / language).glob("*.txt*"))
+        kept = [file for file in found if not classes or file.name.split(".")[0] in classes]
+        if not kept:
+            raise DistillEmbError(f"There is no raw text in {data / 'corpora' / language}: give --data DIR.")
+        files += kept
+    return files

@@ -1,0 +1,1 @@
+"""Fine-tuning Hugging Face heads with transformers' Trainer."""
