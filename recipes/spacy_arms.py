@@ -24,11 +24,8 @@ Everything is built once into a working folder: `teach`, `count`, `train_floret`
 from __future__ import annotations
 
 import tempfile
-import time
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +33,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distillemb_plugins.errors import DistillEmbError, require
-from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes, iter_lines
+from distillemb_plugins.files import atomic_directory, atomic_file, iter_lines
+from distillemb_plugins.spacy_plugin.training import numpy_matmul as numpy_products
+from distillemb_plugins.spacy_plugin.training import train_pipeline
 from recipes.common import DEFAULT_DATA, ROOT, corpus_files
 
 if TYPE_CHECKING:
     from confection import Config
-    from spacy.language import Language
 
+__all__ = ["numpy_products", "train_pipeline"]
 ARMS = (
     *("hash", "static", "floret", "compressed", "random", "frozen", "finetuned"),
     *("static-svd", "frozen-svd", "finetuned-svd"),
@@ -426,49 +425,3 @@ def arm_config(
 def embed_of(**settings: Any) -> dict[str, Any]:
     """Settings of the embed layer, as overrides of a config."""
     return {"components": {"tok2vec": {"model": {"embed": settings}}}}
-
-
-# One run
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A pipeline with the weights that were best on dev, the processor seconds it took, and its bytes on disk."""
-
-    nlp: Language
-    seconds: float
-    bytes: int
-
-
-@contextmanager
-def numpy_products() -> Iterator[None]:
-    """Let thinc multiply matrices with NumPy's library: three times as fast here as its own BLIS, in every arm."""
-    from thinc.api import NumpyOps, get_current_ops, set_current_ops
-
-    before = get_current_ops()
-    set_current_ops(NumpyOps(use_blis=False))
-    try:
-        yield
-    finally:
-        set_current_ops(before)
-
-
-def train_pipeline(config: Config, keep: Path | None = None) -> Trained:
-    """Train a config with spaCy's loop and return the checkpoint that was best on dev.
-
-    keep: where to put that pipeline; else it is held in memory alone. Prints spaCy's log of the run.
-    """
-    import spacy
-    from spacy.training.initialize import init_nlp
-    from spacy.training.loop import train
-
-    with tempfile.TemporaryDirectory() as folder, numpy_products():
-        start = time.process_time()
-        train(init_nlp(config.interpolate()), Path(folder), use_gpu=-1)
-        seconds = time.process_time() - start
-        best = Path(folder) / "model-best"
-        nlp = spacy.load(best)
-        if keep is not None:
-            with atomic_directory(keep, overwrite=True) as out:
-                nlp.to_disk(out)
-        return Trained(nlp, seconds, directory_bytes(best))

@@ -1,0 +1,56 @@
+"""Training in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import spacy
+from thinc.api import get_current_ops
+
+from distillemb_plugins.spacy_plugin.training import numpy_matmul, train_pipeline
+
+CONFIG = """
+[paths]
+train = null
+[nlp]
+lang = "xx"
+pipeline = ["tagger"]
+[components.tagger]
+factory = "tagger"
+[components.tagger.model.tok2vec]
+@architectures = "spacy.HashEmbedCNN.v2"
+width = 8
+depth = 1
+embed_size = 50
+[corpora.train]
+@readers = "distillemb.ConllCorpus.v1"
+path = ${paths.train}
+task = "pos"
+[corpora.dev]
+@readers = "distillemb.ConllCorpus.v1"
+path = ${paths.train}
+task = "pos"
+[training]
+max_steps = 4
+eval_frequency = 2
+"""
+
+
+def test_the_best_pipeline_is_returned_and_can_be_kept(tmp_path: Path) -> None:
+    from spacy.util import load_config_from_str, load_model_from_config
+
+    (tmp_path / "train.txt").write_text("Juma PROPN\nanaishi VERB\n\n" * 8, "utf-8")
+    config = load_config_from_str(CONFIG, overrides={"paths.train": str(tmp_path / "train.txt")})
+    config = load_model_from_config(config, auto_fill=True).config
+    before = get_current_ops()
+    trained = train_pipeline(config, keep=tmp_path / "kept")
+    assert get_current_ops() is before
+    assert trained.seconds > 0 and trained.bytes > 0
+    assert spacy.load(tmp_path / "kept").pipe_names == trained.nlp.pipe_names == ["tagger"]
+
+
+def test_matrix_products_are_numpys_inside_alone() -> None:
+    before = get_current_ops()
+    with numpy_matmul():
+        assert get_current_ops().use_blis is False  # type: ignore[attr-defined]
+    assert get_current_ops() is before
