@@ -15,13 +15,17 @@ train = null
 [nlp]
 lang = "xx"
 pipeline = ["tagger"]
+[components]
 [components.tagger]
 factory = "tagger"
+[components.tagger.model]
+@architectures = "spacy.Tagger.v2"
 [components.tagger.model.tok2vec]
 @architectures = "spacy.HashEmbedCNN.v2"
 width = 8
 depth = 1
 embed_size = 50
+[corpora]
 [corpora.train]
 @readers = "distillemb.ConllCorpus.v1"
 path = ${paths.train}
