@@ -1,9 +1,10 @@
-"""Long runs: their identity, a work directory that survives an interruption, and steps that are not done twice."""
+"""Long runs: their identity, a work directory that survives an interruption, checkpoints, and steps not done twice."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,11 +12,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .errors import DistillEmbError, brief
 from .files import atomic_file, locked, remove_directory
 
 SETTINGS_FILE = "settings.json"
+CHECKPOINT_FILE = "checkpoint.safetensors"
 Facts = dict[str, Any]
+Tensors = Mapping[str, NDArray[Any]]
+_OLD_STATE = "state.json"  # beside step-*.safetensors: a teacher's checkpoint in earlier versions
+_OLD_FILES = (
+    "checkpoint.safetensors",
+    "distill_log.jsonl",
+    "neighbours-*.npy",
+    "tokens-*.int32",
+)  # a distillation's, before settings.json
+_PROGRESS, _RUN = "progress", "run"
 
 
 def run_id(values: Any) -> str:
@@ -94,39 +108,214 @@ def work_directory(
 ) -> Iterator[Path]:
     """Open ``<out>.work``, locked, for a run that writes `out`. The caller removes it when `out` is written.
 
+    A run that goes on may replace `out`: it was allowed to when it began.
+
     Args:
         out: The file or directory that the run writes.
         settings: What makes two runs the same, as JSON values.
-        resume: Go on with what an interrupted run left there.
-        overwrite: Forget what an interrupted run left there.
+        resume: Go on with what an interrupted run left there. Without such a run, begin.
+        overwrite: Replace what stands at `out`. Without `resume`, also forget what an interrupted run left.
 
     Yields:
         The work directory. It holds ``settings.json`` and what earlier calls left.
 
     Raises:
-        DistillEmbError: An interrupted run is there and neither `resume` nor `overwrite` is given; its settings are
-            others; something else stands there; or another process is writing `out`.
+        DistillEmbError: `out` exists and `overwrite` is not given; an interrupted run is there and neither `resume`
+            nor `overwrite` is given; its settings are others; something else stands there; or another process is
+            writing `out`.
     """
     work = work_path(out)
     if work.exists() and not work.is_dir():
-        raise DistillEmbError(f"{work} is no work directory of a run: move it out of the way.")
+        raise _foreign(work)
+    check_output(out, resume=resume, overwrite=overwrite)
     with locked(work):
-        left = [file for file in sorted(work.iterdir()) if not file.name.startswith(".")]
-        if left and not (work / SETTINGS_FILE).is_file():
-            raise DistillEmbError(f"{work} is no work directory of a run: move it out of the way.")
-        if left and not resume:
+        begun = begun_settings(work)
+        if begun is not None and not resume:
             if not overwrite:
                 raise DistillEmbError(
                     f"{work} holds an interrupted run: say --resume (resume=True) to go on with it, or --overwrite "
                     "(overwrite=True) to start again."
                 )
-            for file in sorted(left, key=lambda file: file.name == SETTINGS_FILE):  # the one that says it is ours last
-                remove_directory(file)
-        if (work / SETTINGS_FILE).is_file():
-            check_same_settings(read_json(work / SETTINGS_FILE), settings, work)
-        else:
+            _empty(work)
+        elif begun:
+            check_same_settings(begun, settings, work)
+        if not (work / SETTINGS_FILE).is_file():
             write_json(work / SETTINGS_FILE, dict(settings))
         yield work
+
+
+def check_output(out: Path, *, resume: bool = False, overwrite: bool = False) -> None:
+    """Refuse to replace what stands at `out`, unless that is wished for or an interrupted run goes on.
+
+    Raises:
+        DistillEmbError: Something stands there. An empty directory does not count.
+    """
+    if overwrite or not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if resume and _left(work_path(out)):
+        return
+    raise DistillEmbError(f"{out} already exists: choose another name, or say --overwrite (overwrite=True).")
+
+
+def begun_settings(work: Path) -> Facts | None:
+    """The settings that a run was begun with ({} where nobody knows), or None where no run was begun.
+
+    Earlier versions of `distill` kept them in the checkpoint, and nowhere before the first one.
+
+    Raises:
+        DistillEmbError: The directory holds something else, or is damaged.
+    """
+    if (work / SETTINGS_FILE).is_file():
+        return read_json(work / SETTINGS_FILE)
+    left = _left(work)
+    if not left:
+        return None
+    if not all(any(file.match(pattern) for pattern in _OLD_FILES) for file in left):
+        raise _foreign(work)
+    if not (work / CHECKPOINT_FILE).is_file():
+        return {}
+    return _metadata(work / CHECKPOINT_FILE)[_RUN]
+
+
+def _left(work: Path) -> list[Path]:
+    """What is in a work directory. What begins with a dot may be left of a process that was killed."""
+    return [file for file in sorted(work.iterdir()) if not file.name.startswith(".")] if work.is_dir() else []
+
+
+def _foreign(work: Path) -> DistillEmbError:
+    return DistillEmbError(f"{work} is not a work directory of a run: move it out of the way.")
+
+
+def _empty(work: Path) -> None:
+    """Remove what is in it (the directory itself is locked), last the file that says that it is ours."""
+    for file in sorted(_left(work), key=lambda file: file.name == SETTINGS_FILE):
+        remove_directory(file)
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------------------
+
+
+def save_checkpoint(work: Path, tensors: Tensors, progress: Mapping[str, Any]) -> None:
+    """Write the checkpoint of a run, complete or not at all. The one before is replaced.
+
+    Args:
+        work: The work directory.
+        tensors: Arrays of numbers by name. Contiguous ones are written from where they lie, without a copy.
+        progress: How far the run is, as JSON values.
+
+    Raises:
+        DistillEmbError: A tensor's type cannot be stored. NumPy has no bfloat16: give float32 instead.
+        OSError: The disk is full.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    for name, tensor in tensors.items():
+        if tensor.dtype.name not in _DTYPES.values():
+            raise DistillEmbError(f"The tensor {name} is of type {tensor.dtype}: give float32, or another plain type.")
+    settings = read_json(work / SETTINGS_FILE) if (work / SETTINGS_FILE).is_file() else {}
+    metadata = {_PROGRESS: json.dumps(progress), _RUN: json.dumps(settings)}
+    file, temporary = work / CHECKPOINT_FILE, work / f".{CHECKPOINT_FILE}.tmp"
+    try:
+        save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, temporary, metadata)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except SafetensorError as error:  # its own name for a full disk
+        raise OSError(f"{file} could not be written: {brief(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(work: Path) -> tuple[Tensors, Facts] | None:
+    """Open the checkpoint of a run.
+
+    Args:
+        work: The work directory.
+
+    Returns:
+        The tensors and the progress; None where there is no checkpoint. A tensor is read when it is asked for, into
+        an array of its own. Make a ``dict`` of the tensors before you save the next checkpoint.
+
+    Raises:
+        DistillEmbError: It is damaged.
+    """
+    file = work / CHECKPOINT_FILE
+    if file.is_file():
+        return _StoredTensors(file), _metadata(file)[_PROGRESS]
+    if (work / _OLD_STATE).is_file():
+        return _old_checkpoint(work / _OLD_STATE)
+    return None
+
+
+def _old_checkpoint(state: Path) -> tuple[Tensors, Facts]:
+    """A teacher's checkpoint in two files, as earlier versions wrote it."""
+    record = read_json(state)
+    try:
+        step, file = int(record["step"]), state.with_name(Path(record["matrices"]).name)
+    except (KeyError, ValueError, TypeError) as error:
+        raise damaged(state, error) from error
+    return _StoredTensors(file), {"step": step}
+
+
+def _metadata(file: Path) -> dict[str, Facts]:
+    """The settings and the progress that stand in a checkpoint."""
+    with _opened(file) as stored:
+        texts = stored.metadata() or {}
+    try:
+        found = {name: json.loads(texts[name]) for name in (_PROGRESS, _RUN)}
+    except (KeyError, ValueError, RecursionError) as error:
+        raise damaged(file, error) from error
+    if not all(isinstance(values, dict) for values in found.values()):
+        raise damaged(file, "no JSON object")
+    return found
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(file), framework="np") as stored:
+            yield stored
+    except (SafetensorError, OSError) as error:
+        raise damaged(file, error) from error
+
+
+class _StoredTensors(Mapping[str, NDArray[Any]]):
+    """Tensors of a safetensors file, each read when it is asked for."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        with _opened(file) as stored:
+            self.names = list(stored.keys())
+            for name in self.names:
+                if (dtype := stored.get_slice(name).get_dtype()) not in _DTYPES:
+                    raise damaged(file, f"{name} is of type {dtype}")
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self.names:
+            raise KeyError(name)
+        with _opened(self.file) as stored:
+            tensor: NDArray[Any] = stored.get_tensor(name)
+            return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+_DTYPES = {
+    **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    **{f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
+    **{f"U{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
+    "BOOL": "bool",
+}
+
+
+# -- steps -------------------------------------------------------------------------------------------------------------
 
 
 class Steps:
