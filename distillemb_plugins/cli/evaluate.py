@@ -243,5 +243,5 @@ def _earlier(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise DistillEmbError(f"{path} is not JSON ({error}): give what distillemb evaluate --json wrote.") from error
     if not isinstance(values, dict) or not isinstance(values.get("students"), list):
-        raise DistillEmbError(f"{path} is no evaluation: give what distillemb evaluate --json wrote.")
+        raise DistillEmbError(f"{path} is not an evaluation: give what distillemb evaluate --json wrote.")
     return values

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from distillemb_plugins.evaluate.report import html_table, page, svg_figure
 from distillemb_plugins.evaluate.tables import format_bytes
+from recipes.html_parts import html_table, page, svg_figure
 
 from .encoders import BUNDLED
 from .examples import right

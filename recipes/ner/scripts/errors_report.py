@@ -11,10 +11,10 @@ from typing import Any
 
 from distillemb_plugins.data.tagged import named_tags
 from distillemb_plugins.evaluate.plots import figure_of, svg_text
-from distillemb_plugins.evaluate.report import html_table, page, svg_figure
 from distillemb_plugins.evaluate.tagging import score_tagging
 from distillemb_plugins.files import atomic_file
 from distillemb_plugins.finetune.trainer import predict
+from recipes.html_parts import html_table, page, svg_figure
 from recipes.ner.scripts.seen import surfaces
 
 FREQUENT = 15
