@@ -10,7 +10,6 @@ from distillemb_plugins.data.sources import (
     hub_dataset,
     not_under_data,
     task_files,
-    unpacked_tasks,
 )
 from recipes.results import (
     DEFAULT_DATA,
@@ -44,6 +43,5 @@ __all__ = [
     "replace_block",
     "run_app",
     "task_files",
-    "unpacked_tasks",
     "whole_seeds",
 ]

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import csv
 import sys
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import regex
 
 from ..errors import DistillEmbError, brief
-from .sources import HUB_SPLITS, hub_dataset, not_under_data, unpacked_tasks
+from .overlap import fold, overlapping
+from .sources import HUB_SPLITS, hub_dataset, not_under_data, task_file
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -53,10 +53,18 @@ class Item:
 class Task:
     """How a task is stored.
 
-    folder: below ``tasks/cls``. file: of a task without a split. text: the columns that make the text, the first of
-    which tells equal texts. labels: none where the files name them. hub: on the Hugging Face hub. codes: names of
-    the languages' folders where these are not our codes. part_of: a text half of whose five-word runs occur in
-    a dev or test text counts as equal to it. tweets: to be cleaned by `clean_tweet`.
+    Attributes:
+        folder: Below ``tasks/cls``.
+        text: The columns that make the text, the first of which tells equal texts.
+        label: The column of the class.
+        labels: The classes; none where the files name them.
+        file: Of a task without a split.
+        delimiter: Between columns.
+        quoting: Of the `csv` module.
+        hub: The name on the Hugging Face hub.
+        codes: Names of the languages' folders where these are not our codes.
+        part_of: A text half of whose five-word runs occur in a dev or test text counts as equal to it.
+        tweets: To be cleaned by `clean_tweet`.
     """
 
     folder: str
@@ -87,12 +95,9 @@ _RAW_NEWS = Task("masakhanews_rawmajority", ("text",), "category")
 
 
 def classification_dataset(data: Path, task: str, language: str, words: int = NEWS_WORDS) -> DatasetDict:
-    """The texts of a task in one language: columns ``text`` and ``label`` (class labels), splits train, dev and test.
+    """Load the texts of a task in one language. What was found amiss, and dropped, is told on standard error.
 
-    data: the folder that holds ``tasks/cls`` or its archive; otherwise the hub is asked. task: one of `TASKS`.
-    words: of a news article, so many words of its body follow the headline. What was found amiss, and dropped,
-    is said on standard error; `load_classification` returns it instead.
-    Raises `DistillEmbError` naming file and line for what cannot be read, and for a split without texts.
+    See `load_classification` for the arguments and errors.
     """
     dataset, notes = load_classification(data, task, language, words)
     for note in notes:
@@ -101,7 +106,21 @@ def classification_dataset(data: Path, task: str, language: str, words: int = NE
 
 
 def load_classification(data: Path, task: str, language: str, words: int = NEWS_WORDS) -> tuple[DatasetDict, list[str]]:
-    """As `classification_dataset`, with a sentence for each thing that was found amiss."""
+    """Load the texts of a task in one language.
+
+    Args:
+        data: The folder that holds ``tasks/cls`` or its archive. Otherwise the hub is asked.
+        task: One of `TASKS`.
+        language: Such as ``swa``.
+        words: Of a news article, so many words of its body follow the headline.
+
+    Returns:
+        The splits train, dev and test with the columns ``text`` and ``label`` (class labels), and a sentence for each
+        thing that was found amiss.
+
+    Raises:
+        DistillEmbError: There is no such task, a file cannot be read (named with the line), or a split has no texts.
+    """
     if task not in TASKS:
         raise DistillEmbError(f"There is no task {task}: choose from {', '.join(TASKS)}.")
     notes: list[str] = []
@@ -110,7 +129,7 @@ def load_classification(data: Path, task: str, language: str, words: int = NEWS_
     splits = {name: _with_label(name, items, labels, notes) for name, items in splits.items()}
     if TASKS[task].file:
         splits = _make_splits(_once("the file", splits["train"], notes))
-    _separate(splits, _overlap if TASKS[task].part_of else _equal, notes)
+    _separate(splits, TASKS[task].part_of, notes)
     for name, items in splits.items():
         if not items:
             raise DistillEmbError(f"{task} has no {name} texts in {language}: choose another language or task.")
@@ -137,7 +156,7 @@ def _read_splits(
     """The items of each split as the files (or the hub) have them, and the labels in alphabetical order."""
     spec = TASKS[task]
     if spec.file:
-        file = _root(data, spec.folder, spec.file)
+        file = task_file(data, "cls", f"{spec.folder}/{spec.file}")
         if language != "tir":
             raise DistillEmbError(f"{task} is of Tigrinya alone, not of {language}: choose --language tir.")
         if file is None:
@@ -145,7 +164,7 @@ def _read_splits(
         items = list(_read(file, spec, "", words))
         return {"train": items}, sorted(spec.labels or {item.label for item in items})
     code = spec.codes.get(language, language)
-    folder = _root(data, spec.folder, code)
+    folder = task_file(data, "cls", f"{spec.folder}/{code}")
     if folder is None or not (folder / "test.tsv").is_file():
         return _from_hub(task, language, words)
     train = folder / "train.tsv"
@@ -158,17 +177,9 @@ def _read_splits(
     return splits, sorted(spec.labels or {item.label for item in splits["test"]})
 
 
-def _root(data: Path, folder: str, name: str) -> Path | None:
-    """Where ``folder/name`` of the classification tasks lies: unpacked below `data`, or in the cache."""
-    for base in (data / "tasks" / "cls", data / "cls", unpacked_tasks(data, "cls") / "cls"):
-        if (base / folder / name).exists():
-            return base / folder / name
-    return None
-
-
 def _raw_news(data: Path, task: str, language: str, words: int, notes: list[str]) -> list[Item]:
     """Training texts from the raw annotations, for a language whose training file is absent."""
-    file = _root(data, _RAW_NEWS.folder, f"{language}.tsv")
+    file = task_file(data, "cls", f"{_RAW_NEWS.folder}/{language}.tsv")
     if file is None:
         raise not_under_data(task, language, f"tasks/cls/{TASKS[task].folder}/{language}/train.tsv")
     notes.append("there is no train.tsv: train is the raw annotations, of which most are headlines only.")
@@ -202,7 +213,7 @@ def make_item(parts: Sequence[str], label: str, words: int, *, tweet: bool = Fal
     head, *body = (" ".join((clean_tweet(part) if tweet else part).split()) for part in parts)
     lead = " ".join(" ".join(body).split()[:words])
     text = f"{head}. {lead}" if lead and head[-1:].isalnum() else f"{head} {lead}"
-    return Item(text.strip(), label.strip(), equal_form(head), " ".join([head, *body]))
+    return Item(text.strip(), label.strip(), fold(head), " ".join([head, *body]))
 
 
 def clean_tweet(text: str) -> str:
@@ -211,11 +222,6 @@ def clean_tweet(text: str) -> str:
     if len(text) > 1 and text[0] == text[-1] == "'":
         text = text[1:-1]
     return _MASKED_NAME.sub(" ", text)
-
-
-def equal_form(text: str) -> str:
-    """What two texts share that differ in case, spaces or Unicode form alone."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def _from_hub(task: str, language: str, words: int) -> tuple[dict[str, list[Item]], list[str]]:
@@ -282,40 +288,26 @@ def _make_splits(items: list[Item]) -> dict[str, list[Item]]:
     return {"train": train, "dev": dev, "test": test}
 
 
-Shared = Callable[[list[Item], list[Item]], list[Item]]
-
-
-def _separate(splits: dict[str, list[Item]], shared: Shared, notes: list[str]) -> None:
+def _separate(splits: dict[str, list[Item]], part_of: bool, notes: list[str]) -> None:
     """Drop from train what is in dev or test, from dev what is in test, and repeats from train."""
     splits["train"] = _once("train", splits["train"], notes)
     for low, high in (("dev", "test"), ("train", "test"), ("train", "dev")):
-        both = {id(item) for item in shared(splits[low], splits[high])}
-        if both:
-            notes.append(f"{low}: {len(both)} texts are in {high} too and are dropped from {low}.")
-            splits[low] = [item for item in splits[low] if id(item) not in both]
+        shared = _shared(splits[low], splits[high], part_of)
+        if any(shared):
+            notes.append(f"{low}: {sum(shared)} texts are in {high} too and are dropped from {low}.")
+            splits[low] = [item for item, also in zip(splits[low], shared, strict=True) if not also]
 
 
-def _equal(low: list[Item], high: list[Item]) -> list[Item]:
+def _shared(low: list[Item], high: list[Item], part_of: bool) -> list[bool]:
+    """Which items have an equal one in `high`, or are part of a whole article there."""
     keys = {item.key for item in high}
-    return [item for item in low if item.key in keys]
+    parts = [False] * len(low)
+    if part_of:
+        parts = overlapping(
+            (_words(item.text) for item in low), (_words(item.whole) for item in high), length=RUN, pooled=False
+        )
+    return [item.key in keys or part for item, part in zip(low, parts, strict=True)]
 
 
-def _overlap(low: list[Item], high: list[Item]) -> list[Item]:
-    """Equal ones, and those half of whose five-word runs occur in one whole article of `high`."""
-    keys = {item.key for item in high}
-    texts: dict[tuple[str, ...], set[int]] = {}
-    for number, item in enumerate(high):
-        for run in _runs(item.whole):
-            texts.setdefault(run, set()).add(number)
-    found = []
-    for item in low:
-        runs = _runs(item.text)
-        counts = Counter(number for run in runs for number in texts.get(run, ()))
-        if item.key in keys or (counts and 2 * max(counts.values()) >= len(runs)):
-            found.append(item)
-    return found
-
-
-def _runs(text: str) -> set[tuple[str, ...]]:
-    words = regex.findall(r"[\p{L}\p{M}\p{N}]+", equal_form(text))
-    return {tuple(words[place : place + RUN]) for place in range(len(words) - RUN + 1)}
+def _words(text: str) -> list[str]:
+    return regex.findall(r"[\p{L}\p{M}\p{N}]+", fold(text))

@@ -32,9 +32,14 @@ Block = list[tuple[int, str]]
 
 @dataclass
 class Sentence:
-    """One sentence. `tags`: IOB2 for NER, part of speech for POS ("" = not annotated).
+    """One sentence.
 
-    `spaces`: whether a space follows each word. `xpos` and `morphs` come from CoNLL-U alone and are empty otherwise.
+    Attributes:
+        words: Its words.
+        spaces: Whether a space follows each word.
+        tags: IOB2 for NER, part of speech for POS ("" where there is none).
+        xpos: Language-specific part of speech, from CoNLL-U alone.
+        morphs: Morphological features, from CoNLL-U alone.
     """
 
     words: list[str] = field(default_factory=list)
@@ -49,10 +54,16 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the columns hold. task: ``"ner"`` or ``"pos"``. columns: how many there are in a plain file.
+    """What the columns hold.
 
-    tag_column: the one with the tag, from 0, negative from the end. labels: the only tags (POS) or entity types
-    (NER) allowed; None allows the 17 universal tags, or any type.
+    Attributes:
+        task: ``"ner"`` or ``"pos"``.
+        columns: How many there are in a plain file.
+        tag_column: The one with the tag, from 0, negative from the end.
+        labels: The only tags (POS) or entity types (NER) allowed; None allows the 17 universal tags, or any type.
+
+    Raises:
+        DistillEmbError: Another task, or a column that does not exist.
     """
 
     task: str = "ner"
@@ -70,7 +81,11 @@ class Layout:
             )
 
     def check_tag(self, tag: str, path: Path, number: int) -> str:
-        """The tag itself. Raises `DistillEmbError` naming the line when it is unknown."""
+        """The tag itself.
+
+        Raises:
+            DistillEmbError: It is unknown; the line is named.
+        """
         if self.task == "ner":
             known = _IOB2.fullmatch(tag) and (tag == "O" or self.labels is None or tag[2:] in self.labels)
             allowed = "O, B-TYPE and I-TYPE" + (f" with TYPE one of {_listing(self.labels)}" if self.labels else "")
@@ -90,11 +105,20 @@ def _listing(labels: frozenset[str] | None) -> str:
 
 
 def read_sentences(path: Path, layout: Layout) -> Iterator[Sentence]:
-    """Stream the sentences of a file (plain or compressed). CoNLL-U is recognised by its ten tab-separated columns.
+    """Stream the sentences of a file (plain or compressed). CoNLL-U is recognized by its ten tab-separated columns.
 
-    Runs of blank lines, a byte-order mark and CRLF are handled; an ``I-`` tag that continues nothing becomes
-    ``B-``; lines with an empty word are skipped with one warning a file. Raises `DistillEmbError` naming file and
-    line for a wrong number of columns or an unknown tag.
+    Runs of blank lines, a byte-order mark and CRLF are handled. An ``I-`` tag that continues nothing becomes ``B-``.
+    Lines with an empty word are skipped with one warning a file.
+
+    Args:
+        path: The file.
+        layout: What its columns hold.
+
+    Yields:
+        Each sentence that has a word.
+
+    Raises:
+        DistillEmbError: A wrong number of columns or an unknown tag; file and line are named.
     """
     conllu = is_conllu(path)
     if conllu and layout.task == "ner":
@@ -109,7 +133,7 @@ def read_sentences(path: Path, layout: Layout) -> Iterator[Sentence]:
 
 @dataclass
 class _Problems:
-    """Blemishes of a file that are mended; told once at its end."""
+    """Blemishes of a file that were mended. They are told once, at its end."""
 
     path: Path
     empty_words: list[int] = field(default_factory=list)
@@ -196,10 +220,11 @@ def _conllu_sentence(block: Block, path: Path, layout: Layout) -> Sentence:
     return sentence
 
 
-def corpus_files(paths: Sequence[str | Path]) -> list[Path]:
+def conll_files(paths: Sequence[str | Path]) -> list[Path]:
     """The files that paths stand for: files as they are, directories searched, ``*`` patterns expanded; sorted.
 
-    Raises `DistillEmbError` when one of them stands for no file.
+    Raises:
+        DistillEmbError: One of them stands for no file.
     """
     return [file for path in paths for file in _files_of(Path(path))]
 

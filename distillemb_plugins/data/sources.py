@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import DistillEmbError
 from ..files import atomic_directory, atomic_file
 
-# Where each task lives on the Hugging Face hub; loading scripts are gone, the Parquet revision is not.
+# Where each task lives on the Hugging Face hub. Loading scripts no longer run there; the Parquet revision is read.
 HUB_TASKS = {
     "ner/masakhaner1": "masakhaner",
     "ner/masakhaner2": "masakhane/masakhaner2",
@@ -29,21 +29,50 @@ def cache_folder() -> Path:
 
 
 def task_files(data: Path, task: str, language: str) -> dict[str, Path]:
-    """The files ``train``, ``dev`` and ``test`` of a tagging task, such as ``ner/masakhaner1`` in ``swa``.
+    """Find the files of a tagging task: in the data folder, in its archive, in the cache, else on the hub.
 
-    Looks in ``data/tasks`` (unpacked, or the archive, which is unpacked once into the cache), else on the hub.
-    Raises `DistillEmbError` when they are in neither place.
+    Args:
+        data: The folder that holds ``tasks/`` (unpacked, or the archives, which are unpacked once into the cache).
+        task: Such as ``ner/masakhaner1``.
+        language: Such as ``swa``.
+
+    Returns:
+        The files of ``train``, ``dev`` and ``test``.
+
+    Raises:
+        DistillEmbError: They are in none of these places.
     """
-    kind = task.split("/", maxsplit=1)[0]
-    for folder in (data / "tasks" / task, data / task, unpacked_tasks(data, kind) / task):
-        files = {split: folder / language / f"{split}.txt" for split in HUB_SPLITS}
+    kind, _, name = task.partition("/")
+    for folder in _places(data, kind):
+        files = {split: folder / name / language / f"{split}.txt" for split in HUB_SPLITS}
         if all(file.is_file() for file in files.values()):
             return files
     return _from_hub(task, language)
 
 
-def unpacked_tasks(data: Path, kind: str) -> Path:
-    """The cache folder of an archive of tasks (``ner``, ``pos``, ``cls``), unpacked there once if `data` has it."""
+def task_file(data: Path, kind: str, name: str) -> Path | None:
+    """Find a file or folder of the tasks of a kind, in the data folder, its archive or the cache.
+
+    Args:
+        data: The folder that holds ``tasks/``.
+        kind: ``ner``, ``pos`` or ``cls``.
+        name: The path below the folder of that kind, such as ``tir/news.csv``.
+
+    Returns:
+        The path, or None where there is none.
+    """
+    return next((place / name for place in _places(data, kind) if (place / name).exists()), None)
+
+
+def _places(data: Path, kind: str) -> Iterator[Path]:
+    """Folders of the tasks of a kind. The archive is unpacked only when nothing was found before."""
+    yield data / "tasks" / kind
+    yield data / kind
+    yield _unpacked(data, kind) / kind
+
+
+def _unpacked(data: Path, kind: str) -> Path:
+    """The cache folder of an archive of tasks, unpacked there once if `data` has it."""
     archive = data / "tasks" / f"tasks-{kind}.tar.xz"
     target = cache_folder() / f"tasks-{kind}"
     if archive.is_file() and not target.is_dir():
@@ -71,9 +100,16 @@ def _from_hub(task: str, language: str) -> dict[str, Path]:
 
 
 def hub_dataset(name: str, task: str, language: str, wanted: str) -> Any:
-    """The splits of the data set `name` in `language` on the hub. wanted: the files under ``--data`` to have instead.
+    """Load the splits of a data set from the hub.
 
-    Raises `DistillEmbError` when it is not to be had: offline, renamed, refused.
+    Args:
+        name: Of the data set there.
+        task: How the user calls it.
+        language: The configuration to load.
+        wanted: The files that the user may give under ``--data`` instead.
+
+    Raises:
+        DistillEmbError: It cannot be loaded: offline, renamed, refused.
     """
     try:
         from datasets import load_dataset
@@ -90,9 +126,15 @@ def not_under_data(task: str, language: str, wanted: str, error: Exception | Non
 
 
 def corpus_files(data: Path, languages: Iterable[str], classes: Sequence[str] = ()) -> list[Path]:
-    """The raw text of the languages, ``corpora/LANG/CLASS.SOURCE.txt.xz``; all licence classes unless named.
+    """Find the raw text of languages, ``corpora/LANGUAGE/CLASS.SOURCE.txt.xz``.
 
-    Raises `DistillEmbError` when a language has none.
+    Args:
+        data: The folder that holds ``corpora/``.
+        languages: Such as ``swa``.
+        classes: License classes; all unless named.
+
+    Raises:
+        DistillEmbError: A language has no text.
     """
     files: list[Path] = []
     for language in languages:

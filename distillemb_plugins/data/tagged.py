@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
-import unicodedata
+import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import DistillEmbError
-from ..files import iter_lines
-from ..text import tokenize
 from .conll import Layout, Sentence, read_sentences
+from .overlap import letters, overlapping
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-RUN = 6  # words in a row that two sentences have in common only when one was made from the other
+Files = Mapping[str, "Path | Sequence[Path]"]
+T = TypeVar("T")
 
 
-def tagged_dataset(files: Mapping[str, Path], task: str = "ner") -> DatasetDict:
-    """The sentences of each split: columns ``tokens`` and ``tags``, these as class labels that all splits share.
+def tagged_dataset(files: Files, task: str = "ner") -> DatasetDict:
+    """Read the sentences of each split.
 
-    task: ``"ner"`` (IOB2; an ``I-`` that continues nothing is read as ``B-``) or ``"pos"`` (universal tags). "O" is
-    label 0.
+    Args:
+        files: The file of each split, or several files.
+        task: ``"ner"`` (IOB2; an ``I-`` that continues nothing is read as ``B-``) or ``"pos"`` (universal tags).
 
-    Raises `DistillEmbError` naming file and line for what cannot be read, and for a split without sentences.
+    Returns:
+        Columns ``tokens`` and ``tags``, the tags as class labels that all splits share. "O" is label 0.
+
+    Raises:
+        DistillEmbError: A file cannot be read (named with the line), or holds no sentence.
     """
-    splits = {name: _sentences(file, task) for name, file in files.items()}
+    splits = {name: [s for file in _listed(some) for s in _sentences(file, task)] for name, some in files.items()}
     found = {tag for sentences in splits.values() for sentence in sentences for tag in sentence.tags}
     columns = {name: ([s.words for s in sentences], [s.tags for s in sentences]) for name, sentences in splits.items()}
     return dataset_of(columns, tag_names(found, task))
 
 
+def _listed(files: Path | Sequence[Path]) -> Sequence[Path]:
+    return [files] if isinstance(files, Path) else files
+
+
 def dataset_of(splits: Mapping[str, tuple[list[list[str]], list[list[str]]]], names: Sequence[str]) -> DatasetDict:
-    """Words and tags of the sentences of each split as `datasets`. names: all tags, label 0 first."""
+    """Make a data set, as `tagged_dataset` does, of words and tags.
+
+    Args:
+        splits: The words and the tags of the sentences of each split.
+        names: All tags, label 0 first.
+    """
     from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
     from datasets import Sequence as ListOf
 
@@ -64,8 +78,9 @@ def tag_names(found: set[str], task: str) -> list[str]:
 
 
 def labels_of(dataset: Dataset) -> list[str]:
-    """The tags' names, in the order of their numbers."""
-    names: list[str] = dataset.features["tags"].feature.names
+    """The names of the tags (column ``tags``) or classes (column ``label``), in the order of their numbers."""
+    features = dataset.features
+    names: list[str] = (features["tags"].feature if "tags" in features else features["label"]).names
     return names
 
 
@@ -75,8 +90,28 @@ def named_tags(sentences: Dataset) -> list[list[str]]:
     return [[names[tag] for tag in tags] for tags in sentences["tags"]]
 
 
+def split_sentences(sentences: Sequence[T], dev: float = 0.1, test: float = 0.2, seed: int = 0) -> dict[str, list[T]]:
+    """Split sentences, or anything else, into train, dev and test. Each split keeps their order.
+
+    Args:
+        sentences: What has no split of its own.
+        dev: Share of dev.
+        test: Share of test.
+        seed: Equal seeds give equal splits.
+    """
+    order = list(range(len(sentences)))
+    random.Random(seed).shuffle(order)
+    held, size = round(test * len(order)), round(dev * len(order))
+    parts = {"train": order[held + size :], "dev": order[held : held + size], "test": order[:held]}
+    return {name: [sentences[n] for n in sorted(part)] for name, part in parts.items()}
+
+
 def join_datasets(datasets: Mapping[str, DatasetDict]) -> DatasetDict:
-    """Several languages as one, with a column ``language``. Raises `DistillEmbError` when their tags differ."""
+    """Join several languages into one data set with a column ``language``.
+
+    Raises:
+        DistillEmbError: Their tags differ.
+    """
     from datasets import DatasetDict, concatenate_datasets
 
     tags = {language: labels_of(dataset["train"]) for language, dataset in datasets.items()}
@@ -92,10 +127,17 @@ def join_datasets(datasets: Mapping[str, DatasetDict]) -> DatasetDict:
 
 
 def add_sentences(dataset: DatasetDict, more: Dataset) -> DatasetDict:
-    """`dataset` with the sentences of `more` in its train split, without those that its other splits hold.
+    """Add training sentences, without those that the other splits hold.
 
     Left out is what equals a sentence of another split in all its letters (case and punctuation aside), or shares at
-    least half of its runs of six words with them. Raises `DistillEmbError` when the tags differ.
+    least half of its runs of six words with them.
+
+    Args:
+        dataset: The splits.
+        more: Sentences with the same tags.
+
+    Raises:
+        DistillEmbError: The tags differ.
     """
     from datasets import DatasetDict, concatenate_datasets
 
@@ -103,64 +145,28 @@ def add_sentences(dataset: DatasetDict, more: Dataset) -> DatasetDict:
         raise DistillEmbError(
             f"The sentences to add have the tags {labels_of(more)}, not {labels_of(dataset['train'])}."
         )
-    held = [words for name, split in dataset.items() if name != "train" for words in split["tokens"]]
-    kept = more.select(_not_among(more["tokens"], held))
-    return DatasetDict({**dataset, "train": concatenate_datasets([dataset["train"], kept])})
-
-
-def _not_among(sentences: Iterable[Sequence[str]], held: Iterable[Sequence[str]]) -> list[int]:
-    """The numbers of the sentences that do not stand among the held ones, nor nearly so."""
-    letters = [_letters(words) for words in held]
-    whole, runs = {"".join(words) for words in letters}, {run for words in letters for run in _runs(words)}
-    kept = []
-    for number, sentence in enumerate(sentences):
-        words = _letters(sentence)
-        own = _runs(words)
-        if "".join(words) not in whole and 2 * len(own & runs) < max(1, len(own)):
-            kept.append(number)
-    return kept
+    held = [letters(words) for name, split in dataset.items() if name != "train" for words in split["tokens"]]
+    own = [letters(words) for words in more["tokens"]]
+    whole = {"".join(words) for words in held}
+    near = overlapping(own, held)
+    kept = [n for n, words in enumerate(own) if "".join(words) not in whole and not near[n]]
+    return DatasetDict({**dataset, "train": concatenate_datasets([dataset["train"], more.select(kept)])})
 
 
 def apart_from(sentences: Dataset, others: Dataset) -> Dataset:
     """The sentences that have no run of six words in common with the others (case and punctuation aside)."""
-    runs = {run for words in others["tokens"] for run in runs_of(words)}
-    return sentences.select([number for number, words in enumerate(sentences["tokens"]) if not runs_of(words) & runs])
+    shared = overlapping(map(letters, sentences["tokens"]), map(letters, others["tokens"]), share=0)
+    return sentences.select([number for number, one in enumerate(shared) if not one])
 
 
-def runs_of(words: Iterable[str]) -> set[tuple[str, ...]]:
-    """All runs of six words of a sentence, case and punctuation aside; by these two texts are told to be alike."""
-    return _runs(_letters(words))
-
-
-def share_in_text(sentences: Mapping[str, Iterable[Iterable[str]]], texts: Sequence[Path]) -> dict[str, float]:
-    """For each split, the share of its sentences that stand in raw text: at least half of their runs of six words do.
-
-    Sentences of less than six words are left out; 0 for a split without longer ones.
-    """
-    runs = {split: list(filter(None, map(runs_of, part))) for split, part in sentences.items()}
-    wanted = {run for part in runs.values() for sentence in part for run in sentence}
-    there: set[tuple[str, ...]] = set()
-    for line in iter_lines(texts):
-        there |= runs_of(tokenize(line)) & wanted
-    known = {split: [2 * len(sentence & there) >= len(sentence) for sentence in part] for split, part in runs.items()}
-    return {split: sum(part) / max(1, len(part)) for split, part in known.items()}
-
-
-def _letters(words: Iterable[str]) -> list[str]:
-    """The words in lower case, their letters alone; those without a letter are left out."""
-    forms = ("".join(c for c in unicodedata.normalize("NFC", word).casefold() if c.isalpha()) for word in words)
-    return [form for form in forms if form]
-
-
-def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
-    return {tuple(words[n : n + RUN]) for n in range(len(words) - RUN + 1)}
-
-
-def check_tagged(dataset: DatasetDict, files: Mapping[str, Path] | None = None) -> list[str]:
-    """What is wrong with a tagging task, a sentence each; nothing when all is well.
+def check_tagged(dataset: DatasetDict, files: Files | None = None) -> list[str]:
+    """Look for what is wrong with a tagging task.
 
     Looks for columns and tags that should be there, sentences twice in one split or in two, words and tags of
     different number, and (with `files`) a byte-order mark.
+
+    Returns:
+        A sentence for each problem; nothing when all is well.
     """
     problems = []
     for name, split in dataset.items():
@@ -177,11 +183,15 @@ def check_tagged(dataset: DatasetDict, files: Mapping[str, Path] | None = None) 
         twice = sum(count - 1 for count in texts.values())
         problems += [f"{name}: {twice} sentences repeat another one of the same split."] if twice else []
     problems += _shared(sentences)
-    for name, file in (files or {}).items():
-        with file.open("rb") as stream:
-            marked = stream.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
+    for name, some in (files or {}).items():
+        marked = any(_is_marked(file) for file in _listed(some))
         problems += [f"{name}: the file begins with a byte-order mark (it is skipped)."] if marked else []
     return problems
+
+
+def _is_marked(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
 
 
 def _shared(sentences: Mapping[str, Counter[str]]) -> list[str]:
@@ -194,8 +204,8 @@ def _shared(sentences: Mapping[str, Counter[str]]) -> list[str]:
     return problems
 
 
-def _texts(split: Dataset) -> list[str]:
-    return [" ".join(words) for words in split["tokens"]]
+def _texts(split: Dataset) -> Iterable[str]:
+    return (" ".join(words) for words in split["tokens"])
 
 
 def _unseen_tags(dataset: DatasetDict, name: str) -> list[str]:

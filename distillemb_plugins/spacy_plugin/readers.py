@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from ..data.conll import UPOS, Layout, Sentence, corpus_files, read_sentences
+from ..data.conll import UPOS, Layout, Sentence, conll_files, read_sentences
 from ..errors import DistillEmbError
 
 Augmenter = Callable[[Language, Example], Iterator[Example]]
@@ -113,7 +113,7 @@ class ConllCorpus:
 
     def sentences(self) -> Iterator[Sentence]:
         """The sentences that are kept, in their order."""
-        found = (s for file in corpus_files(self.paths) for s in read_sentences(file, self.layout))
+        found = (s for file in conll_files(self.paths) for s in read_sentences(file, self.layout))
         kept = (s for s in found if not self.max_length or len(s) <= self.max_length)
         if self.shuffle:
             everything = list(kept)

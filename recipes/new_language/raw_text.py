@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from distillemb_plugins.data.overlap import sentence_key
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_file, numbered_lines
 from distillemb_plugins.text import tokenize
@@ -100,12 +101,6 @@ def _check_enough(facts: TextFacts, files: Sequence[Path], least_words: int) -> 
 def expectation(words: int) -> str:
     """What so many words are good for, as half a sentence."""
     return next((text for limit, text in EXPECTATIONS if words < limit), PLENTY)
-
-
-def sentence_key(words: Sequence[str] | str) -> str:
-    """A sentence without its spaces and case, so that it is found in running text however it was split."""
-    text = words if isinstance(words, str) else "".join(words)
-    return "".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 class _Counter:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from distillemb_plugins.data.conll import Sentence
+from distillemb_plugins.data.pos import LANGUAGES, pos_files
 from distillemb_plugins.data.tagged import labels_of, tagged_dataset
 from distillemb_plugins.files import directory_bytes
 from distillemb_plugins.finetune.trainer import TrainSettings, predict, train_model
 from recipes.pos.scoring import scores
-from recipes.pos.sets import LANGUAGES, training_files
 from recipes.spacy_arms import ENCODER_OF, encoder_path
 
 ARMS = ("random", "frozen", "finetuned", "finetuned-svd")
@@ -43,7 +43,7 @@ def run(
     from distillemb_plugins.hf import DistillEmbTokenizer
 
     logging.set_verbosity_error()  # the head's weights are new, as they should be: no report of missing ones
-    files = training_files(data, trained_on, languages)
+    files = pos_files(data, trained_on, languages)
     dataset = tagged_dataset({split: files[split] for split in ("train", "dev")}, "pos")
     encoder = encoder_path(work, ENCODER_OF[arm])
     characters = DistillEmbTokenizer.from_pretrained(str(encoder)).characters

@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from distillemb_plugins.data.pos import JOINT, LANGUAGES, TREEBANKS
+from distillemb_plugins.data.pos import TRANSFER_TESTS as TESTS
 from recipes.common import markdown_table, mean_spread, megabytes, whole_seeds
 from recipes.pos import hf_side
-from recipes.pos.sets import JOINT, LANGUAGES, TESTS, TREEBANKS
 from recipes.spacy_arms import ARMS, ENCODER_OF
 from recipes.spacy_arms import LANGUAGES as TAUGHT
 

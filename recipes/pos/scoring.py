@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distillemb_plugins.data.conll import Sentence
-from recipes.pos.sets import sentences, test_file, tests_of, words_of
+from distillemb_plugins.data.pos import read_pos, transfer_file, transfer_tests, words_of
 
 Tagger = Callable[[list[Sentence]], list[list[str]]]  # the tags of each sentence's words
 
@@ -42,16 +42,16 @@ def _per_cent(part: int, whole: int) -> float | None:
 
 def scores(tagger: Tagger, data: Path, trained_on: str, files: dict[str, Path]) -> dict[str, Any]:
     """Scores of a trained tagger on dev, test and the tests of transfer that the data has; its words per second."""
-    known = words_of(sentences(files["train"]))
-    dev, test = sentences(files["dev"]), sentences(files["test"])
+    known = words_of(read_pos(files["train"]))
+    dev, test = read_pos(files["dev"]), read_pos(files["test"])
     start = time.perf_counter()
     found = tagger(test)
     speed = sum(map(len, test)) / (time.perf_counter() - start)
     row = {"dev": accuracy(dev, tagger(dev), known), "test": accuracy(test, found, known)}
     transfer = {}
-    for other in tests_of(trained_on):
-        file = test_file(data, other)
+    for other in transfer_tests(trained_on):
+        file = transfer_file(data, other)
         if file is not None:
-            gold = sentences(file, other.plain)
+            gold = read_pos(file, other.plain)
             transfer[other.name] = accuracy(gold, tagger(gold), known)
     return row | {"transfer": transfer, "words_per_second": round(speed)}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillemb_plugins.data.conll import Sentence
+from distillemb_plugins.data.pos import LANGUAGES, pos_files, pos_words
 from recipes import spacy_arms
 from recipes.pos.scoring import scores
-from recipes.pos.sets import LANGUAGES, all_words, training_files
 from recipes.spacy_arms import (
     TABLE_ARMS,
     arm_config,
@@ -44,7 +44,7 @@ def make_tables(
     """Write the tables of the sets that have none yet, all at once: each arm's model is read one time."""
     missing = [n for n in sets if not all(table_path(arm, task_name(n), work).is_dir() for arm in arms)]
     if missing:
-        word_tables({task_name(name): all_words(data, name, languages) for name in missing}, arms, work)
+        word_tables({task_name(name): pos_words(data, name, languages) for name in missing}, arms, work)
 
 
 def run(
@@ -62,7 +62,7 @@ def run(
 
     steps: updates of about 500 words. overrides: nested, over the config.
     """
-    files = training_files(data, trained_on, languages)
+    files = pos_files(data, trained_on, languages)
     if arm in TABLE_ARMS:
         make_tables(data, [trained_on], work, [arm], languages)
     config = arm_config(CONFIG, arm, task_name(trained_on), work, overrides, FINETUNE).merge(

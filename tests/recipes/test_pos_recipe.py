@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from distillemb_plugins import DistillEmbError
+from distillemb_plugins.data import pos as sets
 from distillemb_plugins.data.conll import Sentence
 from recipes import spacy_arms
-from recipes.pos import hf_side, report, scoring, sets, spacy_side
+from recipes.pos import hf_side, report, scoring, spacy_side
 
 Script = Callable[[str], ModuleType]
 PATH = "pos/scripts/pos.py"
@@ -89,27 +90,6 @@ def test_accuracy_is_told_apart_for_seen_and_unseen_words() -> None:
     found = scoring.accuracy(gold, [["NOUN", "NOUN", "NOUN", "X"]], {"a", "b"})
     assert found == {"accuracy": 66.67, "seen": 50.0, "unseen": 100.0, "words": 3, "unseen_share": 33.33}
     assert scoring.accuracy(gold, [["NOUN"] * 4], {"a", "b", "c"})["unseen"] is None
-
-
-def test_marks_are_dropped_and_hooked_letters_kept() -> None:
-    assert sets.without_marks("ƙàːƙàː") == "ƙaƙa"
-    assert sets.without_marks("ɓá") == "ɓa"
-
-
-def test_treebanks_are_read_by_syntactic_words_and_may_be_absent(data: Path) -> None:
-    plain = next(test for test in sets.tests_of("hau") if test.plain)
-    file = sets.test_file(data, plain)
-    assert file is not None
-    (sentence,) = sets.sentences(file, plain=True)
-    assert (sentence.words, sentence.tags) == (["ka", "ɓa"], ["NOUN", ""])
-    assert sets.test_file(data, sets.tests_of("yor")[0]) is None
-
-
-def test_the_joint_set_holds_all_languages(data: Path) -> None:
-    joint = sets.training_files(data, sets.JOINT, ["swa", "hau"])
-    one = sets.training_files(data, "swa")
-    for split in ("train", "dev", "test"):
-        assert len(sets.sentences(joint[split])) == 2 * len(sets.sentences(one[split]))
 
 
 def test_arms_differ_in_the_embedding_alone(work: Path) -> None:
@@ -236,15 +216,6 @@ def test_the_joint_tagger_stands_beside_the_own_taggers_and_not_under_transfer()
 def test_what_does_not_exist_is_refused(script: Script, tmp_path: Path, option: str, message: str) -> None:
     with pytest.raises(DistillEmbError, match=message):
         script(PATH).spacy(tmp_path, **{option: ["magic"]}, results=tmp_path / "r.jsonl")
-
-
-def test_the_hub_tags_may_be_plain_text(script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import datasets
-
-    part = datasets.Dataset.from_dict({"tokens": [["Juma", "yupo"]], "upos": [["PROPN", "VERB"]]})
-    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: dict.fromkeys(("train", "validation", "test"), part))
-    files = script("common.py").task_files(tmp_path, "pos/masakhapos", "swa")
-    assert files["dev"].read_text("utf-8") == "Juma PROPN\nyupo VERB\n\n"
 
 
 def test_the_project_file_names_commands_that_exist(script: Script) -> None:

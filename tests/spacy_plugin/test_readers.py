@@ -11,7 +11,7 @@ import spacy
 from spacy.util import registry
 
 from distillemb_plugins import DistillEmbError
-from distillemb_plugins.data.conll import Layout, corpus_files, read_sentences
+from distillemb_plugins.data.conll import Layout, conll_files, read_sentences
 from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 
 CONLLU = """# sent_id = 1
@@ -136,7 +136,7 @@ def test_files_lists_patterns_directories_and_compression(tmp_path: Path) -> Non
     assert texts(ConllCorpus([tmp_path / "swa", tmp_path / "amh" / "train.txt"])) == [["swa"], ["amh"]]
     assert texts(ConllCorpus(tmp_path / "*" / "train.txt")) == [["amh"], ["swa"]]
     with pytest.raises(DistillEmbError, match="nowhere"):
-        corpus_files([tmp_path / "nowhere"])
+        conll_files([tmp_path / "nowhere"])
 
 
 def test_limit_length_and_shuffling(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
-from distillemb_plugins.data.tagged import share_in_text
+from distillemb_plugins.data.overlap import share_in_text
 from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 from recipes.common import (
     DEFAULT_DATA,

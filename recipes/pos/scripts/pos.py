@@ -19,13 +19,14 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
 from distillemb_plugins.data.conll import Sentence
-from distillemb_plugins.data.tagged import check_tagged, share_in_text, tagged_dataset
+from distillemb_plugins.data.overlap import share_in_text
+from distillemb_plugins.data.pos import JOINT, LANGUAGES, SETS, TREEBANKS, pos_files, read_pos, words_of
+from distillemb_plugins.data.tagged import check_tagged, tagged_dataset
 from distillemb_plugins.errors import DistillEmbError
 from recipes import spacy_arms
 from recipes.common import DEFAULT_DATA, add_result, corpus_files, markdown_table, read_results, replace_block, run_app
 from recipes.pos import hf_side, report, spacy_side
 from recipes.pos.scoring import accuracy
-from recipes.pos.sets import JOINT, LANGUAGES, SETS, TREEBANKS, sentences, training_files, words_of
 
 HERE = Path(__file__).resolve().parents[1]
 KEY = ("side", "trained_on", "arm", "seed")
@@ -56,8 +57,8 @@ def check(data: Data = DEFAULT_DATA, trained_on: Sets = list(SETS[:-1]), readme:
     """Write a table of the data into the README (sizes, unseen words, sentences shared) and print all blemishes."""
     lines = []
     for name in trained_on:
-        files = training_files(data, name)
-        parts = {split: sentences(file) for split, file in files.items()}
+        files = pos_files(data, name)
+        parts = {split: read_pos(file) for split, file in files.items()}
         gold = parts["test"]
         unseen = accuracy(gold, [s.tags for s in gold], words_of(parts["train"]))["unseen_share"]
         trained = {tuple(sentence.words) for sentence in parts["train"]}

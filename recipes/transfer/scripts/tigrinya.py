@@ -6,14 +6,13 @@ that the tag is glued to, and misspelt tags. What is mended is said line by line
 
 from __future__ import annotations
 
-import random
 import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distillemb_plugins.data.tagged import dataset_of, tag_names
+from distillemb_plugins.data.tagged import dataset_of, split_sentences, tag_names
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import numbered_lines
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 TYPES = ("DATE", "LOC", "MISC", "ORG", "PER")
 TAGS = tag_names({f"B-{kind}" for kind in TYPES}, "ner")
-SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
+SHARES = {"dev": 0.1, "test": 0.2}
 SPLIT_SEED = 0
 _GLUED = re.compile(rf"(.*[^\x00-\x7f])(O|[BI]-(?:{'|'.join(TYPES)}))")
 _NO_LETTER = re.compile(r"\W+")
@@ -119,11 +118,7 @@ def _known_tag(tag: str) -> str:
 
 def split(sentences: list[Sentence], seed: int = SPLIT_SEED) -> dict[str, list[Sentence]]:
     """train, dev and test (70, 10 and 20 %), drawn by sentence; the same seed gives the same split."""
-    order = list(range(len(sentences)))
-    random.Random(seed).shuffle(order)
-    dev, test = (round(SHARES[name] * len(order)) for name in ("dev", "test"))
-    parts = {"test": order[:test], "dev": order[test : test + dev], "train": order[test + dev :]}
-    return {name: [sentences[n] for n in sorted(parts[name])] for name in SHARES}
+    return split_sentences(sentences, SHARES["dev"], SHARES["test"], seed)
 
 
 def tigrinya_dataset(parts: dict[str, list[Sentence]]) -> DatasetDict:

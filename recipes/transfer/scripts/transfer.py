@@ -24,11 +24,12 @@ from transformers import EvalPrediction
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
 from distillemb_plugins.data.classification import classification_dataset
+from distillemb_plugins.data.sources import task_file
 from distillemb_plugins.data.tagged import labels_of, named_tags, tagged_dataset
 from distillemb_plugins.finetune.trainer import TrainSettings, predict, score_classes, score_entities, train_model
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
-from recipes.common import DEFAULT_DATA, add_result, read_results, run_app, task_files, unpacked_tasks
+from recipes.common import DEFAULT_DATA, add_result, read_results, run_app, task_files
 from recipes.transfer.scripts import encoders, report, tigrinya
 from recipes.transfer.scripts.arms import LEFT_OUT_ARMS, TIGRINYA_ARMS, Arm, Head, left_out_arm, tigrinya_arm
 
@@ -106,8 +107,7 @@ def distill_without(
 
 def tigrinya_corpus(data: Path) -> tigrinya.Corpus:
     """The Tigrinya NER corpus, mended."""
-    places = [base / NER_CORPUS for base in (data / "tasks" / "ner", data / "ner", unpacked_tasks(data, "ner") / "ner")]
-    return tigrinya.read_corpus(next((file for file in places if file.is_file()), places[0]))
+    return tigrinya.read_corpus(task_file(data, "ner", NER_CORPUS) or data / "tasks" / "ner" / NER_CORPUS)
 
 
 @app.command()

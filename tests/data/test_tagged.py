@@ -10,7 +10,7 @@ from distillemb_plugins.data.tagged import (
     check_tagged,
     join_datasets,
     labels_of,
-    share_in_text,
+    split_sentences,
     tagged_dataset,
 )
 from distillemb_plugins.errors import DistillEmbError
@@ -109,11 +109,17 @@ def test_seen_and_unseen_entities_are_scored_apart() -> None:
     assert scores["share_unseen"] == pytest.approx(100 / 3)
 
 
-def test_the_share_of_sentences_that_stand_in_raw_text(tmp_path: Path) -> None:
-    there = ["Rais", "wa", "Kenya", "alikwenda", "mjini", "Nairobi", "jana", "."]
-    half = [*there[:7], "na", "leo"]  # two of its four runs
-    other = ["Wanafunzi", "wengi", "walisoma", "vitabu", "vyao", "jana"]
-    text = tmp_path / "raw.txt"
-    text.write_text("Habari: RAIS wa Kenya alikwenda mjini - Nairobi jana asubuhi.\n", "utf-8")
-    splits = {"train": [there, half, other, ["Fupi", "."]], "dev": [other], "test": [["Fupi"]]}
-    assert share_in_text(splits, [text]) == {"train": 2 / 3, "dev": 0, "test": 0}
+def test_several_files_make_one_split(files: dict[str, Path]) -> None:
+    both = tagged_dataset({"train": [files["train"], files["dev"]], "dev": files["dev"]})
+    assert both["train"]["tokens"][-2:] == [["in", "Oslo"], ["in", "Oslo"]]
+    problems = check_tagged(both, {"train": [files["dev"], files["train"]]})
+    assert any("byte-order mark" in problem for problem in problems)
+
+
+def test_a_split_is_drawn_by_its_seed_and_keeps_the_order() -> None:
+    numbers = list(range(100))
+    parts = split_sentences(numbers, dev=0.1, test=0.2, seed=3)
+    assert {name: len(part) for name, part in parts.items()} == {"train": 70, "dev": 10, "test": 20}
+    assert sorted(parts["train"] + parts["dev"] + parts["test"]) == numbers
+    assert all(part == sorted(part) for part in parts.values())
+    assert parts == split_sentences(numbers, dev=0.1, test=0.2, seed=3) != split_sentences(numbers, seed=4)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from distillemb_plugins import DistillEmbError
 from distillemb_plugins.data import classification
-
-Script = Callable[[str], ModuleType]
 
 
 def write(file: Path, header: Sequence[str], rows: Sequence[Sequence[str]], quoting: Any = csv.QUOTE_MINIMAL) -> None:
@@ -37,7 +34,7 @@ def tweets(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_tweets_are_read_unquoted_and_each_text_is_in_one_split(script: Script, tweets: Path) -> None:
+def test_tweets_are_read_unquoted_and_each_text_is_in_one_split(tweets: Path) -> None:
     dataset, notes = classification.load_classification(tweets, "afrisenti", "swa")
     assert dataset["train"]["text"][:] == ['"habari njema', "mbaya sana", "kesho asubuhi"]
     assert dataset["test"]["text"][:] == ["siku mpya", "baya"]  # without the quotes around it and the masked name
@@ -49,13 +46,13 @@ def test_tweets_are_read_unquoted_and_each_text_is_in_one_split(script: Script, 
     assert "1 texts are in test too" in said and "1 texts are in dev too" in said
 
 
-def test_what_was_found_is_said(script: Script, tweets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_found_is_said(tweets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = classification.classification_dataset(tweets, "afrisenti", "swa")
     assert len(dataset["dev"]) == 2
     assert "afrisenti swa: train: 1 texts are in test too" in capsys.readouterr().err
 
 
-def test_an_unknown_label_is_dropped_from_train_and_refused_in_test(script: Script, tweets: Path) -> None:
+def test_an_unknown_label_is_dropped_from_train_and_refused_in_test(tweets: Path) -> None:
     folder, tasks = tweets / "tasks" / "cls" / "afrisenti" / "swa", classification
     rows = [["moja mbili", "positive"], ["tatu nne", "mixed"]]
     write(folder / "train.tsv", ["tweet", "label"], rows, csv.QUOTE_NONE)
@@ -66,7 +63,7 @@ def test_an_unknown_label_is_dropped_from_train_and_refused_in_test(script: Scri
         tasks.load_classification(tweets, "afrisenti", "swa")
 
 
-def test_bad_files_are_named(script: Script, tweets: Path) -> None:
+def test_bad_files_are_named(tweets: Path) -> None:
     folder, tasks = tweets / "tasks" / "cls" / "afrisenti" / "swa", classification
     (folder / "dev.tsv").write_text("tweet\tlabel\none\tpositive\tmore\n", "utf-8")
     with pytest.raises(DistillEmbError, match=r"dev.tsv, line 2 has too many"):
@@ -96,7 +93,7 @@ def news(root: Path) -> Path:
     return root
 
 
-def test_raw_annotations_stand_in_for_a_missing_training_file(script: Script, tmp_path: Path) -> None:
+def test_raw_annotations_stand_in_for_a_missing_training_file(tmp_path: Path) -> None:
     dataset, notes = classification.load_classification(news(tmp_path), "masakhanews", "swa", words=2)
     assert dataset["train"]["text"][:] == ["Afya njema", "Mpira wa leo usiku"]
     assert dataset["test"]["text"][0] == "Kichwa cha habari. moja mbili"  # the headline and two words
@@ -105,13 +102,13 @@ def test_raw_annotations_stand_in_for_a_missing_training_file(script: Script, tm
     assert "no train.tsv" in said and "religion (1)" in said
 
 
-def test_an_article_in_other_words_is_kept_and_a_part_of_a_test_article_is_not(script: Script, tmp_path: Path) -> None:
+def test_an_article_in_other_words_is_kept_and_a_part_of_a_test_article_is_not(tmp_path: Path) -> None:
     dataset, notes = classification.load_classification(news(tmp_path), "masakhanews", "swa")
     assert all(ARTICLE not in text for text in dataset["train"]["text"])
     assert any("train: 1 texts are in test too" in note for note in notes)
 
 
-def test_a_set_without_splits_gets_the_same_ones_every_time(script: Script, tmp_path: Path) -> None:
+def test_a_set_without_splits_gets_the_same_ones_every_time(tmp_path: Path) -> None:
     tasks = classification
     rows = [[f"ጽሑፍ, {number}", ("positive", "negative", "neutral")[number % 3]] for number in range(60)]
     file = tmp_path / "tasks" / "cls" / "tir" / "tigrigna_sentiment_dataset.csv"
@@ -127,9 +124,7 @@ def test_a_set_without_splits_gets_the_same_ones_every_time(script: Script, tmp_
         tasks.load_classification(tmp_path, "tir-sentiment", "swa")
 
 
-def test_the_hub_is_asked_and_being_offline_is_said(
-    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_hub_is_asked_and_being_offline_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
     tasks = classification
