@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from .characters import CharTable
 from .errors import DistillEmbError
 from .inference.students import build_forward
-from .persistence import EncoderFiles, Storage, read_encoder, write_encoder
+from .persistence import EncoderFiles, read_encoder, write_encoder
+from .quantization import Storage
+from .vectors import unit_rows
 
 Vectors = NDArray[np.float32]
 Runtime = Literal["numpy", "onnx", "onnx-int8"]
@@ -256,11 +258,3 @@ class _WordCache:
             rows.update(zip(words, range(used, used + len(words)), strict=True))
             self._table = table = _Table(rows, stored, emptied, used)
         return table if together and seen is not None and emptied == seen.emptied else None
-
-
-def unit_rows(vectors: Vectors) -> Vectors:
-    """Rows scaled to length 1; a zero row stays zero."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    lengths[lengths == 0] = 1
-    result: Vectors = vectors / lengths
-    return result

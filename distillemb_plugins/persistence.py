@@ -15,15 +15,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .characters import CharTable
 from .errors import DistillEmbError, brief
 from .files import atomic_directory, is_directory, is_file
 from .hf_files import AUTO_MAP, remote_code_files, tokenizer_files
+from .quantization import Storage, Tensors, dequantize, quantize
 
 FORMAT_VERSION = 1
 MODEL_TYPE = "distillemb"
@@ -35,14 +35,8 @@ CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, CARD_FILE = (
 )
 ENCODER_PREFIX = "encoder."
 HEAD_PREFIX = "distillemb.encoder."  # in a directory that a Hugging Face head wrote
-SCALE_SUFFIX = "_scale"
 BUNDLED = Path(__file__).parent / "bundled"
 _LARGEST_TEXT = 1 << 26  # bytes of a JSON file or a card; what is larger is something else, and could fill the memory
-_LONG = 64  # times as many rows as columns make a long table
-_SMALLEST_QUANTISED = 256  # tensors of fewer values keep float32: their scales would cost more than they save
-
-Storage = Literal["float32", "float16", "int8"]
-Tensors = dict[str, NDArray[Any]]
 
 
 @dataclass
@@ -129,7 +123,7 @@ def _assemble(
             f"{CONFIG_FILE} says {config['vocab_size']} of {config['max_chars']}: files are of two different encoders."
         )
     try:
-        tensors = dequantise(stored)
+        tensors = dequantize(stored)
     except (ValueError, MemoryError) as error:
         raise DistillEmbError(f"{where}: weights and scales do not fit ({brief(error)}): copy it again.") from error
     _check_sizes(config["encoder_args"], sum(tensor.size for tensor in tensors.values()), where)
@@ -213,53 +207,6 @@ def _own_tensors(stored: Tensors, file: Path) -> Tensors:
     raise DistillEmbError(f"{file} holds no encoder weights (no name begins with {ENCODER_PREFIX!r}).")
 
 
-def quantise(tensors: Tensors, storage: Storage) -> Tensors:
-    """The tensors as they are stored.
-
-    float16: every float32 tensor. int8: tensors of two or more dimensions become int8 (symmetric, the largest
-    magnitude is 127) with float16 scales that broadcast: one a row, or one a column of a long table; small ones keep
-    float32. Integer tensors stay.
-    Raises `DistillEmbError` for an unknown storage.
-    """
-    if storage not in get_args(Storage):
-        raise DistillEmbError(f"storage is {storage!r}: choose one of {', '.join(get_args(Storage))}.")
-    result: Tensors = {}
-    for name, tensor in tensors.items():
-        if storage == "float32" or tensor.dtype != np.float32:
-            result[name] = np.ascontiguousarray(tensor)
-        elif storage == "float16":
-            result[name] = tensor.astype(np.float16)
-        elif tensor.ndim < 2 or tensor.size < _SMALLEST_QUANTISED:
-            result[name] = tensor
-        else:
-            result[name], result[name + SCALE_SUFFIX] = _to_int8(tensor)
-    return result
-
-
-def _to_int8(tensor: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    # A long table of short rows shares one scale a column: a scale for each row would add an eighth to its size.
-    long_table = tensor.ndim == 2 and len(tensor) > _LONG * tensor.shape[1]
-    axes = 0 if long_table else tuple(range(1, tensor.ndim))
-    largest = np.abs(tensor).max(axis=axes, keepdims=True)
-    scale = np.maximum(largest / 127, np.finfo(np.float16).tiny).astype(np.float16)
-    codes = np.clip(np.rint(tensor / scale.astype(np.float32)), -127, 127).astype(np.int8)
-    return codes, scale
-
-
-def dequantise(stored: Tensors) -> Tensors:
-    """The inverse of `quantise`: float32 weights; integer tensors without a scale stay."""
-    result: Tensors = {}
-    for name, tensor in stored.items():
-        if name.endswith(SCALE_SUFFIX) and name.removesuffix(SCALE_SUFFIX) in stored:
-            continue
-        scale = stored.get(name + SCALE_SUFFIX)
-        if tensor.dtype == np.int8 and scale is not None:
-            result[name] = tensor.astype(np.float32) * scale.astype(np.float32)
-        else:
-            result[name] = tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
-    return result
-
-
 def write_encoder(
     path: str | Path,
     config: dict[str, Any],
@@ -281,7 +228,7 @@ def write_encoder(
     from safetensors.numpy import save
 
     path = Path(path)
-    stored = quantise(tensors, storage)
+    stored = quantize(tensors, storage)
     with atomic_directory(path, overwrite=overwrite) as work:
         complete = _complete_config(config, characters, storage)
         (work / CONFIG_FILE).write_text(_json(complete), "utf-8")
@@ -326,7 +273,7 @@ def encoder_to_bytes(files: EncoderFiles) -> bytes:
         "char_table": files.characters.to_dict(),
         "card": files.card,
     }
-    return save(quantise(files.tensors, storage), metadata={MODEL_TYPE: _json(described)})
+    return save(quantize(files.tensors, storage), metadata={MODEL_TYPE: _json(described)})
 
 
 def encoder_from_bytes(blob: bytes) -> EncoderFiles:

@@ -13,11 +13,12 @@ import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.distill.memory import fit_memory
-from distillemb_plugins.encoder import Runtime, unit_rows
+from distillemb_plugins.encoder import Runtime
 from distillemb_plugins.errors import MissingExtraError
 from distillemb_plugins.inference.cnn import CnnFeatures, FoldedLayers
 from distillemb_plugins.persistence import EncoderFiles, read_encoder
 from distillemb_plugins.teachers import Teacher
+from distillemb_plugins.vectors import unit_rows
 
 from .test_encoder import ODD_WORDS, torch_vectors_of
 

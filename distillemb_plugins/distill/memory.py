@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..characters import PAD_ID, UNKNOWN_ID
-from ..encoder import DistillEmb, unit_rows
+from ..encoder import DistillEmb
 from ..errors import DistillEmbError, require
 from ..inference.students import fingerprints
-from ..persistence import EncoderFiles, Storage, Tensors, dequantise, quantise
+from ..persistence import EncoderFiles
+from ..quantization import Storage, Tensors, dequantize, quantize
 from ..teachers import Teacher
+from ..vectors import unit_rows
 
 CODEBOOK = 256  # short vectors a codebook, so that a code is a byte
 _ROUNDS = 15  # of k-means
@@ -49,7 +51,7 @@ def fit_memory(
     dim = files.config["dim"]
     dims = default_dims(codes, dim) if dims is None else dims
     _check(files, teacher, words, codes, dims)
-    files = replace(files, tensors=dequantise(quantise(files.tensors, storage)))
+    files = replace(files, tensors=dequantize(quantize(files.tensors, storage)))
     rows, keys = _distinct_rows(files, teacher.words[:words])
     if len(rows) < CODEBOOK:
         raise DistillEmbError(f"A memory needs at least {CODEBOOK} words, the teacher gives {len(rows)}: give more.")

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..card import CardInfo, render_card
-from ..encoder import unit_rows
 from ..errors import DistillEmbError, require
 from ..persistence import EncoderFiles, write_encoder
 from ..teachers import Teacher
+from ..vectors import unit_rows
 from .checkpoints import Progress, TrainingState, load_checkpoint, save_checkpoint
 from .journal import Journal
 from .memory import fit_memory

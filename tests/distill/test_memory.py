@@ -15,10 +15,10 @@ from distillemb_plugins.characters import split_characters
 from distillemb_plugins.distill import DistillSettings, distill
 from distillemb_plugins.distill.memory import fit_memory
 from distillemb_plugins.distill.targets import build_targets
-from distillemb_plugins.encoder import unit_rows
 from distillemb_plugins.hf.encoders_distillemb import build_encoder
 from distillemb_plugins.persistence import EncoderFiles, read_encoder
 from distillemb_plugins.teachers import Teacher
+from distillemb_plugins.vectors import unit_rows
 
 from ..conftest import TINY_ARGS
 

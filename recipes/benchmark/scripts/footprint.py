@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from distillemb_plugins.persistence import WEIGHTS_FILE, EncoderFiles, Storage, write_encoder
+from distillemb_plugins.persistence import WEIGHTS_FILE, EncoderFiles, write_encoder
+from distillemb_plugins.quantization import Storage
 from recipes.benchmark.scripts.interleave import Figure, row, spread
 from recipes.benchmark.scripts.material import Sizes
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distillemb_plugins import DistillEmb
-from distillemb_plugins.encoder import unit_rows
 from distillemb_plugins.persistence import EncoderFiles
+from distillemb_plugins.vectors import unit_rows
 from recipes.benchmark.scripts.material import Sizes
 from recipes.benchmark.scripts.pipelines import BATCH_WORDS, WITH_VECTORS, in_batches, pipeline, tagged, to_examples
 

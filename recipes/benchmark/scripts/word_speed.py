@@ -12,7 +12,8 @@ from typing import Any
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.encoder import Runtime
 from distillemb_plugins.inference.students import RUNTIMES
-from distillemb_plugins.persistence import EncoderFiles, Storage, dequantise, quantise
+from distillemb_plugins.persistence import EncoderFiles
+from distillemb_plugins.quantization import Storage, dequantize, quantize
 from recipes.benchmark.scripts.interleave import Work, interleaved, ratio, row, spread, threads
 from recipes.benchmark.scripts.lookups import Encode, rivals, table_lookup
 from recipes.benchmark.scripts.material import (
@@ -116,7 +117,7 @@ _STORED: tuple[Storage, ...] = ("float16", "int8")
 
 def stored(files: EncoderFiles, storage: Storage) -> EncoderFiles:
     """The encoder as it comes back from that storage."""
-    return replace(files, tensors=dequantise(quantise(files.tensors, storage)))
+    return replace(files, tensors=dequantize(quantize(files.tensors, storage)))
 
 
 def distinct(encode: Encode, words: list[str]) -> Work:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distillemb_plugins import DistillEmb
-from distillemb_plugins.encoder import unit_rows
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.text import tokenize
+from distillemb_plugins.vectors import unit_rows
 from recipes import spacy_arms
 
 if TYPE_CHECKING:

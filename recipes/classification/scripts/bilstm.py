@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from transformers import set_seed
 
 from distillemb_plugins.characters import UNKNOWN_ID, CharTable
-from distillemb_plugins.encoder import unit_rows
 from distillemb_plugins.finetune.trainer import TrainSettings, predict, train_model
 from distillemb_plugins.hf import DistillEmbConfig, DistillEmbForSequenceClassification, DistillEmbTokenizer
+from distillemb_plugins.vectors import unit_rows
 from recipes import spacy_arms
 from recipes.classification.scripts.arms import labels_of, scores, static_lookup, words_of
 

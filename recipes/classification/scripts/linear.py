@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillemb_plugins.encoder import unit_rows
 from distillemb_plugins.text import tokenize
+from distillemb_plugins.vectors import unit_rows
 from recipes.classification.scripts.arms import lookup_of, mean_vectors, scores
 
 if TYPE_CHECKING:
