@@ -206,11 +206,24 @@ def locked(directory: Path, wait: bool = False) -> Iterator[None]:
 
 
 def directory_bytes(path: str | Path) -> int:
-    """Total size in bytes of the files below `path` (or of the file `path`)."""
+    """Count the bytes of all files below a directory (or of one file): what lies on the disk.
+
+    Of an encoder directory this includes the card, the word lists and the code for ``trust_remote_code``; for the size
+    of the encoder itself see `encoder_bytes`.
+    """
     path = Path(path)
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def encoder_bytes(directory: str | Path) -> int:
+    """Count the bytes that computing vectors needs: weights, configuration and character table.
+
+    This is the size of an encoder in every table and report: what a user has to download.
+    """
+    patterns = ("*.safetensors", "config.json", "tokenizer*.json")
+    return sum(file.stat().st_size for pattern in patterns for file in Path(directory).glob(pattern))
 
 
 def _umask() -> int:

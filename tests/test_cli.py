@@ -295,7 +295,7 @@ def test_evaluate(tiny_encoder_dir: Path, table: Path, tiny_words: list[str], tm
     student = values["students"][0]
     assert student["similarity"]["sets"][0]["pairs"] == 40
     assert student["held_out"]["words"] == 20
-    assert len(student["neighbours"]["soma"]) == 10
+    assert len(student["neighbors"]["soma"]) == 10
     assert values["teacher"]["kind"] == "table"
     assert "Map of words" in (tmp_path / "report.html").read_text("utf-8")
     (tmp_path / "earlier.json").write_text(result.stdout, "utf-8")

@@ -15,7 +15,7 @@ from .output import JsonFlag, command_line, print_json, read_words
 
 if TYPE_CHECKING:
     from ..evaluate.evaluation import Tasks
-    from ..evaluate.subjects import Subject
+    from ..evaluate.models import EmbeddingModel
     from ..teachers import Teacher
 
 _MAP_SKIP = 150  # the most frequent words are particles, which say little on a map
@@ -151,9 +151,11 @@ def evaluate_command(
             typer.echo(f"\nReport: {report}")
 
 
-def _teacher(path: Path | None, extra: Path | None, lowercase: bool | None) -> tuple[Teacher | None, Subject | None]:
+def _teacher(
+    path: Path | None, extra: Path | None, lowercase: bool | None
+) -> tuple[Teacher | None, EmbeddingModel | None]:
     from ..errors import DistillEmbError
-    from ..evaluate.subjects import subject_from_teacher
+    from ..evaluate.models import EmbeddingModel
     from ..teachers import load_teacher
 
     if path is None:
@@ -161,10 +163,10 @@ def _teacher(path: Path | None, extra: Path | None, lowercase: bool | None) -> t
             raise DistillEmbError("--teacher-extra completes a teacher: add --teacher TABLE.")
         return None, None
     table = load_teacher(path)
-    return table, subject_from_teacher(table, load_teacher(extra) if extra else None, lowercase)
+    return table, EmbeddingModel.from_table(table, load_teacher(extra) if extra else None, lowercase)
 
 
-def _students(names: list[str], lowercase: bool | None) -> list[Subject]:
+def _students(names: list[str], lowercase: bool | None) -> list[EmbeddingModel]:
     """The students, under names that differ."""
     from .models import open_subject
 
@@ -177,7 +179,7 @@ def _students(names: list[str], lowercase: bool | None) -> list[Subject]:
 
 
 def _tasks(
-    students: list[Subject],
+    students: list[EmbeddingModel],
     table: Teacher | None,
     *,
     similarity: list[Path],
@@ -203,12 +205,12 @@ def _tasks(
     return Tasks(
         similarity=[one for path in similarity for one in read_pair_sets(path, sets)],
         analogies=read_analogies(analogies) if analogies else {},
-        neighbours=list(dict.fromkeys(neighbors)),
+        neighbors=list(dict.fromkeys(neighbors)),
         vocabulary=words,
     )
 
 
-def _held_out(students: list[Subject], models: list[str], path: Path | None) -> dict[str, list[str]]:
+def _held_out(students: list[EmbeddingModel], models: list[str], path: Path | None) -> dict[str, list[str]]:
     """The held-out words of each student by its name: the given ones, or those stored with the encoder."""
     from .models import HELD_OUT_FILE, stored_words
 

@@ -42,8 +42,7 @@ def info_command(
 def describe(model: DistillEmb) -> dict[str, Any]:
     """The facts about a loaded encoder, as plain JSON values; what its card tells stands under ``card``."""
     from ..evaluate.card_facts import card_facts
-    from ..evaluate.retention import encoder_bytes
-    from ..files import directory_bytes
+    from ..files import directory_bytes, encoder_bytes
 
     path, config, characters = model.files.path, model.config, model.characters
     return {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..evaluate.subjects import Subject
+    from ..evaluate.models import EmbeddingModel
 
 HELD_OUT_FILE = "held_out.txt"  # words that were not trained on, stored with an encoder
 VOCABULARY_FILES = ("vocabulary.txt", "vocabulary.txt.gz", "vocabulary.txt.xz")  # frequent words, if stored
@@ -18,24 +18,24 @@ def is_table(name: str) -> bool:
     return path.is_file() or name.startswith("hf://") or (path / "meta.json").is_file()
 
 
-def open_subject(name: str, lowercase: bool | None = None) -> Subject:
+def open_subject(name: str, lowercase: bool | None = None) -> EmbeddingModel:
     """An encoder directory, bundled name or hub id, or a table, ready to be scored.
 
     lowercase: lower-case words first; None finds out. Raises `DistillEmbError` when there is nothing there.
     """
-    from ..evaluate.retention import encoder_bytes
-    from ..evaluate.subjects import subject_from_encoder, subject_from_teacher
+    from ..evaluate.models import EmbeddingModel
+    from ..files import encoder_bytes
 
     if is_table(name):
         from ..teachers import load_teacher
 
-        return subject_from_teacher(load_teacher(name), lowercase=lowercase)
+        return EmbeddingModel.from_table(load_teacher(name), lowercase=lowercase)
     from ..encoder import DistillEmb
     from ..persistence import resolve
 
     path = resolve(name)
     encoder = DistillEmb.from_pretrained(path, cache_size=0)  # every word is asked for once
-    return subject_from_encoder(encoder, path.resolve().name, encoder_bytes(path), lowercase)
+    return EmbeddingModel.from_encoder(encoder, path.resolve().name, encoder_bytes(path), lowercase)
 
 
 def stored_words(name: str, files: tuple[str, ...]) -> list[str] | None:

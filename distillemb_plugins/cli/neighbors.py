@@ -37,15 +37,14 @@ def neighbors_command(
       distillemb neighbors afro11 mwalimu ትምህርት --vocabulary words.txt
       distillemb neighbors my-encoder london flu --teacher teacher.npz -n 5
     """
-    from ..evaluate.neighbours import nearest_words
-    from ..evaluate.subjects import subject_from_teacher
+    from ..evaluate.models import EmbeddingModel, nearest_words
     from ..evaluate.tables import format_table
     from ..teachers import load_teacher
     from .models import open_subject
 
     subjects = [open_subject(encoder)]
     if teacher is not None:
-        subjects.append(subject_from_teacher(load_teacher(teacher)))
+        subjects.append(EmbeddingModel.from_table(load_teacher(teacher)))
     candidates = _candidates(encoder, vocabulary, limit, [word for s in subjects for word in s.words])
     found = [nearest_words(subject, words, candidates, n, progress=True) for subject in subjects]
     if json:

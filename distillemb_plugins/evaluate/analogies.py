@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..errors import DistillEmbError
 from ..files import numbered_lines
-from .neighbours import similarity_blocks
-from .subjects import Lookup, progress_bar, unit_rows
+from ..vectors import Floats, similarity_blocks, unit_rows
+from .models import Lookup, progress_bar
 
 Question = tuple[str, str, str, str]
 UNNAMED = "all"
@@ -47,7 +47,11 @@ class AnalogyScore:
 
 
 def read_analogies(path: str | Path) -> dict[str, list[Question]]:
-    """Read ``{section: [(a, b, c, d), ...]}``. Raises `DistillEmbError` naming a line that is not four words."""
+    """Read analogies, ``{section: [(a, b, c, d), ...]}``.
+
+    Raises:
+        DistillEmbError: Naming a line that is not four words, or when there are none.
+    """
     sections: dict[str, list[Question]] = {}
     section = UNNAMED
     for number, line in numbered_lines(path):
@@ -69,16 +73,22 @@ def score_analogies(
     lookup: Lookup,
     sections: dict[str, list[Question]],
     vocabulary: Sequence[str],
-    vectors: NDArray[np.float32] | None = None,
+    vectors: Floats | None = None,
     *,
     ignore_case: bool = True,
     progress: bool = False,
 ) -> AnalogyScore:
-    """Answer every question with the word of the vocabulary nearest to ``b - a + c``, a, b and c left out.
+    """Answer every question with the word of the vocabulary nearest to ``b - a + c`` (3CosAdd), a, b and c left out.
 
-    vocabulary: the candidates, best (most frequent) first; vectors: theirs, float32 [n, dim], looked up when
-    None. All three vectors are taken at length 1. As in gensim, a question with a word outside the vocabulary
-    is skipped, and with ignore_case words that differ only in case are one, the first.
+    All three vectors are taken at length 1. As in gensim, a question with a word outside the vocabulary is skipped.
+
+    Args:
+        lookup: Where the vectors come from.
+        sections: The questions.
+        vocabulary: The candidates, the best (most frequent) first.
+        vectors: Their vectors float32 ``[n, dim]``; looked up when None.
+        ignore_case: Whether words that differ only in case are one, the first.
+        progress: Whether to show a bar on standard error.
     """
     fold: Callable[[str], str] = str.lower if ignore_case else str
     first: dict[str, int] = {}
@@ -96,10 +106,10 @@ def score_analogies(
             table = np.array(rows, dtype=np.intp).reshape(-1, 4)
             scores.append(_score_section(name, table, unit))
             bar.update(len(questions))
-    return _summarise(scores, len(first))
+    return _summarize(scores, len(first))
 
 
-def _score_section(name: str, table: NDArray[np.intp], unit: NDArray[np.float32]) -> SectionScore:
+def _score_section(name: str, table: NDArray[np.intp], unit: Floats) -> SectionScore:
     asked = table[(table >= 0).all(axis=1)]
     ranks = answer_ranks(asked, unit)
     return SectionScore(
@@ -111,11 +121,16 @@ def _score_section(name: str, table: NDArray[np.intp], unit: NDArray[np.float32]
     )
 
 
-def answer_ranks(questions: NDArray[np.intp], unit: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Rank from 0 of each right answer among all words but the three of its question, int64 [q].
+def answer_ranks(questions: NDArray[np.intp], unit: Floats) -> NDArray[np.int64]:
+    """Rank each right answer among all words but the three of its question.
 
-    questions: rows of a, b, c, d in `unit`, intp [q, 4]; unit: float32 [n, dim] with rows of length 1. A right
-    answer that is itself one of the three can never be found (gensim counts it as wrong): its rank is n.
+    Args:
+        questions: Rows of a, b, c, d in `unit`, intp ``[q, 4]``.
+        unit: float32 ``[n, dim]``, unit rows.
+
+    Returns:
+        Ranks from 0, int64 ``[q]``. A right answer that is itself one of the three can never be found (gensim counts
+        it as wrong): its rank is n.
     """
     ranks = np.full(len(questions), len(unit), dtype=np.int64)
     if not len(questions):
@@ -133,7 +148,7 @@ def answer_ranks(questions: NDArray[np.intp], unit: NDArray[np.float32]) -> NDAr
     return ranks
 
 
-def _summarise(sections: list[SectionScore], vocabulary: int) -> AnalogyScore:
+def _summarize(sections: list[SectionScore], vocabulary: int) -> AnalogyScore:
     questions = sum(section.questions for section in sections)
     skipped = sum(section.skipped for section in sections)
     top1, top5 = sum(s.top1 for s in sections), sum(s.top5 for s in sections)

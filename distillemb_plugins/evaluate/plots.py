@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import require
-from .subjects import unit_rows
+from ..vectors import Floats, unit_rows
 
-# Okabe-Ito: told apart also by most colour-blind readers.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#7F3C8D", "#6B6B6B")
+# Okabe-Ito: told apart also by most color-blind readers.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#7F3C8D", "#6B6B6B")
 INK, FAINT = "#222222", "#8a8a8a"
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -52,8 +52,8 @@ def size_plot(points: Sequence[SizePoint]) -> str:
     """Retention (share of the teacher's mean similarity, percent) against size (bytes, log scale), as SVG."""
     with figure_of(4.6, 3.3) as (figure, axes):
         for point in sorted(points, key=lambda p: p.bytes):
-            colour, marker = _ROLES[point.role]
-            axes.scatter(point.bytes / 1e6, 100 * point.retention, s=46, c=colour, marker=marker, zorder=3)
+            color, marker = _ROLES[point.role]
+            axes.scatter(point.bytes / 1e6, 100 * point.retention, s=46, c=color, marker=marker, zorder=3)
         axes.set_xscale("log")
         sizes = [point.bytes / 1e6 for point in points]
         axes.set_xlim(min(sizes) / 2.2, max(sizes) * 3.2)
@@ -68,7 +68,7 @@ def size_plot(points: Sequence[SizePoint]) -> str:
         return svg_text(figure)
 
 
-_ROLES = {"student": (COLOURS[0], "o"), "teacher": (INK, "s"), "other": (FAINT, "D")}
+_ROLES = {"student": (COLORS[0], "o"), "teacher": (INK, "s"), "other": (FAINT, "D")}
 
 
 def _label_points(axes: Any, points: Sequence[SizePoint]) -> None:
@@ -90,20 +90,20 @@ def _label_points(axes: Any, points: Sequence[SizePoint]) -> None:
         )
 
 
-def word_maps(words: Sequence[str], tables: Sequence[NDArray[np.float32]]) -> list[str]:
+def word_maps(words: Sequence[str], tables: Sequence[Floats]) -> list[str]:
     """A 2-D map of the same words in each table, as SVG, the first one first.
 
     tables: float32 [n, dim] each. t-SNE of the unit vectors; every further map starts from the first one's
-    layout, and colours are the first one's clusters, so that what moved can be seen.
+    layout, and colors are the first one's clusters, so that what moved can be seen.
     """
     layouts: list[NDArray[np.float64]] = []
     for table in tables:
         layouts.append(_layout(table, layouts[0] if layouts else None))
-    colours = _clusters(tables[0])
-    return [_word_map(words, layout, colours) for layout in layouts]
+    colors = _clusters(tables[0])
+    return [_word_map(words, layout, colors) for layout in layouts]
 
 
-def _layout(table: NDArray[np.float32], start: NDArray[np.float64] | None) -> NDArray[np.float64]:
+def _layout(table: Floats, start: NDArray[np.float64] | None) -> NDArray[np.float64]:
     unit = unit_rows(table).astype(np.float64)
     plane = _two_components(unit)
     if len(unit) < 8:  # too few for neighbourhoods to mean anything
@@ -129,22 +129,22 @@ def _two_components(unit: NDArray[np.float64]) -> NDArray[np.float64]:
     return plane
 
 
-def _clusters(table: NDArray[np.float32]) -> list[str]:
+def _clusters(table: Floats) -> list[str]:
     count = min(_MAP_CLUSTERS, len(table))
     means = require("sklearn.cluster", "report").KMeans(count, n_init=4, random_state=_MAP_SEED)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer distinct vectors than clusters: fewer colours, no harm
-        return [COLOURS[label] for label in means.fit_predict(unit_rows(table))]
+        warnings.simplefilter("ignore")  # fewer distinct vectors than clusters: fewer colors, no harm
+        return [COLORS[label] for label in means.fit_predict(unit_rows(table))]
 
 
-def _word_map(words: Sequence[str], layout: NDArray[np.float64], colours: Sequence[str]) -> str:
+def _word_map(words: Sequence[str], layout: NDArray[np.float64], colors: Sequence[str]) -> str:
     with figure_of(6.2, 5.4) as (figure, axes):
         places = _spread(layout)
         axes.set_xlim(-0.02, 1.14)
         axes.set_ylim(-0.03, 1.03)
-        axes.scatter(places[:, 0], places[:, 1], c=list(colours), s=6, linewidths=0)
-        for word, (x, y), colour in zip(words, places, colours, strict=True):
-            axes.text(x + 0.008, y, word.replace("$", r"\$"), color=colour, fontsize=8, va="center")
+        axes.scatter(places[:, 0], places[:, 1], c=list(colors), s=6, linewidths=0)
+        for word, (x, y), color in zip(words, places, colors, strict=True):
+            axes.text(x + 0.008, y, word.replace("$", r"\$"), color=color, fontsize=8, va="center")
         axes.set_axis_off()
         return svg_text(figure)
 

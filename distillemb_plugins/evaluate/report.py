@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import DistillEmbError
 from ..report import Figure, NeighborRow, Report
-from .evaluation import Evaluation, SubjectScore
+from .evaluation import Evaluation, ModelScore
 from .plots import SizePoint, size_plot, word_maps
 from .tables import (
     analogy_rows,
@@ -46,19 +46,17 @@ def write_report(
         DistillEmbError: When there is nothing to report, or one of `others` is not an evaluation.
         MissingExtraError: When the extra is not installed.
     """
-    if not evaluation.subjects:
+    if not evaluation.models:
         raise DistillEmbError("There is nothing to report: evaluate an encoder or a table first.")
     report = Report(title or _title(evaluation), _lead(evaluation))
     _key_figures(report, evaluation)
-    held_out = [subject.held_out for subject in evaluation.subjects if subject.held_out]
-    overview = report.section("Overview").table(*summary_rows(evaluation))
-    overview.note(held_out_note(held_out[0]) if held_out else "")
+    report.section("Overview").table(*summary_rows(evaluation)).note(held_out_note(evaluation))
     _size_section(report, evaluation, others)
-    head, rows = similarity_rows(evaluation, evaluation.subjects)
+    head, rows = similarity_rows(evaluation, evaluation.models)
     section = report.section("Word similarity").table(head, rows, strong=("mean", "of the teacher"))
     section.note(similarity_note(evaluation) if rows else "")
-    report.section("Analogies").table(*analogy_rows(evaluation.subjects), strong=("all",))
-    _neighbors(report, evaluation.subjects)
+    report.section("Analogies").table(*analogy_rows(evaluation.models), strong=("all",))
+    _neighbors(report, evaluation.models)
     _map_section(report, evaluation)
     _provenance(report, command)
     return report.write(path)
@@ -68,7 +66,7 @@ def _title(evaluation: Evaluation) -> str:
     names = ", ".join(student.name for student in evaluation.students[:3])
     if evaluation.teacher and names:
         return f"{names} beside {evaluation.teacher.name}"
-    return names or evaluation.subjects[0].name
+    return names or evaluation.models[0].name
 
 
 def _lead(evaluation: Evaluation) -> str:
@@ -83,9 +81,9 @@ def _lead(evaluation: Evaluation) -> str:
     )
 
 
-def _best(evaluation: Evaluation) -> SubjectScore:
+def _best(evaluation: Evaluation) -> ModelScore:
     """The student that keeps most; the first one when none is rated."""
-    return max(evaluation.students or evaluation.subjects, key=lambda subject: subject.retention or 0.0)
+    return max(evaluation.students or evaluation.models, key=lambda model: model.retention or 0.0)
 
 
 def _key_figures(report: Report, evaluation: Evaluation) -> None:
@@ -137,13 +135,13 @@ def _size_section(report: Report, evaluation: Evaluation, others: Sequence[dict[
     report.section("Quality against size").figure(size_plot(points), alt, caption=caption)
 
 
-def _neighbors(report: Report, subjects: Sequence[SubjectScore]) -> None:
-    scored = [subject for subject in subjects if subject.neighbours]
+def _neighbors(report: Report, models: Sequence[ModelScore]) -> None:
+    scored = [model for model in models if model.neighbors]
     rows = [
-        NeighborRow(word, [subject.neighbours.get(word, []) for subject in scored])
-        for word in (scored[0].neighbours if scored else ())
+        NeighborRow(word, [model.neighbors.get(word, []) for model in scored])
+        for word in (scored[0].neighbors if scored else ())
     ]
-    report.section("Nearest neighbors").neighbors(rows, [subject.name for subject in scored])
+    report.section("Nearest neighbors").neighbors(rows, [model.name for model in scored])
 
 
 def _map_section(report: Report, evaluation: Evaluation) -> None:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ..errors import DistillEmbError, require
 from ..files import numbered_lines
-from .subjects import Lookup, unit_rows
+from ..vectors import Floats, unit_rows
+from .models import Lookup
 
 PAIR_SUFFIXES = (".txt", ".tsv", ".csv", ".gz", ".xz", ".bz2")
 
@@ -51,7 +52,7 @@ class PairSet:
 
 @dataclass(frozen=True)
 class SetScore:
-    """Spearman's rho on one set. oov: pairs with a word the subject lacks. scored: pairs that were counted."""
+    """Spearman's rho on one set. oov: pairs with a word that the model lacks. scored: pairs that were counted."""
 
     name: str
     label: str
@@ -76,8 +77,13 @@ class SimilarityScore:
 def read_pair_sets(path: str | Path, only: Sequence[str] = ()) -> list[PairSet]:
     """Read a folder of pair files (or one file): Tiny Word Embeddings' five sets first, then by name.
 
-    only: names or patterns (``RG-65``, ``EN-WS*``), matched without regard to case against the file's stem
-    and the set's label; empty for all. Raises `DistillEmbError` when nothing is left.
+    Args:
+        path: The folder or file.
+        only: Names or patterns (``RG-65``, ``EN-WS*``), matched without regard to case against the file's stem and the
+            set's label; empty for all.
+
+    Raises:
+        DistillEmbError: When nothing is left.
     """
     path = Path(path)
     if path.is_dir():
@@ -100,7 +106,11 @@ def _five_first(pair_set: PairSet) -> tuple[int, str]:
 
 
 def read_pairs(path: str | Path) -> PairSet:
-    """Read one pair file. Raises `DistillEmbError` naming the line that is not a pair with a score."""
+    """Read one pair file.
+
+    Raises:
+        DistillEmbError: Naming the line that is not a pair with a score.
+    """
     path = Path(path)
     rows = [(n, line) for n, line in numbered_lines(path) if line.strip() and not line.startswith("#")]
     delimiter = _delimiter(line for _, line in rows[:20])
@@ -199,11 +209,16 @@ def _columns(header: list[str], first: list[str]) -> tuple[int, int, int]:
 def score_similarity(
     lookup: Lookup, sets: Sequence[PairSet], keep: Sequence[NDArray[np.bool_]] | None = None
 ) -> SimilarityScore:
-    """Spearman's rho of each set, and the mean.
+    """Count Spearman's rho of each set, and the mean.
 
-    A pair with an unknown word has similarity 0 and counts. keep: bool [n] for each set, the pairs to count
-    instead of all (see `known_pairs`). The mean is over Tiny Word Embeddings' five sets when all five are
-    here, else over every set that can be scored (WordSim's halves would count twice otherwise).
+    Args:
+        lookup: Where the vectors come from. A pair with an unknown word has similarity 0 and counts.
+        sets: The pairs.
+        keep: bool ``[n]`` for each set, the pairs to count instead of all (see `known_pairs`).
+
+    Returns:
+        The mean is over Tiny Word Embeddings' five sets when all five are here, else over every set that can be scored
+        (WordSim's halves would count twice otherwise).
     """
     masks = keep if keep is not None else [np.ones(len(pair_set), dtype=bool) for pair_set in sets]
     scores = [_score_set(lookup, pair_set, mask) for pair_set, mask in zip(sets, masks, strict=True)]
@@ -232,7 +247,7 @@ def pair_similarities(
     return np.where(both, (unit[left] * unit[right]).sum(axis=1), 0.0), both
 
 
-def lookup_phrases(lookup: Lookup, words: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def lookup_phrases(lookup: Lookup, words: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
     """Look words up; an entry of several words (translated sets have them) is the mean of its words.
 
     It is known when all of its words are.

@@ -6,12 +6,13 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .retention import UNKNOWN_SETTINGS
+
 if TYPE_CHECKING:
-    from .evaluation import Evaluation, SubjectScore
-    from .retrieval import HeldOutScore
+    from .evaluation import Evaluation, ModelScore
 
 MISSING = "-"
-_SIDE_BY_SIDE = 4  # subjects beside each other before the table is broken in two
+_SIDE_BY_SIDE = 4  # models beside each other before the table is broken in two
 _NAME_WIDTH = 26
 
 
@@ -61,15 +62,15 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int =
 def format_evaluation(evaluation: Evaluation) -> str:
     """Every table of an evaluation, one under the other."""
     parts = [_summary(evaluation)]
-    subjects = evaluation.subjects
-    for start in range(0, len(subjects), _SIDE_BY_SIDE):
-        block = subjects[start : start + _SIDE_BY_SIDE]
-        parts += [_similarity(evaluation, block), _analogies(block), _neighbours(block)]
+    models = evaluation.models
+    for start in range(0, len(models), _SIDE_BY_SIDE):
+        block = models[start : start + _SIDE_BY_SIDE]
+        parts += [_similarity(evaluation, block), _analogies(block), _neighbors(block)]
     return "\n\n".join(part for part in parts if part)
 
 
 def summary_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the overview, one row a subject; columns that nobody has are left out."""
+    """Head and rows of the overview, one row a model; columns that nobody has are left out."""
     head = [
         "model",
         "size",
@@ -83,35 +84,35 @@ def summary_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     ]
     head += ["words/s"]
     rows = []
-    for subject in evaluation.subjects:
-        held = subject.held_out
+    for model in evaluation.models:
+        held = model.held_out
         rows.append(
             [
-                shorten(subject.name) + (" (teacher)" if subject is evaluation.teacher else ""),
-                format_bytes(subject.bytes),
-                format_number(subject.similarity.mean if subject.similarity else None),
-                MISSING if subject is evaluation.teacher else format_percent(subject.retention),
-                format_number(subject.analogies.accuracy if subject.analogies else None),
+                shorten(model.name) + (" (teacher)" if model is evaluation.teacher else ""),
+                format_bytes(model.bytes),
+                format_number(model.similarity.mean if model.similarity else None),
+                MISSING if model is evaluation.teacher else format_percent(model.retention),
+                format_number(model.analogies.accuracy if model.analogies else None),
                 format_number(held.cosine if held else None),
                 format_number(held.p_at_1 if held else None),
                 format_number(held.p_at_10 if held else None),
                 format_number(held.overlap_at_10 if held else None),
-                f"{subject.speed.words_per_second:,.0f}" if subject.speed else MISSING,
+                f"{model.speed.words_per_second:,.0f}" if model.speed else MISSING,
             ]
         )
     used = [i for i in range(len(head)) if i < 2 or any(row[i] != MISSING for row in rows)]
     return [head[i] for i in used], [[row[i] for i in used] for row in rows]
 
 
-def similarity_rows(evaluation: Evaluation, subjects: Sequence[SubjectScore]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the similarity sets, one column a subject, the mean and the retention below."""
-    scored = [subject for subject in subjects if subject.similarity]
+def similarity_rows(evaluation: Evaluation, models: Sequence[ModelScore]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the similarity sets, one column a model, the mean and the retention below."""
+    scored = [model for model in models if model.similarity]
     if not scored or not scored[0].similarity:
         return [], []
     first = scored[0].similarity
     reference = evaluation.teacher or scored[0]
     oov = reference.similarity.sets if reference.similarity else first.sets
-    head = ["set", *[shorten(subject.name) for subject in scored], "pairs", "unknown"]
+    head = ["set", *[shorten(model.name) for model in scored], "pairs", "unknown"]
     rows = []
     for i, one in enumerate(first.sets):
         mark = "" if one.label in first.mean_of else " *"
@@ -130,7 +131,7 @@ def similarity_rows(evaluation: Evaluation, subjects: Sequence[SubjectScore]) ->
 
 def similarity_note(evaluation: Evaluation) -> str:
     """What the similarity numbers count."""
-    scores = [s.similarity for s in evaluation.subjects if s.similarity]
+    scores = [s.similarity for s in evaluation.models if s.similarity]
     if not scores:
         return ""
     whose = "the teacher" if evaluation.teacher else "the first table or encoder"
@@ -143,30 +144,36 @@ def similarity_note(evaluation: Evaluation) -> str:
 
 def _summary(evaluation: Evaluation) -> str:
     head, rows = summary_rows(evaluation)
-    held = [subject.held_out for subject in evaluation.subjects if subject.held_out]
-    note = f"\n{held_out_note(held[0])}" if held else ""
-    return format_table(head, rows) + note
+    return "\n".join(part for part in (format_table(head, rows), held_out_note(evaluation)) if part)
 
 
-def held_out_note(score: HeldOutScore) -> str:
-    """What the retrieval numbers are."""
-    return (
-        f"Cosine, P@k, overlap@10: {score.words:,} words held out from training, their teacher vectors sought among "
-        f"{score.candidates:,}."
+def held_out_note(evaluation: Evaluation) -> str:
+    """What the scores on held-out words are, and whose settings are unknown."""
+    scored = [model for model in evaluation.models if model.held_out]
+    if not scored or not scored[0].held_out:
+        return ""
+    first = scored[0].held_out
+    unknown = [model.name for model in scored if model.held_out and not model.held_out.settings_known]
+    return " ".join(
+        [
+            f"Cosine, P@k, overlap@10: {first.words:,} words held out from training, their teacher vectors sought "
+            f"among {first.candidates:,}.",
+            *(f"{name} {UNKNOWN_SETTINGS}" for name in unknown),
+        ]
     )
 
 
-def _similarity(evaluation: Evaluation, subjects: Sequence[SubjectScore]) -> str:
-    head, rows = similarity_rows(evaluation, subjects)
+def _similarity(evaluation: Evaluation, models: Sequence[ModelScore]) -> str:
+    head, rows = similarity_rows(evaluation, models)
     return format_table(head, rows) + "\n" + similarity_note(evaluation) if rows else ""
 
 
-def analogy_rows(subjects: Sequence[SubjectScore]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the analogy sections, one column a subject."""
-    scored = [subject for subject in subjects if subject.analogies]
+def analogy_rows(models: Sequence[ModelScore]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the analogy sections, one column a model."""
+    scored = [model for model in models if model.analogies]
     if not scored or not scored[0].analogies:
         return [], []
-    head = ["section", *[shorten(subject.name) for subject in scored], "asked", "skipped"]
+    head = ["section", *[shorten(model.name) for model in scored], "asked", "skipped"]
     rows = []
     for i, section in enumerate(scored[0].analogies.sections):
         asked = section.questions - section.skipped
@@ -181,24 +188,24 @@ def analogy_rows(subjects: Sequence[SubjectScore]) -> tuple[list[str], list[list
     return head, rows
 
 
-def _analogies(subjects: Sequence[SubjectScore]) -> str:
-    head, rows = analogy_rows(subjects)
+def _analogies(models: Sequence[ModelScore]) -> str:
+    head, rows = analogy_rows(models)
     return "Analogies, share answered right\n" + format_table(head, rows) if rows else ""
 
 
-def _neighbours(subjects: Sequence[SubjectScore]) -> str:
-    """Lists of neighbours side by side, a table for each word."""
-    scored = [subject for subject in subjects if subject.neighbours]
-    words = list(scored[0].neighbours) if scored else []
+def _neighbors(models: Sequence[ModelScore]) -> str:
+    """Lists of neighbors side by side, a table for each word."""
+    scored = [model for model in models if model.neighbors]
+    words = list(scored[0].neighbors) if scored else []
     tables = []
     for word in words:
-        lists = [subject.neighbours.get(word, []) for subject in scored]
+        lists = [model.neighbors.get(word, []) for model in scored]
         longest = max(len(one) for one in lists)
-        cells = [[_neighbour(one, i) for one in lists] for i in range(longest)] or [["(unknown)"] * len(lists)]
-        head = [f"{word}: {shorten(scored[0].name)}", *[shorten(subject.name) for subject in scored[1:]]]
+        cells = [[_neighbor(one, i) for one in lists] for i in range(longest)] or [["(unknown)"] * len(lists)]
+        head = [f"{word}: {shorten(scored[0].name)}", *[shorten(model.name) for model in scored[1:]]]
         tables.append(format_table(head, cells, left=len(lists)))
     return "\n\n".join(tables)
 
 
-def _neighbour(neighbours: Sequence[tuple[str, float]], i: int) -> str:
-    return f"{neighbours[i][0]} {neighbours[i][1]:.2f}" if i < len(neighbours) else ""
+def _neighbor(neighbors: Sequence[tuple[str, float]], i: int) -> str:
+    return f"{neighbors[i][0]} {neighbors[i][1]:.2f}" if i < len(neighbors) else ""

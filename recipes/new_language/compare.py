@@ -20,8 +20,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are no installed package
 
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.evaluate.retention import encoder_bytes
-from distillemb_plugins.files import atomic_file, iter_lines
+from distillemb_plugins.files import atomic_file, encoder_bytes, iter_lines
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize

@@ -12,9 +12,9 @@ from typing import Any
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.distill import DistillSettings, distill
 from distillemb_plugins.distill.targets import Targets
-from distillemb_plugins.evaluate import Evaluation, Subject, evaluate, subject_from_encoder, subject_from_teacher
+from distillemb_plugins.evaluate import EmbeddingModel, Evaluation, evaluate
 from distillemb_plugins.evaluate.evaluation import Tasks
-from distillemb_plugins.evaluate.retention import encoder_bytes
+from distillemb_plugins.files import encoder_bytes
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
 
@@ -111,17 +111,17 @@ def judge(encoders: Mapping[str, Path], teacher: Teacher, shown: Sequence[str], 
     subjects = [_subject(name, path) for name, path in encoders.items()]
     candidates = [word for word in teacher.words if any(c.isalpha() for c in word)]
     tasks = Tasks(
-        neighbours=list(shown),
-        n_neighbours=_NEIGHBOURS,
+        neighbors=list(shown),
+        n_neighbors=_NEIGHBOURS,
         vocabulary=candidates,
         held_out={name: _words(path / HELD_OUT) for name, path in encoders.items() if name == "own"},
         map_words=[word for word in candidates[_MAP_SKIP:] if len(word) >= _MAP_LETTERS][:_MAP_WORDS],
     )
-    return evaluate(subjects, subject_from_teacher(teacher), tasks, teacher_table=teacher, progress=progress)
+    return evaluate(subjects, EmbeddingModel.from_table(teacher), tasks, teacher_table=teacher, progress=progress)
 
 
-def _subject(name: str, path: Path) -> Subject:
-    return subject_from_encoder(DistillEmb.from_pretrained(path, cache_size=0), name, encoder_bytes(path))
+def _subject(name: str, path: Path) -> EmbeddingModel:
+    return EmbeddingModel.from_encoder(DistillEmb.from_pretrained(path, cache_size=0), name, encoder_bytes(path))
 
 
 def _words(file: Path) -> list[str]:

@@ -326,15 +326,15 @@ def _vectors(facts: Facts) -> str:
 
 
 def _neighbours(evaluation: Facts) -> str:
-    subjects = [one for one in [evaluation["students"][0], evaluation["teacher"]] if one and one["neighbours"]]
+    subjects = [one for one in [evaluation["students"][0], evaluation["teacher"]] if one and one["neighbors"]]
     if not subjects:
         return ""
     rows = [
         [
             word,
-            *(", ".join(f"{near} {score:.2f}" for near, score in one["neighbours"].get(word, [])) for one in subjects),
+            *(", ".join(f"{near} {score:.2f}" for near, score in one["neighbors"].get(word, [])) for one in subjects),
         ]
-        for word in subjects[0]["neighbours"]
+        for word in subjects[0]["neighbors"]
     ]
     head = ["", *("the encoder" if one is evaluation["students"][0] else "the teacher" for one in subjects)]
     return html_table(head, rows, css_class="wraps") + _p("By cosine, among the words of the text.", "note")

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from distillemb_plugins.errors import DistillEmbError, require
 from distillemb_plugins.evaluate.plots import word_maps
-from distillemb_plugins.evaluate.retention import encoder_bytes
-from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes, iter_lines
+from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes, encoder_bytes, iter_lines
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize

@@ -1,11 +1,11 @@
-"""Small subjects on plain arrays."""
+"""Small models on plain arrays."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from distillemb_plugins.evaluate.subjects import Subject, subject_from_teacher
+from distillemb_plugins.evaluate.models import EmbeddingModel
 from distillemb_plugins.teachers import Teacher
 
 # A plane in which the right answers can be read off: king - man + woman = queen.
@@ -25,5 +25,5 @@ def plane_teacher() -> Teacher:
 
 
 @pytest.fixture
-def plane(plane_teacher: Teacher) -> Subject:
-    return subject_from_teacher(plane_teacher)
+def plane(plane_teacher: Teacher) -> EmbeddingModel:
+    return EmbeddingModel.from_table(plane_teacher)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from distillemb_plugins import vectors
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.evaluate import neighbours
 from distillemb_plugins.evaluate.analogies import answer_ranks, read_analogies, score_analogies
-from distillemb_plugins.evaluate.subjects import Subject
+from distillemb_plugins.evaluate.models import EmbeddingModel
 from distillemb_plugins.teachers import Teacher
 
 
@@ -29,7 +29,7 @@ def test_refuses(tmp_path: Path, text: str, complaint: str) -> None:
         read_analogies(tmp_path / "a.txt")
 
 
-def test_answers_skips_and_case(plane: Subject) -> None:
+def test_answers_skips_and_case(plane: EmbeddingModel) -> None:
     questions = {"s": [("Man", "King", "Woman", "Queen"), ("man", "king", "woman", "nobody")]}
     score = score_analogies(plane.lookup, questions, list(plane.words))
     assert (score.answered, score.skipped) == (1, 1)
@@ -55,6 +55,6 @@ def test_blocks_and_gensim_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     theirs, sections = keyed_vectors.evaluate_word_analogies(str(tmp_path / "q.txt"))
     assert ours.accuracy == pytest.approx(theirs)
     assert 0 < ours.sections[0].top1 == len(sections[0]["correct"])
-    monkeypatch.setattr(neighbours, "BLOCK_FLOATS", 70)
+    monkeypatch.setattr(vectors, "BLOCK_VALUES", 70)
     in_blocks = score_analogies(Teacher("t", words, table).lookup, read_analogies(tmp_path / "q.txt"), words)
     assert in_blocks == ours

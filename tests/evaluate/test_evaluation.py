@@ -18,12 +18,12 @@ from distillemb_plugins.encoder import DistillEmb
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate.card_facts import card_facts, distill_settings
 from distillemb_plugins.evaluate.evaluation import Evaluation, Tasks, evaluate
+from distillemb_plugins.evaluate.models import EmbeddingModel, always_known
 from distillemb_plugins.evaluate.report import size_points, write_report
-from distillemb_plugins.evaluate.retention import encoder_bytes, retention, words_per_second
-from distillemb_plugins.evaluate.retrieval import score_held_out
+from distillemb_plugins.evaluate.retention import HeldOutScore, retention, score_held_out, words_per_second
 from distillemb_plugins.evaluate.similarity import PairSet, pair_similarities
-from distillemb_plugins.evaluate.subjects import Subject, always_known, subject_from_encoder, subject_from_teacher
 from distillemb_plugins.evaluate.tables import format_bytes, format_evaluation, format_table
+from distillemb_plugins.files import encoder_bytes
 from distillemb_plugins.teachers import Teacher
 
 
@@ -34,7 +34,7 @@ def tasks(tiny_words: list[str], tiny_teacher: Teacher) -> Tasks:
     return Tasks(
         similarity=[PairSet("made up", "made up", pairs, likeness)],
         analogies={"s": [(tiny_words[0], tiny_words[1], tiny_words[6], tiny_words[7])]},
-        neighbours=[tiny_words[3], "<b>never&seen"],
+        neighbors=[tiny_words[3], "<b>never&seen"],
         vocabulary=tiny_words[:100],
         map_words=[*tiny_words[:20], "$x$"],
     )
@@ -42,10 +42,10 @@ def tasks(tiny_words: list[str], tiny_teacher: Teacher) -> Tasks:
 
 @pytest.fixture(scope="module")
 def scored(tiny_encoder_dir: Path, tiny_teacher: Teacher, tasks: Tasks) -> Evaluation:
-    encoder = subject_from_encoder(
+    encoder = EmbeddingModel.from_encoder(
         DistillEmb.from_pretrained(tiny_encoder_dir), "tiny", 1_234
     )  # named like its teacher
-    return evaluate([encoder], subject_from_teacher(tiny_teacher), tasks)
+    return evaluate([encoder], EmbeddingModel.from_table(tiny_teacher), tasks)
 
 
 def test_student_beside_teacher(scored: Evaluation) -> None:
@@ -56,8 +56,8 @@ def test_student_beside_teacher(scored: Evaluation) -> None:
     assert student.retention == pytest.approx(student.similarity.mean)
     assert student.analogies is not None and student.analogies.vocabulary == 100
     assert student.speed is not None and student.speed.words_per_second > 0
-    assert len(student.neighbours["<b>never&seen"]) == 10  # an encoder knows every word
-    assert teacher.neighbours["<b>never&seen"] == []
+    assert len(student.neighbors["<b>never&seen"]) == 10  # an encoder knows every word
+    assert teacher.neighbors["<b>never&seen"] == []
 
 
 def test_json_and_table(scored: Evaluation) -> None:
@@ -68,7 +68,7 @@ def test_json_and_table(scored: Evaluation) -> None:
     assert "1.23 kB" in text and "made up" in text and "of the teacher" in text
 
 
-def test_known_pairs_are_the_teachers(plane: Subject) -> None:
+def test_known_pairs_are_the_teachers(plane: EmbeddingModel) -> None:
     pairs = [("man", "woman"), ("king", "queen"), ("man", "apple"), ("man", "x"), ("apple", "pear")]
     tasks = Tasks(similarity=[PairSet("p", "p", pairs, np.arange(5.0))], every_pair=False, speed=False)
     student = replace(plane, name="s", lookup_exact=always_known(lambda words: np.ones((len(words), 2), np.float32)))
@@ -87,16 +87,27 @@ def test_held_out_equals_trainings_own_numbers(tiny_teacher: Teacher) -> None:
     def embed(asked: object) -> np.ndarray:
         return np.stack([targets.vectors[0][targets.words.index(w)] + 0.2 * noise[w] for w in asked])  # type: ignore[attr-defined]
 
-    student = Subject("s", "encoder", 24, 0, always_known(embed), settings=settings)
+    student = EmbeddingModel("s", "encoder", 24, 0, always_known(embed), settings=settings)
     ours = score_held_out(student, tiny_teacher, words)
     wanted = held_out_scores(embed(words), targets.vectors[0], targets.held_out)
     assert ours is not None
     assert {name: getattr(ours, name) for name in wanted} == pytest.approx(wanted)
     assert 0 < ours.p_at_1 < 1
-    assert score_held_out(replace(student, settings=None), tiny_teacher, words) != ours  # the mean was removed
+    assert ours.settings_known
+    with pytest.warns(UserWarning, match="^s does not say how it was distilled"):
+        raw = score_held_out(replace(student, settings=None), tiny_teacher, words)
+    assert raw is not None and raw.cosine != ours.cosine and not raw.settings_known  # the mean was removed
     assert score_held_out(replace(student, dim=7), tiny_teacher, words) is None
     with pytest.raises(DistillEmbError, match="held-out words is in the teacher"):
         score_held_out(student, tiny_teacher, ["nowhere"])
+
+
+def test_unknown_settings_are_told(scored: Evaluation, tmp_path: Path) -> None:
+    score = HeldOutScore(3, 10, 0.5, 0.1, 0.2, 0.3, settings_known=False)
+    told = Evaluation([replace(scored.students[0], held_out=score)])
+    sentence = "tiny does not say how it was distilled"
+    assert sentence in format_evaluation(told) and sentence not in format_evaluation(scored)
+    assert sentence in write_report(tmp_path / "r.html", told).read_text("utf-8")
 
 
 def test_card_is_read_back() -> None:

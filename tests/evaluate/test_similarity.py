@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.evaluate.models import EmbeddingModel
 from distillemb_plugins.evaluate.similarity import (
     PairSet,
     known_pairs,
@@ -19,7 +20,6 @@ from distillemb_plugins.evaluate.similarity import (
     score_similarity,
     spearman,
 )
-from distillemb_plugins.evaluate.subjects import Subject, subject_from_teacher
 from distillemb_plugins.teachers import Teacher
 
 WANTED = [("gem", "jewel"), ("noon", "string")]
@@ -87,7 +87,7 @@ def test_scores_equal_scipy_and_gensim(tmp_path: Path) -> None:
     assert score == pytest.approx(keyed_vectors.evaluate_word_pairs(str(tmp_path / "pairs.tsv"))[1].statistic)
 
 
-def test_unknown_words_count_as_zero_or_are_left_out(plane: Subject) -> None:
+def test_unknown_words_count_as_zero_or_are_left_out(plane: EmbeddingModel) -> None:
     pairs = [("man", "woman"), ("king", "queen"), ("man", "apple"), ("man", "nobody"), ("apple", "pear")]
     one = PairSet("p", "p", pairs, np.array([7.0, 8.0, 1.0, 9.0, 9.5]))
     similarities, known = pair_similarities(plane.lookup, pairs)
@@ -110,26 +110,26 @@ def test_subwords_make_words_known() -> None:
 
 def test_extra_table_serves_missing_words_only(plane_teacher: Teacher) -> None:
     extra = Teacher("extra", ["man", "prince"], np.array([[9, 9], [2, 0]], dtype=np.float32))
-    vectors, known = subject_from_teacher(plane_teacher, extra).lookup(["man", "prince", "nobody"])
+    vectors, known = EmbeddingModel.from_table(plane_teacher, extra).lookup(["man", "prince", "nobody"])
     np.testing.assert_allclose(vectors, [[1, 0], [2, 0], [0, 0]])
     assert known.tolist() == [True, True, False]
     with pytest.raises(DistillEmbError, match="3 dimensions"):
-        subject_from_teacher(plane_teacher, Teacher("e", ["x"], np.ones((1, 3), np.float32)))
+        EmbeddingModel.from_table(plane_teacher, Teacher("e", ["x"], np.ones((1, 3), np.float32)))
 
 
-def test_lower_case_tables_are_asked_in_lower_case(plane: Subject) -> None:
+def test_lower_case_tables_are_asked_in_lower_case(plane: EmbeddingModel) -> None:
     assert plane.lookup(["King"])[1].all()
-    cased = subject_from_teacher(Teacher("c", ["King"], np.ones((1, 2), np.float32)))
+    cased = EmbeddingModel.from_table(Teacher("c", ["King"], np.ones((1, 2), np.float32)))
     assert cased.lookup(["King", "king"])[1].tolist() == [True, False]
 
 
-def test_phrases_are_means(plane: Subject) -> None:
+def test_phrases_are_means(plane: EmbeddingModel) -> None:
     vectors, known = lookup_phrases(plane.lookup, ["man woman", "king", "man nobody"])
     np.testing.assert_allclose(vectors[:2], [[1, 0.5], [3, 0.1]], rtol=1e-6)
     assert known.tolist() == [True, True, False]
 
 
-def test_mean_is_over_the_five_when_all_are_there(plane: Subject) -> None:
+def test_mean_is_over_the_five_when_all_are_there(plane: EmbeddingModel) -> None:
     pairs = [("man", "woman"), ("king", "queen"), ("man", "apple"), ("apple", "pear")]
     good, bad = np.array([2.0, 3.0, 1.0, 4.0]), np.array([3.0, 2.0, 4.0, 1.0])
     labels = ["RG-65", "MC-30", "WordSim-353", "MEN", "Rare Words", "other"]
@@ -140,7 +140,7 @@ def test_mean_is_over_the_five_when_all_are_there(plane: Subject) -> None:
     assert score_similarity(plane.lookup, sets[3:]).mean == pytest.approx(1 / 3)
 
 
-def test_no_score_rather_than_a_wrong_one(plane: Subject) -> None:
+def test_no_score_rather_than_a_wrong_one(plane: EmbeddingModel) -> None:
     assert spearman(np.array([1.0, 2.0]), np.array([1.0, 2.0])) is None
     assert spearman(np.zeros(5), np.arange(5.0)) is None
     unknown = PairSet("u", "u", [("x", "y"), ("y", "z"), ("x", "z")], np.arange(3.0))

@@ -25,15 +25,13 @@ from distillemb_plugins import DistillEmb
 from distillemb_plugins.distill import DistillSettings, distill
 from distillemb_plugins.distill.memory import fit_memory
 from distillemb_plugins.evaluate import (
+    EmbeddingModel,
     nearest_words,
     read_analogies,
     read_pair_sets,
     score_analogies,
     score_similarity,
-    subject_from_encoder,
-    subject_from_teacher,
 )
-from distillemb_plugins.evaluate.subjects import Subject
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers import Teacher, load_teacher
 from recipes.common import (
@@ -119,14 +117,14 @@ def a(data: Data = DEFAULT_DATA, seed: Seed = 0, only: Only = "") -> None:
     teacher = load_teacher(data / "teachers" / "eng-fasttext.npz")
     extra = load_teacher(data / "teachers" / "eng-fasttext-similarity-words.npz")
     pair_sets = read_pair_sets(data / "tasks" / "sim", only=SETS)
-    whole = subject_from_teacher(teacher, extra)
+    whole = EmbeddingModel.from_table(teacher, extra)
     vocabulary = teacher.words[:20_000]
     if "teacher" not in {result["name"] for result in read_results(HERE / "results-a.jsonl")}:
         result = _similarity(whole, pair_sets) | {"neighbours": _neighbours(whole, vocabulary)}
         add_result(HERE / "results-a.jsonl", {"name": "teacher", **result, "bytes": teacher.nbytes}, ("name",))
     for row in _to_run(table_a_rows(), "a", only):
         path = _encoder_a(row, teacher, seed)
-        subject = subject_from_encoder(DistillEmb.from_pretrained(path), row.name, _bytes(path))
+        subject = EmbeddingModel.from_encoder(DistillEmb.from_pretrained(path), row.name, _bytes(path))
         result = _similarity(subject, pair_sets) | {"neighbours": _neighbours(subject, vocabulary)}
         add_result(HERE / "results-a.jsonl", {"name": row.name, "seed": seed, **result, **_training(path)}, ("name",))
 
@@ -146,7 +144,7 @@ def _encoder_a(row: Row, teacher: Teacher, seed: int) -> Path:
     return path
 
 
-def _similarity(subject: Subject, pair_sets: list[Any]) -> dict[str, Any]:
+def _similarity(subject: EmbeddingModel, pair_sets: list[Any]) -> dict[str, Any]:
     scores = score_similarity(subject.lookup, pair_sets)
     return {
         "spearman": {score.label: round(score.spearman or 0.0, 4) for score in scores.sets},
@@ -155,7 +153,7 @@ def _similarity(subject: Subject, pair_sets: list[Any]) -> dict[str, Any]:
     }
 
 
-def _neighbours(subject: Subject, vocabulary: list[str]) -> dict[str, list[str]]:
+def _neighbours(subject: EmbeddingModel, vocabulary: list[str]) -> dict[str, list[str]]:
     found = nearest_words(subject, ["london", "flu"], vocabulary, n=5)
     return {word: [other for other, _ in near] for word, near in found.items()}
 
@@ -198,7 +196,7 @@ def b(
             needs_windows = settings.hard_negatives == "window"
             distill([tables[t] for t in row.teachers], path, settings, corpus if needs_windows else ())
         encoder = DistillEmb.from_pretrained(path)
-        subject = subject_from_encoder(encoder, row.name, _bytes(path))
+        subject = EmbeddingModel.from_encoder(encoder, row.name, _bytes(path))
         analogies = _analogies(subject.lookup, questions, tables["fasttext"].words)
         result = {"name": row.name, "seed": seed, "bytes": subject.nbytes, **_training(path), **analogies}
         add_result(HERE / "results-b.jsonl", result, ("name",))

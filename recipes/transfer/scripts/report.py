@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from distillemb_plugins.evaluate.plots import COLOURS, figure_of, svg_text
+from distillemb_plugins.evaluate.plots import COLORS, figure_of, svg_text
 from distillemb_plugins.files import atomic_file
 from recipes.common import markdown_table, mean_spread, megabytes, replace_block
 from recipes.transfer.scripts.arms import LEFT_OUT_ARMS, TIGRINYA_ARMS
@@ -172,7 +172,7 @@ def share_plot(rows: Rows) -> str:
     tasks = [task for task in TASKS if pick(rows, task=task)]
     with figure_of(3.8 * len(tasks) + 0.4, 3.6, len(tasks)) as (figure, panels):
         for task, axes in zip(tasks, panels, strict=True):
-            for colour, arm in zip(COLOURS, TIGRINYA_ARMS, strict=False):
+            for colour, arm in zip(COLORS, TIGRINYA_ARMS, strict=False):
                 own = pick(rows, task=task, arm=arm)
                 shares = sorted({row["share"] for row in own})
                 scores = [[row["test_f1"] for row in pick(own, share=share)] for share in shares]
