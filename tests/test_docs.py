@@ -68,9 +68,6 @@ def folder(
         (tmp_path / name).write_text(SENTENCES * 2, "utf-8")
     save_teacher(tiny_teacher, tmp_path / "teacher.npz")
     shutil.copytree(tiny_encoder_dir, tmp_path / "my-encoder")
-    from distillemb_plugins.spacy_plugin import config_path
-
-    shutil.copy(config_path("ner-trainable"), tmp_path / "config.cfg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     level = logging.root.level

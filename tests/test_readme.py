@@ -42,16 +42,14 @@ def test_config_blocks_train_two_steps(block: str, tmp_path: Path) -> None:
     from spacy.training.loop import train
     from thinc.api import Config
 
-    from distillemb_plugins.spacy_plugin import config_path
+    from distillemb_plugins.spacy_plugin import build_config
 
     conll = tmp_path / "train.txt"
     conll.write_text("Juma B-PER\nanaishi O\nNairobi B-LOC\n\n" * 4, "utf-8")
-    base = config_path("ner-trainable").read_text("utf-8")
-    for section in re.findall(r"^\[(.*?)\]", block, re.MULTILINE):  # the block takes the place of its like
-        base = re.sub(rf"\[{re.escape(section)}\]\n.*?(?=\n\[|\Z)", "", base, flags=re.DOTALL)
-    if "[initialize]" not in base:
-        base += "\n[initialize]\n"
-    config = Config().from_str(base + "\n" + block, interpolate=False)
+    sections = re.findall(r"^\[(.*?)\]", block, re.MULTILINE)
+    parents = {".".join(name.split(".")[:n]) for name in sections for n in range(1, name.count(".") + 1)}
+    parsed = Config().from_str("".join(f"[{name}]\n" for name in sorted(parents)) + block, interpolate=False)
+    config = build_config("ner", overrides=parsed)
     paths = {"train": str(conll), "dev": str(conll)}
     config = config.merge({"paths": paths, "training": {"max_steps": 2, "eval_frequency": 1}})
     train(init_nlp(config.interpolate()), tmp_path, use_gpu=-1)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from .config import config_command
 from .distill import distill_command
 from .evaluate import evaluate_command
 from .guard import Guarded, end_on_terminate
@@ -37,6 +38,7 @@ app.command("evaluate")(evaluate_command)
 app.command("neighbors")(neighbors_command)
 app.command("vectors")(vectors_command)
 app.command("info")(info_command)
+app.command("config")(config_command)
 
 
 def _version(show: bool) -> None:

@@ -79,8 +79,8 @@ def _checked(options: Options) -> Options:
     unknown = [start for start in options.starts if start not in STARTS]
     if unknown or not options.starts:
         raise DistillEmbError(f"There is no start {', '.join(unknown)}: choose from {', '.join(STARTS)}, or {AUTO}.")
-    if options.task not in spacy_side.CONFIGS:
-        raise DistillEmbError(f"There is no task {options.task}: choose from {', '.join(spacy_side.CONFIGS)}.")
+    if options.task not in spacy_side.SCORES:
+        raise DistillEmbError(f"There is no task {options.task}: choose from {', '.join(spacy_side.SCORES)}.")
     if not options.language.strip():
         raise DistillEmbError("--language is empty: give the language's code, such as luo.")
     if options.conll is None and len(options.starts) > 1:

@@ -11,7 +11,6 @@ import tempfile
 import time
 import zipfile
 from dataclasses import dataclass
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,9 @@ from distillemb_plugins.errors import DistillEmbError, brief
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.quickstart.tagging import TrainingRows, set_config_paths
 
-# The configuration in the package, and the score that decides, by task.
-CONFIGS = {"ner": "ner-trainable.cfg", "pos": "pos-trainable.cfg"}
+# The score that decides, by task.
 SCORES = {"ner": "ents_f", "pos": "pos_acc"}
 SCORE_NAMES = {"ner": "F1", "pos": "accuracy"}
-EMBED = "components.tok2vec.model.embed"
 
 
 @dataclass(frozen=True)
@@ -55,9 +52,8 @@ def tagger_config(
     task: str, language: str, data: Path, encoder: Path | None, *, seed: int, steps: int, evaluations: int = 10
 ) -> Any:
     """The shipped configuration with this run's paths; without an encoder, spaCy's hash embeddings in its place."""
-    from spacy.util import load_config
+    from distillemb_plugins.spacy_plugin import build_config
 
-    text = package_files("distillemb_plugins.spacy_plugin") / "configs" / CONFIGS[task]
     overrides: dict[str, Any] = {
         "paths.train": str(data / "train.txt"),
         "paths.dev": str(data / "dev.txt"),
@@ -67,18 +63,10 @@ def tagger_config(
         "training.max_steps": steps,
         "training.eval_frequency": max(1, steps // evaluations),
         "training.patience": 0,
+        # batches of one size: with spaCy's default, which grows, the time of a run would depend on the corpus
+        "training.batcher.size": 300,
     }
-    config = load_config(str(text), overrides=overrides, interpolate=False)
-    # batches of one size: with spaCy's default, which grows, the time of a run would depend on the corpus
-    config["training"]["batcher"] = dict(_BATCHER)
-    if encoder is None:
-        block = config["components"]["tok2vec"]["model"]
-        kept = {name: block["embed"][name] for name in ("width", "attrs", "rows")}
-        block["embed"] = {"@architectures": "spacy.MultiHashEmbed.v2", **kept, "include_static_vectors": False}
-    return config
-
-
-_BATCHER = {"@batchers": "spacy.batch_by_words.v1", "size": 300, "tolerance": 0.2, "discard_oversize": False}
+    return build_config(task, "trainable" if encoder else "none", overrides)
 
 
 def train_tagger(config: Any, task: str, data: Path, out: Path, *, name: str, progress: bool) -> Tagger:

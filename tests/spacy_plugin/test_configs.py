@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 import spacy
+from spacy.cli.debug_config import debug_config
 from spacy.cli.debug_data import debug_data
 from spacy.cli.evaluate import evaluate
-from spacy.cli.init_config import fill_config
 from spacy.cli.package import package
 from spacy.cli.train import train
 from spacy.tokens import DocBin
+from typer.testing import CliRunner
 
 from distillemb_plugins import DistillEmbError
-from distillemb_plugins.spacy_plugin import config_path, config_paths
+from distillemb_plugins.cli import app
+from distillemb_plugins.spacy_plugin import build_config, config_path, config_paths, config_text
 from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 
 from .conftest import encoder_tensors
@@ -53,7 +55,10 @@ def overrides(
     ner_file: Path, pos_file: Path, spacy_file: Path, tiny_encoder_dirs: dict[str, Path]
 ) -> dict[str, dict[str, Any]]:
     encoder = {"paths.encoder": str(tiny_encoder_dirs["cnn"])}
-    return {name: {**SMALL, **encoder, **data_paths(name, ner_file, pos_file, spacy_file)} for name in config_paths()}
+    return {
+        name: {**SMALL, **({} if "none" in name else encoder), **data_paths(name, ner_file, pos_file, spacy_file)}
+        for name in config_paths()
+    }
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +72,80 @@ def trained(overrides: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempP
 
 def test_there_is_one_for_every_task_and_form() -> None:
     tasks = ("ner", "pos", "textcat", "ner-pos")
-    assert set(config_paths()) == {f"{task}-{form}" for task in tasks for form in ("static", "trainable")}
-    with pytest.raises(DistillEmbError, match="no configuration 'parser': choose one of ner-pos-static"):
+    assert set(config_paths()) == {f"{task}-{form}" for task in tasks for form in ("none", "static", "trainable")}
+    with pytest.raises(DistillEmbError, match="no configuration 'parser': choose one of ner-none, ner-static"):
         config_path("parser")
+
+
+@pytest.mark.parametrize("name", sorted(config_paths()))
+def test_it_is_complete_and_valid(name: str, overrides: dict[str, dict[str, Any]]) -> None:
+    """spaCy has nothing to fill in, and ``spacy debug config`` accepts it."""
+    debug_config(config_path(name), overrides=overrides[name])
+    given = spacy.util.load_config(config_path(name))
+    assert spacy.util.load_model_from_config(given, auto_fill=True, validate=False).config == given
+
+
+def test_overrides() -> None:
+    schedule = {"@schedules": "constant.v1", "rate": 0.1}
+    given = {
+        "training.max_steps": 7,
+        "training.optimizer.learn_rate": schedule,
+        "components.tok2vec.model.embed": {"freeze": True},
+        "components.tok2vec.model.encode": {"@architectures": "distillemb.BiLSTMEncoder.v1", "width": 8},
+        "nlp.pipeline": ["tok2vec", "tagger"],
+    }
+    config = build_config("pos", "trainable", given)
+    model = config["components"]["tok2vec"]["model"]
+    assert config["training"]["max_steps"] == 7 and config["training"]["patience"] == 1600
+    assert config["training"]["optimizer"]["learn_rate"] == schedule and config["training"]["optimizer"]["beta1"] == 0.9
+    assert model["embed"]["freeze"] is True and model["embed"]["@architectures"] == "distillemb.Embed.v1"
+    assert model["encode"] == given["components.tok2vec.model.encode"]  # another function: a block of its own
+    assert list(config["components"]) == ["tok2vec", "tagger"]
+    assert config.interpolate()["components"]["tok2vec"]["model"]["embed"]["width"] == 8
+    config["training"]["optimizer"]["learn_rate"]["rate"] = 5
+    assert schedule["rate"] == 0.1 and build_config("pos")["training"]["max_steps"] == 10000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("parser",), "no task 'parser': choose one of ner, pos, ner-pos, textcat"),
+        (("ner", "glove"), "no embedding 'glove': choose one of none, static, trainable"),
+        (("ner", "none", {"trainig.max_steps": 1}), "no section 'trainig': choose one of paths"),
+    ],
+)
+def test_what_does_not_exist_is_named(arguments: Any, message: str) -> None:
+    with pytest.raises(DistillEmbError, match=message):
+        build_config(*arguments)
+
+
+def test_embeddings_differ_in_their_block_alone() -> None:
+    configs = {embedding: build_config("ner", embedding) for embedding in ("none", "static", "trainable")}
+    embeds = {name: config["components"]["tok2vec"]["model"].pop("embed") for name, config in configs.items()}
+    assert embeds["static"] == {**embeds["none"], "include_static_vectors": True}
+    assert all(embeds["trainable"][name] == embeds["none"][name] for name in ("width", "attrs", "rows"))
+    assert configs["static"]["initialize"].pop("before_init")["@callbacks"] == "distillemb.set_vectors.v1"
+    for config in configs.values():
+        config["initialize"].pop("before_init", None)
+        config["paths"].pop("encoder", None)
+    assert configs["none"] == configs["static"] == configs["trainable"]
+
+
+def test_the_command_writes_it(tmp_path: Path) -> None:
+    out = tmp_path / "config.cfg"
+    arguments = ["config", "pos", "--embedding", "static", "--encoder", "my-encoder", "--lang", "yo", "-o", str(out)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    text = out.read_text("utf-8")
+    assert text.startswith("# Parts of speech") and "# Embedding: static vectors" in text
+    assert "python -m spacy train config.cfg" in text.partition("[paths]")[0]
+    assert spacy.util.load_config(out) == build_config(
+        "pos", "static", {"paths.encoder": "my-encoder", "nlp.lang": "yo"}
+    )
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 2 and "--overwrite" in again.stderr
+    assert CliRunner().invoke(app, [*arguments, "--overwrite"]).exit_code == 0
+    shown = CliRunner().invoke(app, ["config", "ner", "--embedding", "none"])
+    assert shown.stdout == config_text("ner", "none")
 
 
 @pytest.mark.parametrize("name", sorted(config_paths()))
@@ -84,17 +160,8 @@ def test_it_trains_and_the_result_runs(name: str, trained: dict[str, Path]) -> N
         assert {"PER", "LOC", "ORG"} == set(nlp.get_pipe("ner").labels)
     if "static" in name:
         assert nlp.vocab.vectors_length == 24 and doc[0].has_vector
-    else:
+    elif "trainable" in name:
         assert encoder_tensors(nlp)
-
-
-def test_fill_config_adds_nothing_that_breaks(tmp_path: Path, overrides: dict[str, dict[str, Any]]) -> None:
-    _, filled = fill_config(tmp_path / "filled.cfg", config_path("ner-trainable"), silent=True)
-    embed = filled["components"]["tok2vec"]["model"]["embed"]
-    assert embed["@architectures"] == "distillemb.Embed.v1" and embed["cache_size"] == 200_000
-    assert filled["corpora"]["train"]["tag_column"] == -1
-    again = spacy.util.load_config(tmp_path / "filled.cfg", overrides=overrides["ner-trainable"])
-    spacy.util.load_model_from_config(again, validate=True)
 
 
 def test_evaluate(trained: dict[str, Path], spacy_file: Path) -> None:
@@ -103,10 +170,9 @@ def test_evaluate(trained: dict[str, Path], spacy_file: Path) -> None:
         assert "ents_f" in scores and scores["speed"] > 0
 
 
-def test_debug_data(overrides: dict[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fill_config(tmp_path / "filled.cfg", config_path("ner-static"), silent=True)
+def test_debug_data(overrides: dict[str, dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        debug_data(tmp_path / "filled.cfg", config_overrides=overrides["ner-static"], silent=False)
+        debug_data(config_path("ner-static"), config_overrides=overrides["ner-static"], silent=False)
     except SystemExit as end:  # too few sentences, it says
         assert end.code in (0, 1)
     output = capsys.readouterr().out

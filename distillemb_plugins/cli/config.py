@@ -1,0 +1,51 @@
+"""`distillemb config`: a complete spaCy training configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def config_command(
+    task: Annotated[str, typer.Argument(help="ner, pos, ner-pos or textcat.")],
+    *,
+    embedding: Annotated[
+        str,
+        typer.Option(
+            help="trainable (the encoder learns with the pipeline), static (its vectors are given) or none (hash "
+            "embeddings alone, to compare)."
+        ),
+    ] = "trainable",
+    encoder: Annotated[
+        str, typer.Option(help="Encoder directory, bundled name or hub id that the configuration names.")
+    ] = "afro11",
+    lang: Annotated[str, typer.Option(help="spaCy's code of the language; xx fits all.")] = "xx",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: standard output.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a complete spaCy configuration, ready for spacy train.
+
+    \b
+    Example:
+      distillemb config ner -o config.cfg
+      distillemb config pos --embedding static --encoder my-encoder -o config.cfg
+      python -m spacy train config.cfg --output out --paths.train train.txt --paths.dev dev.txt
+    """
+    from ..errors import DistillEmbError, require
+    from ..files import atomic_file
+
+    require("spacy", "spacy")
+    from ..spacy_plugin import config_text
+
+    if out is not None and out.exists() and not overwrite:
+        raise DistillEmbError(f"{out} already exists: choose another name, or say --overwrite.")
+    overrides = {"nlp.lang": lang} | ({} if embedding == "none" else {"paths.encoder": encoder})
+    text = config_text(task, embedding, overrides)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    with atomic_file(out, "w") as stream:
+        stream.write(text)
+    typer.echo(f"{out}: {task}, embedding {embedding}.", err=True)

@@ -1,0 +1,115 @@
+"""Complete spaCy training configurations, one for each task and embedding.
+
+Each is ``configs/base.cfg`` with overlays that hold what differs: those of the task, then that of the embedding.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from spacy.util import CONFIG_SECTION_ORDER
+from thinc.api import Config
+
+from ..errors import DistillEmbError
+
+# The overlays of each task; the header of the rendered file is that of the last one.
+TASKS = {"ner": ["ner"], "pos": ["pos"], "ner-pos": ["ner", "pos", "ner-pos"], "textcat": ["textcat"]}
+EMBEDDINGS = ("none", "static", "trainable")
+_NAMES = {f"{task}-{embedding}": (task, embedding) for task in TASKS for embedding in EMBEDDINGS}
+_LANGUAGES = '# lang is "xx" for languages that spaCy has no code for; am, lg, ti, tn and yo have theirs.'
+_FOLDER = Path(__file__).parent / "configs"
+
+
+def build_config(task: str, embedding: str = "trainable", overrides: Mapping[str, Any] | None = None) -> Config:
+    """Build a complete configuration for ``spacy train``.
+
+    Args:
+        task: ``"ner"``, ``"pos"`` (tagger and morphologizer), ``"ner-pos"`` (both on one tok2vec) or ``"textcat"``.
+        embedding: ``"none"`` (spaCy's hash embeddings alone), ``"static"`` (beside them, vectors computed by the
+            encoder) or ``"trainable"`` (beside them, the encoder, fine-tuned with the pipeline).
+        overrides: Values that differ, with keys as on spaCy's command line: ``{"training.max_steps": 400}``. A value
+            may be a whole block. It replaces a block of another registered function and is merged into any other.
+            Components that ``nlp.pipeline`` does not name are left out.
+
+    Returns:
+        The configuration, its variables not filled in (``interpolate()`` does that).
+
+    Raises:
+        DistillEmbError: There is no such task, embedding or section.
+    """
+    _check("task", task, TASKS)
+    _check("embedding", embedding, EMBEDDINGS)
+    config = Config(section_order=CONFIG_SECTION_ORDER)
+    for name in ("base", *TASKS[task], embedding):
+        _lay_over(config, Config().from_str(_text(name), interpolate=False))
+    for key, value in deepcopy(dict(overrides or {})).items():
+        *sections, last = key.split(".")
+        _check("section", key.partition(".")[0], CONFIG_SECTION_ORDER)
+        for section in reversed([*sections, last]):
+            value = {section: value}  # noqa: PLW2901
+        _lay_over(config, value)
+    for unused in config["components"].keys() - set(config["nlp"]["pipeline"]):
+        del config["components"][unused]
+    config.is_interpolated = False
+    return config
+
+
+def _lay_over(config: dict[str, Any], overlay: Mapping[str, Any]) -> None:
+    """Merge nested values in place. A block of another registered function replaces the one that stands there."""
+    for key, value in overlay.items():
+        there = config.get(key)
+        if isinstance(value, dict) and isinstance(there, dict) and _function(value) in (None, _function(there)):
+            _lay_over(there, value)
+        else:
+            config[key] = value
+
+
+def _function(block: Mapping[str, Any]) -> tuple[str, Any] | None:
+    return next(((key, value) for key, value in block.items() if key.startswith("@")), None)
+
+
+def _check(what: str, name: str, known: Any) -> None:
+    if name not in known:
+        raise DistillEmbError(f"There is no {what} {name!r}: choose one of {', '.join(known)}.")
+
+
+def _text(name: str) -> str:
+    return (_FOLDER / f"{name}.cfg").read_text(encoding="utf-8")
+
+
+def config_text(task: str, embedding: str = "trainable", overrides: Mapping[str, Any] | None = None) -> str:
+    """Render what `build_config` gives as a file, with comments that say how to use it."""
+    config = build_config(task, embedding, overrides)
+    about = [_text(name).partition("\n\n")[0].strip() for name in (TASKS[task][-1], embedding)]
+    return "\n".join([*about, _LANGUAGES, "", config.to_str(interpolate=False), ""])
+
+
+def config_paths() -> dict[str, Path]:
+    """Return the complete configurations as files, by name: ``ner-none``, ``ner-static``, ``ner-trainable``, ...
+
+    The files lie in a temporary folder that lives as long as this process: copy the one that you want.
+    """
+    return {name: config_path(name) for name in _NAMES}
+
+
+@cache
+def config_path(name: str) -> Path:
+    """Return one complete configuration as a file. It lives as long as this process: copy it.
+
+    Raises:
+        DistillEmbError: There is no configuration of that name.
+    """
+    _check("configuration", name, _NAMES)
+    path = Path(_temporary_folder().name) / f"{name}.cfg"
+    path.write_text(config_text(*_NAMES[name]), encoding="utf-8")
+    return path
+
+
+@cache
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="distillemb-configs-")
