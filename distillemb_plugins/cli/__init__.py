@@ -12,7 +12,7 @@ import typer
 from .config import config_command
 from .distill import distill_command
 from .evaluate import evaluate_command
-from .guard import Guarded, end_on_terminate
+from .guard import CliErrors, end_on_terminate
 from .info import info_command
 from .neighbors import neighbors_command
 from .quickstart import quickstart_command
@@ -23,7 +23,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="distillemb",
-    cls=Guarded,
+    cls=CliErrors,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

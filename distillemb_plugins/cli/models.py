@@ -18,7 +18,7 @@ def is_table(name: str) -> bool:
     return path.is_file() or name.startswith("hf://") or (path / "meta.json").is_file()
 
 
-def open_subject(name: str, lowercase: bool | None = None) -> EmbeddingModel:
+def open_model(name: str, lowercase: bool | None = None) -> EmbeddingModel:
     """An encoder directory, bundled name or hub id, or a table, ready to be scored.
 
     lowercase: lower-case words first; None finds out. Raises `DistillEmbError` when there is nothing there.
@@ -41,7 +41,7 @@ def open_subject(name: str, lowercase: bool | None = None) -> EmbeddingModel:
 def stored_words(name: str, files: tuple[str, ...]) -> list[str] | None:
     """The first of the word lists that is stored with an encoder, or None."""
     from ..persistence import resolve
-    from .output import read_words
+    from .words import read_words
 
     if is_table(name):
         return None
