@@ -201,7 +201,7 @@ def test_presets_results_and_card_come_from_their_sources() -> None:
     marks = [found for page in OWN for found in re.findall(r"<!-- results: (\S+) -->", page.read_text("utf-8"))]
     assert marks and all(hooks.results(mark) for mark in marks)
     with pytest.raises(ValueError, match="no block 'nothing'"):
-        hooks.results("ner/nothing")
+        hooks.results("embeddings/nothing")
 
 
 def test_arguments_become_a_list() -> None:
