@@ -353,6 +353,24 @@ def test_distill_takes_every_setting_and_keeps_lists(
     assert run("distill", table, "-o", out).exit_code == 2
 
 
+def test_distill_takes_an_encoder_as_a_teacher_and_old_spellings(
+    table: Path, tiny_encoder_dir: Path, tmp_path: Path
+) -> None:
+    options = [
+        "-o", tmp_path / "joint", "--combine", "average", "--epochs", 1, "--set", "centre=false",
+        "--set", 'encoder_args={"buckets": 100, "channels": 8}', "--memory-words", 270, "--licence", "mit", "--json",
+    ]  # fmt: skip
+    result = run("distill", table, tiny_encoder_dir, *options)
+    assert result.exit_code == 0, result.stderr
+    card = json.loads(result.stdout)["card"]
+    assert (card["settings"]["center"], card["settings"]["codebook_words"]) == (False, 270)
+    assert "license: mit" in (tmp_path / "joint" / "README.md").read_text("utf-8")
+    assert f"`{tiny_encoder_dir.name}`" in (tmp_path / "joint" / "README.md").read_text("utf-8")
+    assert "--memory-words" not in run("distill", "--help").stdout
+    alone = run("distill", tiny_encoder_dir, "-o", tmp_path / "alone")
+    assert alone.exit_code == 2 and "give a table of word vectors beside it" in alone.stderr
+
+
 def test_a_warning_is_one_sentence(table: Path, tmp_path: Path) -> None:
     short = ["--epochs", 1, "--set", 'encoder_args={"buckets": 100, "channels": 8}']
     lines = run("distill", table, "-o", tmp_path / "few", *short).stderr.splitlines()

@@ -195,7 +195,7 @@ def test_presets_results_and_card_come_from_their_sources() -> None:
 
     hooks = tool("hooks")
     table = hooks.presets().splitlines()
-    assert table[0].count("|") == len(PRESETS) + 2
+    assert table[0].count("|") == len(PRESETS) + 3
     assert {row.split("`")[1] for row in table[2:]} == set(DistillSettings().to_dict()) - {"preset"}
     assert "AfriSenti" in hooks.card_section("Corpora")
     marks = [found for page in OWN for found in re.findall(r"<!-- results: (\S+) -->", page.read_text("utf-8"))]

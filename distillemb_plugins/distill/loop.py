@@ -1,77 +1,81 @@
-"""A distillation run: the data on its device, the student, the loop over steps, and what is written."""
+"""The training loop: the data on its device, the student, and steps until the settings say that it is over."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..card import CardInfo, render_card
-from ..errors import DistillEmbError, require
-from ..persistence import EncoderFiles, write_encoder
-from ..teachers import Teacher
-from ..vectors import unit_rows
-from .checkpoints import Progress, TrainingState, load_checkpoint, save_checkpoint
-from .journal import Journal
-from .memory import fit_memory
-from .mining import build_miner, load_neighbours, neighbours_wanted
-from .objective import Objective, student_uses_bf16
-from .sampling import WordSampler, sampling_weights, shared_batch_size, step_generator
-from .schedule import rate_factor
+from ..averaging import update_average
+from ..errors import require
+from .checkpoints import Progress, TrainingState
+from .log import LOG_FILE, TrainingLog
+from .losses import Objective, student_uses_bf16
+from .sampling import (
+    WordSampler,
+    build_miner,
+    load_neighbors,
+    neighbors_wanted,
+    sampling_weights,
+    shared_batch_size,
+    step_generator,
+)
 from .settings import DistillSettings
 from .student import Runner, Student, build_student, predict, prepare_inputs
-from .targets import build_targets
+from .targets import Targets
 from .validation import HeldOut, mean_scores
 
-LOG_FILE = "distill_log.jsonl"
 _AGREE_EVERY = 16  # steps between two agreements of several processes on the time
 _CHECKPOINT_EPOCH_ENDS_AFTER = 10.0  # seconds since the last checkpoint
+_START = 1 / 25  # one_cycle begins at this share of the peak (Smith & Topin 2018, as in torch)
+_END = 1e-4  # and ends, of where it began, at this
 
 Callback = Callable[[Progress], None]
 
 
 class Distillation:
-    """A run: the data on its device, the student, and the state that a checkpoint keeps."""
+    """A run: the data on its device, the student, and the state that a checkpoint keeps.
+
+    Args:
+        targets: The words and vectors.
+        settings: How the student is trained.
+        work: Directory for the log, the checkpoint, and what is computed once from the data.
+        corpus: Text files for windows.
+        progress: Show bars.
+    """
 
     def __init__(
         self,
-        teachers: Sequence[Teacher],
-        work: Path,
+        targets: Targets,
         settings: DistillSettings,
+        work: Path,
         corpus: Sequence[str | Path] = (),
         progress: bool = False,
     ) -> None:
-        accelerate = require("accelerate", "train")
-        self.settings = settings
-        self.work = work
-        self.targets = build_targets(teachers, settings)
-        self.accelerator = accelerate.Accelerator(cpu=settings.device == "cpu")
+        self.targets, self.settings, self.work = targets, settings, work
+        self.accelerator = require("accelerate", "train").Accelerator(cpu=settings.device == "cpu")
         self.is_main: bool = self.accelerator.is_main_process
         device = self.accelerator.device
-        self.student: Student = build_student(self.targets, settings)
-        self.inputs = tuple(part.to(device) for part in prepare_inputs(self.student, self.targets.words))
+        self.student: Student = build_student(targets, settings)
+        self.inputs = tuple(part.to(device) for part in prepare_inputs(self.student, targets.words))
         self.sampler = self._sampler()
-        self.tables = tuple(torch.from_numpy(table).to(device) for table in self.targets.vectors)
+        self.tables = tuple(torch.from_numpy(table).to(device) for table in targets.vectors)
         with self.accelerator.main_process_first():  # the others find the files that it made
             self.objective = self._objective(corpus, progress)
         self.validators = self._validators()
-        self.module, optimizer = self.accelerator.prepare(
+        self.module, self._optimizer = self.accelerator.prepare(
             Runner(self.student.encoder, student_uses_bf16(settings.bf16, settings.student, device)),
             _optimizer(self.student.encoder, settings),
         )
         self.student.encoder = self.accelerator.unwrap_model(self.module).encoder
-        self.state = TrainingState(self.student.encoder, optimizer.optimizer, Progress())
-        self._wrapped_optimizer = optimizer
-        self.own = self._own_places()
+        self.state = TrainingState(self.student.encoder, self._optimizer.optimizer)
+        self._own = self._own_positions()
         self._agreed: float | None = None
         self._parameters = [p for p in self.module.parameters() if p.requires_grad]
 
@@ -81,27 +85,27 @@ class Distillation:
         weights = sampling_weights(self.targets.frequencies[train], settings.sampling, settings.power)
         return WordSampler(train, size, settings.seed, weights)
 
-    def _own_places(self) -> Tensor:
-        """The places of the batch that this process computes, int64 ``[b]``."""
+    def _own_positions(self) -> Tensor:
+        """The positions of the batch that this process computes, int64 ``[b]``."""
         share = self.sampler.batch_size // self.accelerator.num_processes
         start = share * self.accelerator.process_index
         return torch.arange(start, start + share, device=self.accelerator.device)
 
     def _objective(self, corpus: Sequence[str | Path], progress: bool) -> Objective:
         settings, targets = self.settings, self.targets
-        file = self.work / f"neighbours-{self.fingerprint['data']}.npy"
-        neighbours = load_neighbours(file, self.tables, targets.train, neighbours_wanted(settings))
+        file = self.work / f"neighbors-{targets.digest}.npy"
+        neighbors = load_neighbors(file, self.tables, targets.train, neighbors_wanted(settings))
         miner = build_miner(
             settings,
             targets,
             self.tables,
-            neighbours,
+            neighbors,
             corpus=corpus,
             work=self.work,
             progress=progress and self.is_main,
         )
         words = torch.from_numpy(targets.train).to(self.accelerator.device)
-        return Objective(settings, self.tables, miner=miner, neighbours=neighbours, words=words, gather=self._gather)
+        return Objective(settings, self.tables, miner=miner, neighbors=neighbors, words=words, gather=self._gather)
 
     def _validators(self) -> list[HeldOut]:
         if not len(self.targets.held_out) or not self.is_main:
@@ -116,65 +120,57 @@ class Distillation:
 
         return torch.cat(all_gather(vectors))
 
-    @property
-    def fingerprint(self) -> dict[str, Any]:
-        """What a checkpoint belongs to: all settings but those that may change, and a digest of the data."""
-        if not hasattr(self, "_fingerprint"):
-            digest = hashlib.sha256("\n".join(self.targets.words).encode("utf-8", "surrogatepass"))
-            for table in self.targets.vectors:
-                digest.update(table.tobytes())
-            free = {"checkpoint_seconds", "device", "storage", "max_seconds"}
-            kept = {name: value for name, value in self.settings.to_dict().items() if name not in free}
-            self._fingerprint = kept | {"data": digest.hexdigest()[:16]}
-        return self._fingerprint
-
-    # -- training ------------------------------------------------------------------------------------------------
-
     def train(self, resume: bool = False, progress: bool = False, callback: Callback | None = None) -> None:
-        """Train to the end of the settings, from the checkpoint when there is one and `resume` is true."""
+        """Train to the end of the settings, with the best or the averaged weights in the student at last.
+
+        Args:
+            resume: Go on from the checkpoint, if there is one.
+            progress: Show a bar.
+            callback: Called after every step.
+        """
         if resume:
-            load_checkpoint(self.work, self.state, json.dumps(self.fingerprint))
+            self.state.load(self.work)
         self.accelerator.wait_for_everyone()
         state = self.state.progress
         total = self.settings.epochs * self.sampler.steps_per_epoch
-        with self._journal(total, progress) as journal:
+        with self._log(total, progress) as log:
             saved, interval = time.perf_counter(), self.settings.checkpoint_seconds
             for epoch, step in self.steps():
                 begun = time.perf_counter()
                 losses, rate = self.step(epoch, step)
                 state.seconds += time.perf_counter() - begun
-                journal.step(state, losses, rate)
+                log.step(state, losses, rate)
                 if step + 1 == self.sampler.steps_per_epoch or self._time_is_up():
-                    self._end_of_epoch(journal)
+                    self._end_of_epoch(log)
                     interval = min(interval, _CHECKPOINT_EPOCH_ENDS_AFTER)
                 if callback is not None:
                     callback(state)
                 if time.perf_counter() - saved >= interval or state.finished:
-                    self._save(journal)
+                    self._save(log)
                     saved, interval = time.perf_counter(), self.settings.checkpoint_seconds
         self._finish()
 
     def steps(self) -> Iterator[tuple[int, int]]:
-        """(epoch, step) from where the state stands until the training is finished."""
+        """Yield (epoch, step) from where the state stands until the training is finished."""
         state = self.state.progress
         while state.epoch < self.settings.epochs and not state.finished:
             yield state.epoch, state.step
 
     def step(self, epoch: int, step: int) -> tuple[dict[str, Tensor], float]:
-        """One optimiser step. Returns the losses by name (on the device) and the learning rate."""
+        """Do one optimizer step. Returns the losses by name (on the device) and the learning rate."""
         settings, state = self.settings, self.state.progress
         rate = self._set_rate()
         batch = torch.from_numpy(self.sampler.batch(epoch, step)).to(self.accelerator.device)
-        own = batch[self.own]
+        own = batch[self._own]
         self.module.train()
         predicted = self.module(*(column.index_select(0, own) for column in self.inputs))
         rng = step_generator(settings.seed, epoch, step)
-        total, parts = self.objective(predicted, batch, self.own, rng)
-        self._wrapped_optimizer.zero_grad(set_to_none=True)
+        total, parts = self.objective(predicted, batch, self._own, rng)
+        self._optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(total)
         if settings.clip:
             self.accelerator.clip_grad_norm_(self._parameters, settings.clip)
-        self._wrapped_optimizer.step()
+        self._optimizer.step()
         state.total_steps += 1
         state.examples += len(batch)
         state.epoch, state.step = (epoch, step + 1) if step + 1 < self.sampler.steps_per_epoch else (epoch + 1, 0)
@@ -194,18 +190,20 @@ class Distillation:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Exponential moving average of the weights, with a shorter memory in the first steps."""
+        """Move the average of the weights."""
         weights = dict(self.student.encoder.state_dict())
         if not self.state.averaged:
             self.state.averaged = {name: tensor.clone() for name, tensor in weights.items()}
-        steps = self.state.progress.total_steps
-        decay = min(self.settings.ema, (1 + steps) / (10 + steps))
+        averaged = self.state.averaged
         floating = [name for name, tensor in weights.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_(
-            [self.state.averaged[name] for name in floating], [weights[name] for name in floating], 1 - decay
+        update_average(
+            [averaged[name] for name in floating],
+            [weights[name] for name in floating],
+            self.settings.ema,
+            self.state.progress.total_steps,
         )
         for name in weights.keys() - set(floating):
-            self.state.averaged[name].copy_(weights[name])
+            averaged[name].copy_(weights[name])
 
     def _clock(self) -> float:
         """Seconds of training, the same in every process: their mean at the last agreement."""
@@ -213,7 +211,7 @@ class Distillation:
         if self.accelerator.num_processes == 1:
             return state.seconds
         if state.total_steps % _AGREE_EVERY == 0 or self._agreed is None:
-            seconds = torch.tensor(state.seconds, dtype=torch.float64, device=self.own.device)
+            seconds = torch.tensor(state.seconds, dtype=torch.float64, device=self._own.device)
             self._agreed = float(self.accelerator.reduce(seconds, reduction="mean"))
         return self._agreed
 
@@ -223,14 +221,14 @@ class Distillation:
             state.finished = True
         return state.finished
 
-    def _end_of_epoch(self, journal: Journal) -> None:
+    def _end_of_epoch(self, log: TrainingLog) -> None:
         settings, state = self.settings, self.state.progress
         last = state.finished or state.epoch >= settings.epochs
         if not (len(self.targets.held_out) and (last or state.epoch % settings.validate_every == 0)):
             state.finished = last
             return
         state.scores = self._scores()
-        journal.validation(state)
+        log.validation(state)
         if settings.patience:
             self._remember(state.scores[settings.monitor])
         state.finished = last or (0 < settings.patience <= state.worse)
@@ -261,14 +259,14 @@ class Distillation:
             broadcast_object_list(scores)
         return scores[0]
 
-    def _journal(self, total: int, progress: bool) -> Journal:
+    def _log(self, total: int, progress: bool) -> TrainingLog:
         file = self.work / LOG_FILE if self.is_main else None
-        return Journal(file, total, self.state.progress, show=progress and self.is_main)
+        return TrainingLog(file, total, self.state.progress, show=progress and self.is_main)
 
-    def _save(self, journal: Journal) -> None:
-        journal.flush(self.state.progress)
+    def _save(self, log: TrainingLog) -> None:
+        log.flush(self.state.progress)
         if self.is_main:
-            save_checkpoint(self.work, self.state, json.dumps(self.fingerprint))
+            self.state.save(self.work)
 
     def _finish(self) -> None:
         """Put the final weights into the encoder."""
@@ -278,55 +276,39 @@ class Distillation:
             self.state.averaged = {}
             self.state.progress.scores = self._scores()
 
-    # -- the result ----------------------------------------------------------------------------------------------
 
-    def write(
-        self, out: Path, card: CardInfo, overwrite: bool = False, extra: Mapping[str, bytes] | None = None
-    ) -> None:
-        """Write the encoder directory with its card, its log and `extra` files, all of it or nothing."""
-        weights = {name: _array(tensor) for name, tensor in self.student.encoder.state_dict().items()}
-        broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
-        if broken:
-            raise DistillEmbError(
-                f"The training diverged ({broken[0]} holds NaN or infinity): lower learning_rate or set clip."
-            )
-        text = render_card(
-            card,
-            name=out.name,
-            config=self.student.config,
-            parameters=self.student.parameters,
-            teachers=self.targets.names,
-            settings=self.settings.to_dict(),
-            scores=self.state.progress.scores,
-        )
-        storage: Any = self.settings.storage
-        characters = self.student.characters
-        files = self._with_memory(weights)
-        write_encoder(
-            out,
-            files.config,
-            files.tensors,
-            characters,
-            storage=storage,
-            card=text,
-            overwrite=overwrite,
-            extra={LOG_FILE: (self.work / LOG_FILE).read_bytes(), **(extra or {})},
-        )
+def rate_factor(schedule: str, progress: float, epoch: int, warmup: float = 0.0, gamma: float = 0.95) -> float:
+    """Compute the factor on the learning rate.
 
-    def _with_memory(self, weights: dict[str, NDArray[Any]]) -> EncoderFiles:
-        """The encoder, with what it misses of the frequent training words where the settings ask for it."""
-        settings, characters = self.settings, self.student.characters
-        sizes = {"vocab_size": len(characters), "max_chars": characters.max_chars}
-        files = EncoderFiles({**self.student.config, **sizes}, weights, characters)
-        if not settings.memory_words:
-            return files
-        train = self.targets.train
-        vectors = np.mean([unit_rows(table[train]) for table in self.targets.vectors], axis=0)
-        teacher = Teacher("targets", [self.targets.words[row] for row in train.tolist()], vectors)
-        storage: Any = settings.storage
-        return fit_memory(
-            files, teacher, settings.memory_words, settings.memory_codes, storage=storage, seed=settings.seed
-        )
+    constant is 1; linear and cosine fall to 0; one_cycle rises from 1/25 by half a cosine, then falls to almost 0;
+    step is a power of `gamma`.
+
+    Args:
+        schedule: Its name.
+        progress: Share of the training done, 0 to 1.
+        epoch: Full epochs done.
+        warmup: Share of the training over which the rate rises.
+        gamma: Factor an epoch of step (torch's StepLR of one epoch).
+    """
+    progress = min(max(progress, 0.0), 1.0)
+    rest = (progress - warmup) / (1 - warmup)
+    if progress < warmup:
+        rise = progress / warmup
+        return _between(_START, 1.0, rise) if schedule == "one_cycle" else max(rise, 1e-3)
+    if schedule == "step":
+        return gamma**epoch
+    if schedule == "linear":
+        return 1 - rest
+    if schedule == "cosine":
+        return _between(1.0, 0.0, rest)
+    if schedule == "one_cycle":
+        return _between(1.0, _START * _END, rest)
+    return 1.0
+
+
+def _between(start: float, end: float, share: float) -> float:
+    """From start to end along half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
 def _optimizer(encoder: nn.Module, settings: DistillSettings) -> torch.optim.AdamW:
@@ -358,8 +340,3 @@ def _loaded(encoder: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
         yield
     finally:
         encoder.load_state_dict(own)
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.detach().cpu().numpy()
-    return array

@@ -1,4 +1,4 @@
-"""The memory of frequent words: it brings the vectors nearer, in NumPy and in torch alike."""
+"""The residual codebook of frequent words: it brings the vectors nearer, in NumPy and in torch alike."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import torch
 
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.characters import split_characters
-from distillemb_plugins.distill import DistillSettings, distill
-from distillemb_plugins.distill.memory import fit_memory
+from distillemb_plugins.distill import DistillSettings, distill, fit_residual_codebook
 from distillemb_plugins.distill.targets import build_targets
 from distillemb_plugins.hf.encoders_distillemb import build_encoder
 from distillemb_plugins.persistence import EncoderFiles, read_encoder
@@ -25,7 +24,7 @@ from ..conftest import TINY_ARGS
 
 @pytest.fixture(scope="module")
 def hybrid(tiny_encoder_dir: Path, tiny_teacher: Teacher) -> EncoderFiles:
-    return fit_memory(read_encoder(tiny_encoder_dir), tiny_teacher, words=300, codes=12, dims=24)
+    return fit_residual_codebook(read_encoder(tiny_encoder_dir), tiny_teacher, words=300, codes=12, dims=24)
 
 
 def cosine(encoder: DistillEmb, teacher: Teacher, words: list[str]) -> float:
@@ -36,11 +35,11 @@ def cosine(encoder: DistillEmb, teacher: Teacher, words: list[str]) -> float:
 def test_held_words_come_near_the_teacher_and_others_stay(
     hybrid: EncoderFiles, tiny_encoder_dir: Path, tiny_teacher: Teacher, tiny_words: list[str]
 ) -> None:
-    with_memory, without = DistillEmb(hybrid), DistillEmb.from_pretrained(tiny_encoder_dir)
-    assert cosine(with_memory, tiny_teacher, tiny_teacher.words) > 0.9
+    with_codebook, without = DistillEmb(hybrid), DistillEmb.from_pretrained(tiny_encoder_dir)
+    assert cosine(with_codebook, tiny_teacher, tiny_teacher.words) > 0.9
     assert cosine(without, tiny_teacher, tiny_teacher.words) < 0.5
     others = tiny_words[300:]
-    np.testing.assert_allclose(with_memory.encode(others), without.encode(others), atol=0.05)  # int8 rounding only
+    np.testing.assert_allclose(with_codebook.encode(others), without.encode(others), atol=0.05)  # int8 rounding only
 
 
 def test_torch_and_numpy_agree_and_it_survives_saving(
@@ -62,7 +61,7 @@ def test_words_that_cannot_be_told_apart_are_left_to_the_network(tiny_encoder_di
     long_words = ["rafiki" * 9, "漢字"]  # cut at the row's end; unknown characters
     teacher = Teacher("t", tiny_teacher.words + long_words, np.concatenate([tiny_teacher.vectors, np.ones((2, 24))]))
     encoder = read_encoder(tiny_encoder_dir)
-    files = fit_memory(encoder, teacher, words=302, codes=12)
+    files = fit_residual_codebook(encoder, teacher, words=302, codes=12)
     short = [word for word in tiny_teacher.words if len(split_characters(word)) < encoder.characters.max_chars]
     assert len(files.tensors["memory.keys"]) == len(short) < 302
 
@@ -75,25 +74,25 @@ def test_sizes_that_cannot_be_are_refused(
     words: int, codes: int, message: str, tiny_encoder_dir: Path, tiny_teacher: Teacher
 ) -> None:
     with pytest.raises(DistillEmbError, match=message):
-        fit_memory(read_encoder(tiny_encoder_dir), tiny_teacher, words, codes)
+        fit_residual_codebook(read_encoder(tiny_encoder_dir), tiny_teacher, words, codes)
 
 
-def test_a_second_memory_or_another_width_is_refused(
+def test_a_second_codebook_or_another_width_is_refused(
     hybrid: EncoderFiles, tiny_encoder_dir: Path, tiny_teacher: Teacher
 ) -> None:
-    with pytest.raises(DistillEmbError, match="memory already"):
-        fit_memory(hybrid, tiny_teacher, 300, 12)
+    with pytest.raises(DistillEmbError, match="residual codebook already"):
+        fit_residual_codebook(hybrid, tiny_teacher, 300, 12)
     wide = replace(tiny_teacher, vectors=np.ones((len(tiny_teacher), 25), np.float32))
     with pytest.raises(DistillEmbError, match="25 wide"):
-        fit_memory(read_encoder(tiny_encoder_dir), wide, 300, 12)
+        fit_residual_codebook(read_encoder(tiny_encoder_dir), wide, 300, 12)
 
 
-def test_distillation_keeps_a_memory_of_the_training_words(
+def test_distillation_keeps_a_codebook_of_the_training_words(
     tiny_teacher: Teacher, tiny_words: list[str], tmp_path: Path
 ) -> None:
     sizes = TINY_ARGS["cnn"]
     settings = DistillSettings(
-        encoder_args=sizes, epochs=1, batch_size=64, held_out=10, memory_words=290, memory_codes=12, storage="int8"
+        encoder_args=sizes, epochs=1, batch_size=64, held_out=10, codebook_words=290, codebook_bytes=12, storage="int8"
     )
     path = distill([tiny_teacher], tmp_path / "encoder", settings, progress=False)
     encoder = DistillEmb.from_pretrained(path)

@@ -12,15 +12,21 @@ from tqdm.auto import tqdm
 from ..files import atomic_file
 from .checkpoints import Progress
 
+LOG_FILE = "distill_log.jsonl"
 _STEPS_A_LINE = 100
 
 
-class Journal:
+class TrainingLog:
     """Writes steps and validations; a context manager.
 
-    file: the log, or None for processes that keep none. Lines past the step where the training goes on (from an
-    interrupted run) are dropped. total: steps in all, for the bar. Losses stay on their device until a line is
-    written, so that logging does not wait for the GPU.
+    Losses stay on their device until a line is written, so that logging does not wait for the GPU.
+
+    Args:
+        file: The log, or None for processes that keep none. Lines past the step where the training goes on (from an
+            interrupted run) are dropped.
+        total: Steps in all, for the bar.
+        state: Where the training stands.
+        show: Show the bar.
     """
 
     def __init__(self, file: Path | None, total: int, state: Progress, show: bool) -> None:
@@ -34,7 +40,7 @@ class Journal:
             file.parent.mkdir(parents=True, exist_ok=True)
             _drop_after(file, state.total_steps)
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> TrainingLog:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -59,7 +65,7 @@ class Journal:
         speed = (state.examples - self._since[0]) / seconds if seconds else 0.0
         self._write(
             {
-                **_place(state),
+                **_position(state),
                 "losses": {name: round(value, 6) for name, value in means.items()},
                 "learning_rate": self._rate,
                 "examples_per_second": round(speed, 1),
@@ -71,7 +77,7 @@ class Journal:
     def validation(self, state: Progress) -> None:
         """Write the scores on held-out words."""
         self.flush(state)
-        self._write({**_place(state), "validation": {name: round(v, 6) for name, v in state.scores.items()}})
+        self._write({**_position(state), "validation": {name: round(v, 6) for name, v in state.scores.items()}})
         self._bar.set_postfix(_short(state.scores), refresh=False)
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -80,7 +86,7 @@ class Journal:
                 stream.write(json.dumps(line) + "\n")
 
 
-def _place(state: Progress) -> dict[str, Any]:
+def _position(state: Progress) -> dict[str, Any]:
     return {
         "step": state.total_steps,
         "epoch": state.epoch,
