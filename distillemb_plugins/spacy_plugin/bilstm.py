@@ -1,4 +1,4 @@
-"""The torch module of the BiLSTM context encoder; imported only when one is built."""
+"""The torch module of `distillemb.BiLSTMEncoder.v1`, imported only when one is built."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 
-class ContextLSTM(nn.Module):
+class BiLSTM(nn.Module):
     """LayerNorm(x + BiLSTM(x)) over packed sentences."""
 
     def __init__(self, width: int, depth: int, dropout: float) -> None:
@@ -19,7 +19,15 @@ class ContextLSTM(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, flat: Tensor, lengths: list[int]) -> Tensor:
-        """flat: float ``[tokens, width]``, the documents one after the other; empty ones are allowed."""
+        """Put words into context.
+
+        Args:
+            flat: Float ``[tokens, width]``, the documents one after the other.
+            lengths: Words of each document; some may be empty.
+
+        Returns:
+            Float ``[tokens, width]``.
+        """
         filled = [length for length in lengths if length]
         if not filled:
             return self.norm(flat)

@@ -1,4 +1,4 @@
-"""Torch after a fork: more than one thread there hangs ``nlp.pipe(n_process=2)`` once the parent has run torch."""
+"""Torch after a fork: with more than one thread, ``nlp.pipe(n_process=2)`` hangs once the parent has run torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 
 @cache
-def torch_survives_fork() -> None:
+def make_torch_fork_safe() -> None:
     """Give every forked child one torch thread. Called wherever torch is first used; does its work once."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_one_thread)

@@ -1,12 +1,12 @@
-"""An encoder as a part of a thinc model: NumPy when it predicts, torch only while it learns.
+"""Torch modules inside thinc models: an encoder, and any other module (`TorchShim`).
 
-thinc's own PyTorchShim would do for the weights, but it ignores ``use_averages``, lets copies of a model share
-their optimiser state, and needs torch to predict, which is slow for repeated words and hangs after a fork. So:
+thinc's own PyTorchShim ignores ``use_averages`` and lets copies of a model share their optimizer state. For the encoder
+it would also need torch to predict, which is slow for repeated words and hangs after a fork. So in `EncoderShim`
 
 * predicting runs `DistillEmb` (NumPy, each word computed once, then cached), rebuilt after every update;
 * learning runs the torch module of ``hf/encoders_distillemb.py``, built at the first update and not before, so a
   trained pipeline runs without torch;
-* the optimiser's step is scaled (``lr_scale``), not the gradient: Adam divides by the gradient's own size, so a
+* the optimizer's step is scaled (``lr_scale``), not the gradient: Adam divides by the gradient's own size, so a
   scaled gradient moves the weights as far as before.
 """
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from thinc.api import Optimizer, get_current_ops
+from thinc.shims.pytorch import PyTorchShim
 from thinc.shims.shim import Shim
 from thinc.types import FloatsXd
 from thinc.util import get_torch_default_device, torch2xp, xp2torch
@@ -27,7 +28,7 @@ from thinc.util import get_torch_default_device, torch2xp, xp2torch
 from ..encoder import DistillEmb
 from ..errors import DistillEmbError, require
 from ..persistence import EncoderFiles, encoder_from_bytes, encoder_to_bytes
-from .forks import torch_survives_fork
+from .fork_safety import make_torch_fork_safe
 
 if TYPE_CHECKING:
     import torch
@@ -36,11 +37,69 @@ Array = Any  # a NumPy or CuPy array
 Backprop = Callable[[Array], None]
 
 
+@contextmanager
+def averaged(module: torch.nn.Module, averages: dict[str, Array]) -> Iterator[None]:
+    """Swap averages of parameters into a module while the block runs."""
+    named = dict(module.named_parameters())
+    kept = {name: named[name].data for name in averages}
+    for name, average in averages.items():
+        named[name].data = xp2torch(average, device=kept[name].device).clone()
+    try:
+        yield
+    finally:
+        for name, weights in kept.items():
+            named[name].data = weights
+
+
+class TorchShim(PyTorchShim):
+    """Holds a torch module for a thinc node; obeys ``use_averages`` and keeps its weights as safetensors.
+
+    Args:
+        module: The module. Its copies have an optimizer state of their own.
+    """
+
+    def __init__(self, module: Any, **options: Any) -> None:
+        options = {"serialize_model": weights_to_bytes, "deserialize_model": weights_from_bytes, **options}
+        super().__init__(module, **options)
+
+    def copy(self) -> TorchShim:
+        copied = cast(TorchShim, super().copy())
+        with Shim.global_id_lock:
+            Shim.global_id += 1
+            copied.id = Shim.global_id
+        return copied
+
+    @contextmanager
+    def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
+        """Swap in the optimizer's averages while the block runs."""
+        names = [name for name, _ in self._model.named_parameters()]
+        with averaged(self._model, {name: params[self.id, name] for name in names if (self.id, name) in params}):
+            yield
+
+
+def weights_to_bytes(module: torch.nn.Module) -> bytes:
+    """Return the weights as safetensors."""
+    from safetensors.torch import save
+
+    return save({name: tensor.contiguous() for name, tensor in module.state_dict().items()})
+
+
+def weights_from_bytes(module: torch.nn.Module, data: bytes, device: torch.device) -> torch.nn.Module:
+    """Return the module with the weights that `weights_to_bytes` wrote."""
+    from safetensors.torch import load
+
+    module.load_state_dict(load(data))
+    return module.to(device)
+
+
 class EncoderShim(Shim):
     """Holds one encoder for a thinc node.
 
-    freeze: never learn. lr_scale: the encoder's learning rate as a share of the pipeline's. dropout: share of the
-    vectors' values dropped while training. cache_size: most words whose vectors are kept (``dim * 4`` bytes each).
+    Args:
+        freeze: Never learn.
+        lr_scale: The encoder's learning rate as a share of the pipeline's.
+        dropout: Share of the vectors' values dropped while training.
+        cache_size: The most words whose vectors are kept, ``dim * 4`` bytes each.
     """
 
     def __init__(
@@ -60,12 +119,12 @@ class EncoderShim(Shim):
         return self._files is not None
 
     def load(self, files: EncoderFiles) -> None:
-        """Take over an encoder; what was there before is forgotten."""
+        """Take over an encoder. What was there before is forgotten."""
         self._files, self._model, self._fast, self._ahead = files, None, None, False
 
     @property
     def files(self) -> EncoderFiles:
-        """The encoder with its weights of now. Raises `DistillEmbError` before initialisation."""
+        """The encoder with its present weights. Raises `DistillEmbError` before initialization."""
         if self._files is None:
             raise DistillEmbError(
                 "distillemb.Embed.v1 has no encoder yet: call nlp.initialize() (spacy train does), or load a trained "
@@ -82,20 +141,20 @@ class EncoderShim(Shim):
         return int(self.files.config["dim"])
 
     def encoder(self) -> DistillEmb:
-        """The NumPy encoder with the weights of now."""
+        """Return the NumPy encoder with the present weights."""
         if self._fast is None:
             self._fast = DistillEmb.from_files(self.files, self.cache_size)
         return self._fast
 
     def module(self) -> torch.nn.Module:
-        """The torch encoder, built when first asked for."""
+        """Return the torch encoder, built when first asked for."""
         if self._model is None:
             require("torch", "spacy")
             import torch
 
             from ..hf.encoders_distillemb import build_encoder
 
-            torch_survives_fork()
+            make_torch_fork_safe()
             files = self.files
             module = build_encoder(SimpleNamespace(**files.config))
             module.load_state_dict({name: torch.from_numpy(t.copy()) for name, t in files.tensors.items()})
@@ -105,7 +164,7 @@ class EncoderShim(Shim):
     # What thinc calls
 
     def __call__(self, inputs: list[str], is_train: bool) -> tuple[Array, Backprop]:
-        """Vectors of words ``[n, dim]`` and the callback that takes their gradient."""
+        """Return vectors of words ``[n, dim]`` and the callback that takes their gradient."""
         if is_train and not self.freeze:
             return self._learn(inputs)
         return self._predict(inputs), _no_gradient
@@ -136,7 +195,7 @@ class EncoderShim(Shim):
         return torch.from_numpy(rows).long().to(next(self.module().parameters()).device)
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Step the weights that have a gradient, by ``lr_scale`` of the optimiser's learning rate."""
+        """Step the weights that have a gradient, by ``lr_scale`` of the optimizer's learning rate."""
         if self._model is None or self.freeze:
             return
         for name, weights in self._model.named_parameters():
@@ -152,26 +211,22 @@ class EncoderShim(Shim):
 
     @contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
-        """Swap in the optimiser's averages (``use_averages = true``), which thinc's own shim overlooks."""
-        names = dict(self._model.named_parameters()) if self._model is not None else {}
-        averaged = {name: params[self._key(name)] for name in names if self._key(name) in params}
-        if not averaged:
+        """Swap in the optimizer's averages while the block runs."""
+        names = [name for name, _ in self._model.named_parameters()] if self._model is not None else []
+        averages = {name: params[self._key(name)] for name in names if self._key(name) in params}
+        if not averages:
             yield
             return
         before = self.files
-        kept = {name: names[name].data for name in averaged}
-        for name, average in averaged.items():
-            names[name].data = xp2torch(average, device=kept[name].device).clone()
-        self._ahead, self._fast = True, None
-        try:
-            yield
-        finally:
-            for name, weights in kept.items():
-                names[name].data = weights
-            self._files, self._ahead, self._fast = before, False, None
+        with averaged(self._model, averages):
+            self._ahead, self._fast = True, None
+            try:
+                yield
+            finally:
+                self._files, self._ahead, self._fast = before, False, None
 
     def copy(self) -> EncoderShim:
-        """An independent encoder with equal weights and an identity of its own, as the optimiser sees it."""
+        """Return an independent encoder with equal weights, and an identity of its own for the optimizer."""
         copied = EncoderShim(
             freeze=self.freeze, lr_scale=self.lr_scale, dropout=self.dropout, cache_size=self.cache_size
         )
@@ -186,7 +241,7 @@ class EncoderShim(Shim):
             self._model.to(self._device)
 
     def to_bytes(self) -> bytes:
-        """The whole encoder (safetensors, no pickle); empty before initialisation."""
+        """Return the whole encoder as safetensors; empty before initialization."""
         return encoder_to_bytes(self.files) if self.is_loaded else b""
 
     def from_bytes(self, data: bytes) -> EncoderShim:
@@ -195,9 +250,9 @@ class EncoderShim(Shim):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        """For worker processes: the weights as arrays, without torch and without the cache."""
+        """Give worker processes the weights as arrays, without torch and without the cache."""
         if self.is_loaded:
-            _ = self.files  # take the weights of now
+            _ = self.files  # take the present weights
         return {**self.__dict__, "_model": None, "_fast": None, "_ahead": False}
 
 
