@@ -41,7 +41,7 @@ WORDS = [
 
 
 class Figures:
-    """Prints a line for each measurement and remembers the faults."""
+    """Print a line for each measurement, and count the faults."""
 
     def __init__(self) -> None:
         self.faults = 0

@@ -1,4 +1,4 @@
-"""Work done in a forked process that is killed (signal 9), starved of disk, or robbed of its rights."""
+"""Doing work in a forked process that is killed (signal 9), has no disk left, or may not write."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ _LONGEST = 120  # seconds: a hang ends as "exit -14"
 _NAMES = {DONE: "done", REFUSED: "refused", OS_ERROR: "OSError", RAW: "raw"}
 
 
-def forked(work: Callable[[], Any], before: Callable[[], None] | None = None, after: float | None = None) -> str:
-    """How `work` ended in a forked process: done, refused (`DistillEmbError`), OSError, raw (any other), or killed.
+def forked(work: Callable[[], Any], before: Callable[[], None] | None = None) -> str:
+    """Do `work` in a forked process and say how it ended.
 
-    before: called in that process first. after: seconds until it is killed, if it is.
+    Args:
+        work: What is done.
+        before: Called in that process first: `die_at`, `largest_file`, `nobody`.
+
+    Returns:
+        ``"done"``, ``"refused"`` (`DistillEmbError`), ``"OSError"``, ``"raw"`` (any other error) or ``"killed"``.
     """
-    child = start(work, before)
-    if after is not None:
-        _kill_later(child, after)
-    return end(child)
+    return end(start(work, before))
 
 
 def start(work: Callable[[], Any], before: Callable[[], None] | None = None) -> int:
@@ -62,20 +64,8 @@ def end(child: int) -> str:
     return "killed" if code == -signal.SIGKILL else _NAMES.get(code, f"exit {code}")
 
 
-def _kill_later(child: int, seconds: float) -> None:
-    """Kill `child` after some seconds unless it has ended by then."""
-    import time
-
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-            return
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-
-
 def die_at(root: Path, event: int) -> Callable[[], None]:
-    """For `forked`: the process kills itself right before its `event`-th change (from 0) below `root`."""
+    """Make the `before` of a process that kills itself right before its `event`-th change (from 0) below `root`."""
 
     def before() -> None:
         left = [event]
@@ -97,11 +87,11 @@ def _below(name: str | bytes, root: Path) -> bool:
 
 
 def largest_file(size: int) -> Callable[[], None]:
-    """For `forked`: writing a file past `size` bytes fails, as on a full disk."""
+    """Make the `before` of a process in which writing a file past `size` bytes fails, as on a full disk."""
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def nobody() -> None:
-    """For `forked`: give up root's right to write everywhere."""
+    """The `before` of a process that gives up root's right to write everywhere."""
     if os.geteuid() == 0:
         os.seteuid(65534)

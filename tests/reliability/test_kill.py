@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,13 +53,13 @@ def test_a_save_killed_before_any_of_its_changes(
     versions: list[dict[str, bytes]], tiny_encoder_dir: Path, tmp_path: Path
 ) -> None:
     """Every point of death, one after the other, until it gets through: the old one whole, or the new one whole."""
-    encoder, root = DistillEmb.from_pretrained(tiny_encoder_dir), tmp_path / "root"
+    encoder, root, old = DistillEmb.from_pretrained(tiny_encoder_dir), tmp_path / "root", tmp_path / "of" / "float32"
     for overwrite in (False, True):
         ends: list[tuple[str, int]] = []
         for event in range(100):
             target = root / f"{overwrite}-{event}" / "encoder"
             if overwrite:
-                encoder.save_pretrained(target, storage="float32")
+                shutil.copytree(old, target)
             ended = forked(
                 lambda to=target, over=overwrite: encoder.save_pretrained(to, storage="int8", overwrite=over),
                 die_at(target.parent, event),
@@ -69,8 +70,9 @@ def test_a_save_killed_before_any_of_its_changes(
             ends.append((ended, allowed.index(found)))
             if ended == "done":
                 break
-            DistillEmb.from_pretrained(tiny_encoder_dir).save_pretrained(target, storage="int8", overwrite=True)
+            encoder.save_pretrained(target, storage="int8", overwrite=True)
             assert content(target) == versions[1]  # whatever a dead process left is not in the way
+            shutil.rmtree(target.parent)
         assert ends[-1] == ("done", 1) and len(ends) > 12 and set(ends[:-1]) >= {("killed", 0)}
 
 
