@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .characters import CharTable
 from .errors import DistillEmbError
+from .facts import EncoderFacts
 from .inference.students import build_forward
 from .persistence import EncoderFiles, read_encoder, write_encoder
 from .quantization import Storage
@@ -78,8 +79,13 @@ class DistillEmb:
 
     @property
     def num_parameters(self) -> int:
-        """Number of weights of the network."""
-        return sum(tensor.size for tensor in self.files.tensors.values())
+        """Number of weights that the network learned. The tables of a residual codebook do not count."""
+        return self.files.num_parameters
+
+    @property
+    def facts(self) -> EncoderFacts:
+        """What is known about the encoder: how it was distilled, from which texts, its scores."""
+        return self.files.facts
 
     @overload
     def encode(self, words: str, *, normalize: bool = ...) -> Vectors: ...
@@ -159,7 +165,8 @@ class DistillEmb:
             self.files.tensors,
             self.characters,
             storage=storage,
-            card=self.files.card,
+            facts=replace(self.facts, word_lists={}),  # the lists do not come along
+            card=self.files.card or None,
             overwrite=overwrite,
         )
 

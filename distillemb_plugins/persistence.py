@@ -3,7 +3,8 @@
     config.json            a Hugging Face configuration (model_type "distillemb")
     model.safetensors      the weights: float32, float16, or int8 with scales
     tokenizer.json         the Hugging Face tokenizer's backend; tokenizer_config.json holds the character table
-    README.md              the model card
+    distillemb.json        what is known about the encoder (see `facts`)
+    README.md              the model card, rendered from it
     *_distillemb.py        the code that `trust_remote_code=True` runs when this package is not installed
 
 There is no pickle in it, and nothing here runs code from it.
@@ -13,16 +14,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .card import encoder_card
 from .characters import CharTable
 from .errors import DistillEmbError, brief
-from .files import atomic_directory, is_directory, is_file
-from .hf_files import AUTO_MAP, remote_code_files, tokenizer_files
+from .facts import FACTS_FILE, WORD_LISTS, EncoderFacts, facts_of, read_old_card, word_lists_among
+from .files import atomic_directory, atomic_file, is_directory, is_file
 from .quantization import Storage, Tensors, dequantize, quantize
 
 FORMAT_VERSION = 1
@@ -35,31 +37,70 @@ CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, CARD_FILE = (
 )
 ENCODER_PREFIX = "encoder."
 HEAD_PREFIX = "distillemb.encoder."  # in a directory that a Hugging Face head wrote
-BUNDLED = Path(__file__).parent / "bundled"
+CODEBOOK_PREFIX = "memory."  # of the tables of a residual codebook
+MODEL_MAX_LENGTH = 4096  # words of a sentence, the default limit of tokenizer and model
+_HERE = Path(__file__).parent
+BUNDLED = _HERE / "bundled"
 _LARGEST_TEXT = 1 << 26  # bytes of a JSON file or a card; what is larger is something else, and could fill the memory
+
+# Complete, because a saved model must open through every Auto class that fits. The same as in
+# hf/configuration_distillemb.py, which cannot be imported without transformers; a test holds them together.
+AUTO_MAP: dict[str, str] = {
+    "AutoConfig": "configuration_distillemb.DistillEmbConfig",
+    "AutoModel": "modeling_distillemb.DistillEmbModel",
+    "AutoModelForTokenClassification": "modeling_distillemb.DistillEmbForTokenClassification",
+    "AutoModelForSequenceClassification": "modeling_distillemb.DistillEmbForSequenceClassification",
+}
+TOKENIZER_AUTO_MAP: dict[str, list[str | None]] = {
+    "AutoTokenizer": [None, "tokenization_distillemb.DistillEmbTokenizer"],  # [slow, fast]
+}
 
 
 @dataclass
 class EncoderFiles:
     """What an encoder directory says.
 
-    config: the configuration as plain JSON values. tensors: the encoder's weights without the ``encoder.`` prefix,
-    float32 (tables of codes keep their integer type). characters: the character table. card: the README's text.
-    path: where it was read from, if it was.
+    Args:
+        config: The configuration as plain JSON values.
+        tensors: The encoder's weights without the ``encoder.`` prefix, float32. Tables of codes keep their integer
+            type.
+        characters: The character table.
+        card: The text of the model card.
+        facts: What is known about the encoder.
+        path: Where it was read from, if it was.
     """
 
     config: dict[str, Any]
     tensors: Tensors
     characters: CharTable
     card: str = ""
+    facts: EncoderFacts = field(default_factory=EncoderFacts)
     path: Path | None = field(default=None, compare=False)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of weights that the network learned. The tables of a residual codebook are no such weights."""
+        return count_parameters(self.tensors)
+
+
+def count_parameters(tensors: Tensors) -> int:
+    """Count the weights of the network, as the torch module counts its parameters.
+
+    The tables of a residual codebook (names that begin with ``memory.``) do not count. They are fitted to what the
+    trained network misses, and most of their entries are integers.
+    """
+    return sum(tensor.size for name, tensor in tensors.items() if not name.startswith(CODEBOOK_PREFIX))
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """The directory that a path, the name of a bundled encoder, or a Hugging Face hub id stands for.
+    """Find the directory that a name stands for.
 
-    A hub id (``user/name``) is fetched through huggingface_hub, which keeps a local copy.
-    Raises `DistillEmbError` when there is nothing under that name.
+    Args:
+        name_or_path: A path, the name of a bundled encoder, or a Hugging Face hub id (``user/name``), which is fetched
+            through huggingface_hub and kept there.
+
+    Raises:
+        DistillEmbError: There is nothing under that name.
     """
     path = Path(name_or_path)
     if is_directory(path):
@@ -94,9 +135,13 @@ def _fetch(hub_id: str, known: list[str]) -> Path:
 
 
 def read_encoder(name_or_path: str | Path) -> EncoderFiles:
-    """Read and verify an encoder directory (or a tagger's: its encoder is taken out).
+    """Read and verify an encoder directory.
 
-    Raises `DistillEmbError` for a missing or damaged file, a newer format, or tables that do not fit together.
+    Args:
+        name_or_path: As for `resolve`. The directory may be a tagger's: its encoder is taken out.
+
+    Raises:
+        DistillEmbError: A file is missing or damaged, the format is newer, or tables do not fit together.
     """
     path = resolve(name_or_path)
     config = _read_json(path / CONFIG_FILE)
@@ -106,11 +151,36 @@ def read_encoder(name_or_path: str | Path) -> EncoderFiles:
         raise DistillEmbError(f"{path / TOKENIZER_FILE} has no char_table: it was not written for an encoder.")
     weights = path / WEIGHTS_FILE
     stored = _own_tensors(_read_tensors(weights), weights)
-    return _assemble(config, stored, table, _read_card(path / CARD_FILE), path)
+    card = _read_card(path / CARD_FILE)
+    return _assemble(config, stored, table, card, _read_facts(path, card), path)
+
+
+def find_word_list(name_or_path: str | Path, kind: str) -> Path | None:
+    """Find a word list that is stored with an encoder.
+
+    Args:
+        name_or_path: As for `resolve`.
+        kind: ``"held_out"`` or ``"vocabulary"``.
+
+    Returns:
+        The file, or None when there is none.
+
+    Raises:
+        DistillEmbError: There is no such encoder, or its facts are damaged.
+    """
+    path = resolve(name_or_path)
+    named = _read_facts(path, "").word_lists.get(kind)
+    files = [path / file for file in ([named] if named else WORD_LISTS[kind])]  # version 0.1.0 named none
+    return next((file for file in files if file.is_file()), None)
+
+
+def _read_facts(path: Path, card: str) -> EncoderFacts:
+    file = path / FACTS_FILE
+    return facts_of(_read_json(file), file) if is_file(file) else read_old_card(card)
 
 
 def _assemble(
-    config: dict[str, Any], stored: Tensors, table: dict[str, Any], card: str, path: Path | None
+    config: dict[str, Any], stored: Tensors, table: dict[str, Any], card: str, facts: EncoderFacts, path: Path | None
 ) -> EncoderFiles:
     where = path or "The stored encoder"
     try:
@@ -129,8 +199,8 @@ def _assemble(
     _check_sizes(config["encoder_args"], sum(tensor.size for tensor in tensors.values()), where)
     broken = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if broken:
-        raise DistillEmbError(f"{where}: the weights {broken[0]} hold NaN or infinity: distil the encoder again.")
-    return EncoderFiles(config, tensors, characters, card, path)
+        raise DistillEmbError(f"{where}: the weights {broken[0]} hold NaN or infinity: distill the encoder again.")
+    return EncoderFiles(config, tensors, characters, card, facts, path)
 
 
 def _check_sizes(args: Any, weights: int, where: object) -> None:
@@ -214,32 +284,69 @@ def write_encoder(
     characters: CharTable,
     *,
     storage: Storage = "float32",
-    card: str = "",
+    facts: EncoderFacts | None = None,
+    card: str | None = None,
     overwrite: bool = False,
-    extra: Mapping[str, bytes] | None = None,
+    extra_files: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write an encoder directory, complete or not at all.
 
-    config: encoder_type, encoder_args (all sizes), dim, and what else the configuration should keep.
-    tensors: names without the ``encoder.`` prefix, float32. extra: further files by name, such as a log: they arrive
-    together with the rest. Returns the path.
-    Raises `DistillEmbError` when `path` exists and `overwrite` is false.
+    Args:
+        path: The directory.
+        config: ``encoder_type``, ``encoder_args`` (all sizes), ``dim``, and what else the configuration should keep.
+        tensors: float32 weights by names without the ``encoder.`` prefix.
+        characters: The character table.
+        storage: ``float32``, ``float16`` or ``int8``.
+        facts: What is known about the encoder.
+        card: The text of the model card. It is rendered from the facts when not given.
+        overwrite: Replace what stands at `path`.
+        extra_files: Further files by name, such as a log. They arrive together with the rest. Word lists among them
+            (see `facts.WORD_LISTS`) are entered into the facts.
+
+    Returns:
+        `path`.
+
+    Raises:
+        DistillEmbError: `path` exists and `overwrite` is false.
     """
     from safetensors.numpy import save
 
-    path = Path(path)
-    stored = quantize(tensors, storage)
+    path, extra_files, facts = Path(path), extra_files or {}, facts or EncoderFacts()
+    facts = replace(facts, word_lists={**facts.word_lists, **word_lists_among(extra_files)})
+    complete = _complete_config(config, characters, storage)
+    if card is None:
+        card = encoder_card(facts, name=path.name, config=complete, parameters=count_parameters(tensors))
+    stored = {ENCODER_PREFIX + name: tensor for name, tensor in quantize(tensors, storage).items()}
     with atomic_directory(path, overwrite=overwrite) as work:
-        complete = _complete_config(config, characters, storage)
         (work / CONFIG_FILE).write_text(_json(complete), "utf-8")
-        named = {ENCODER_PREFIX + name: tensor for name, tensor in stored.items()}
-        (work / WEIGHTS_FILE).write_bytes(save(named, metadata={"format": "pt"}))  # save_file makes it private
+        (work / WEIGHTS_FILE).write_bytes(save(stored, metadata={"format": "pt"}))  # save_file makes it private
         for name, text in (tokenizer_files(characters.to_dict()) | remote_code_files()).items():
             (work / name).write_text(text, "utf-8")
         (work / CARD_FILE).write_text(card, "utf-8")
-        for name, content in (extra or {}).items():
+        if facts:
+            (work / FACTS_FILE).write_text(facts.to_json(), "utf-8")
+        for name, content in extra_files.items():
             (work / name).write_bytes(content)
     return path
+
+
+def write_facts(path: str | Path, facts: EncoderFacts, name: str = "") -> None:
+    """Replace the facts of an encoder directory, and the model card that is rendered from them.
+
+    Args:
+        path: The directory.
+        facts: The new facts.
+        name: What the card calls the encoder, the name of the directory when not given.
+
+    Raises:
+        DistillEmbError: It is no encoder directory, or a damaged one.
+    """
+    path = Path(path)
+    files = read_encoder(path)
+    card = encoder_card(facts, name=name or path.name, config=files.config, parameters=files.num_parameters)
+    for file, text in ((FACTS_FILE, facts.to_json()), (CARD_FILE, card)):
+        with atomic_file(path / file, "w") as stream:
+            stream.write(text)
 
 
 def _complete_config(config: dict[str, Any], characters: CharTable, storage: Storage) -> dict[str, Any]:
@@ -256,14 +363,52 @@ def _complete_config(config: dict[str, Any], characters: CharTable, storage: Sto
     }
 
 
+def tokenizer_files(char_table: dict[str, Any], model_max_length: int = MODEL_MAX_LENGTH) -> dict[str, str]:
+    """Make the tokenizer files of an encoder directory, without tokenizers or transformers.
+
+    The tokenizer's backend is the same for every encoder (`hf/tokenizer_template.json`): it finds the words, and every
+    word has one id. What differs, the character table, stands in `tokenizer_config.json`.
+
+    Args:
+        char_table: What `CharTable.to_dict` gives.
+        model_max_length: Words that a sentence may have before it is cut.
+
+    Returns:
+        Texts by file name.
+    """
+    config = {
+        "tokenizer_class": "DistillEmbTokenizer",
+        "auto_map": TOKENIZER_AUTO_MAP,
+        "model_max_length": model_max_length,
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "padding_side": "right",
+        "truncation_side": "right",
+        "split_special_tokens": True,  # "[PAD]" in a text is text
+        "clean_up_tokenization_spaces": False,
+        "char_table": char_table,
+    }
+    return {
+        "tokenizer.json": (_HERE / "hf" / "tokenizer_template.json").read_text("utf-8"),
+        TOKENIZER_FILE: json.dumps(config, ensure_ascii=False, indent=1) + "\n",
+    }
+
+
+def remote_code_files() -> dict[str, str]:
+    """Return the modules that ``trust_remote_code=True`` runs where this package is not installed, by file name."""
+    sources = {path.name: path for path in sorted((_HERE / "hf").glob("*_distillemb.py"))}
+    sources["characters_distillemb.py"] = _HERE / "characters.py"  # the one in hf/ only imports it
+    return {name: path.read_text("utf-8") for name, path in sources.items()}
+
+
 def _json(values: Any) -> str:
     return json.dumps(values, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
 def encoder_to_bytes(files: EncoderFiles) -> bytes:
-    """One safetensors blob with the whole encoder, stored as ``files.config["storage"]`` says.
+    """Write an encoder into one safetensors blob, stored as ``files.config["storage"]`` says.
 
-    Equal encoders give equal bytes: the metadata is one key, for safetensors writes several in a random order.
+    Equal encoders give equal bytes: the metadata is one key, because safetensors writes several in a random order.
     """
     from safetensors.numpy import save
 
@@ -272,12 +417,17 @@ def encoder_to_bytes(files: EncoderFiles) -> bytes:
         "config": _complete_config(files.config, files.characters, storage),
         "char_table": files.characters.to_dict(),
         "card": files.card,
+        "facts": replace(files.facts, word_lists={}).to_dict(),  # the lists do not come along
     }
     return save(quantize(files.tensors, storage), metadata={MODEL_TYPE: _json(described)})
 
 
 def encoder_from_bytes(blob: bytes) -> EncoderFiles:
-    """The inverse of `encoder_to_bytes`. Raises `DistillEmbError` when the bytes are damaged."""
+    """Read what `encoder_to_bytes` wrote.
+
+    Raises:
+        DistillEmbError: The bytes are damaged.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -288,7 +438,8 @@ def encoder_from_bytes(blob: bytes) -> EncoderFiles:
         config, table, card = described["config"], described["char_table"], described["card"]
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
         raise DistillEmbError(f"The stored encoder is damaged ({brief(error)}): save the pipeline again.") from error
-    if not isinstance(config, dict) or not isinstance(table, dict):
+    if not isinstance(config, dict) or not isinstance(table, dict) or not isinstance(card, str):
         raise DistillEmbError("The stored encoder is damaged (no configuration): save the pipeline again.")
     _check_config(config, Path("The stored encoder"))
-    return _assemble(config, stored, table, card, None)
+    facts = facts_of(described["facts"], "The stored encoder") if "facts" in described else read_old_card(card)
+    return _assemble(config, stored, table, card, facts, None)

@@ -25,7 +25,7 @@ def check_storage(storage: str) -> Storage:
     """
     if storage not in STORAGES:
         raise DistillEmbError(f"storage is {storage!r}: choose one of {', '.join(STORAGES)}.")
-    return storage  # type: ignore[return-value]
+    return storage
 
 
 def quantize(tensors: Tensors, storage: Storage) -> Tensors:

@@ -30,9 +30,10 @@ class Tables:
 
 
 TABLES = (
-    Tables("embeddings/tabulate.py", "embeddings/results.jsonl", "write"),
+    Tables("ner/scripts/ner_spacy.py", "ner/results.jsonl"),
     Tables("ner/scripts/ner_hf.py", "ner/results-hf.jsonl"),
     Tables("pos/scripts/pos.py", "pos/results.jsonl"),
+    Tables("classification/scripts/classify.py", "classification/results.jsonl"),
     Tables("transfer/scripts/transfer.py", "transfer/results.jsonl"),
     Tables("new_language/compare.py", "new_language/results.jsonl"),
     Tables("distill/scripts/tables.py", "distill/results-a.jsonl", "write"),
@@ -40,9 +41,9 @@ TABLES = (
 )
 # Block in the project's README: recipe, and the block in the recipe's README.
 BLOCKS = {
-    "ner": ("embeddings", "ner-languages"),
+    "ner": ("ner", "table"),
     "ner-hf": ("ner", "hf"),
-    "pos": ("embeddings", "pos-systems"),
+    "pos": ("pos", "spacy-arms"),
     "table-a": ("distill", "table-a"),
     "table-b": ("distill", "table-b"),
 }

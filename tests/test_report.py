@@ -6,10 +6,6 @@ import html.parser
 import re
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("jinja2")
-
 from markupsafe import Markup
 
 from distillemb_plugins.report import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from .output import JsonFlag, print_fields, print_json
 
 if TYPE_CHECKING:
     from ..encoder import DistillEmb
+    from ..facts import EncoderFacts
 
 _LONGEST = 300
 
@@ -30,18 +32,16 @@ def info_command(
     from ..encoder import DistillEmb
 
     model = DistillEmb.from_pretrained(encoder)
-    facts = describe(model)
     if json:
-        print_json(facts)
+        print_json(describe(model))
     elif card:
         typer.echo(model.files.card.rstrip() or "This encoder has no model card.")
     else:
-        print_fields(_fields(facts))
+        print_fields(_fields(describe(model)) | _known(model.facts))
 
 
 def describe(model: DistillEmb) -> dict[str, Any]:
-    """The facts about a loaded encoder, as plain JSON values; what its card tells stands under ``card``."""
-    from ..evaluate.card_facts import card_facts
+    """Describe a loaded encoder in plain JSON values. Its `EncoderFacts` stand under ``facts``."""
     from ..files import directory_bytes, encoder_bytes
 
     path, config, characters = model.files.path, model.config, model.characters
@@ -59,7 +59,7 @@ def describe(model: DistillEmb) -> dict[str, Any]:
         "align": characters.align,
         "lowercase": characters.lowercase,
         "format_version": config.get("format_version"),
-        "card": card_facts(model.files.card),
+        "facts": model.facts.to_dict(),
     }
 
 
@@ -68,7 +68,7 @@ def _fields(facts: dict[str, Any]) -> dict[str, str]:
 
     size = f"{format_bytes(facts['bytes'])} as {facts['storage']}"
     reads = f"{facts['characters']:,} known; the first {facts['max_chars']} of a word are read"
-    fields = {
+    return {
         "encoder": str(facts["path"]),
         "type": f"{facts['encoder_type']}, format {facts['format_version']}",
         "parameters": f"{facts['parameters']:,}",
@@ -76,26 +76,26 @@ def _fields(facts: dict[str, Any]) -> dict[str, str]:
         "size": f"{size} ({format_bytes(facts['directory_bytes'])} with its card and code)",
         "characters": reads + ("; lower-cased first" if facts["lowercase"] else ""),
     }
-    return fields | _card_fields(facts["card"])
 
 
-def _card_fields(card: dict[str, Any]) -> dict[str, str]:
-    """What the card tells, one line each; what it does not tell is left out."""
+def _known(facts: EncoderFacts) -> dict[str, str]:
+    """What is known, one line each. What is not is left out."""
     fields = {
-        "languages": ", ".join(card["languages"]),
-        "licence": card["licence"],
-        "about": _short(card["summary"]),
-        "settings": _short(_changed(card["settings"])),
-        "command": _short(card["command"]),
+        "languages": ", ".join(facts.languages),
+        "license": facts.license,
+        "about": _short(f"{facts.title}. {facts.notes}".strip(". ")),
+        "teachers": ", ".join(facts.teachers),
+        "settings": _short(_changed(facts.settings)),
+        "command": _short(facts.command),
+        "trained on": "\n".join(" · ".join(filter(None, astuple(corpus))) for corpus in facts.corpora),
     }
-    fields["trained on"] = "\n".join(" · ".join(v for v in corpus.values() if v) for corpus in card["corpora"])
-    for title, scores in card["scores"].items():
+    for title, scores in facts.scores.items():
         fields[title.lower()] = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
     return {name: value for name, value in fields.items() if value}
 
 
 def _changed(settings: dict[str, Any]) -> str:
-    """The settings that say most; all of them stand in the card."""
+    """The settings that say most; the model card lists all of them."""
     shown = ("preset", "student", "losses", "epochs", "batch_size", "max_seconds", "seed")
     return ", ".join(f"{name} {settings[name]}" for name in shown if settings.get(name) is not None)
 

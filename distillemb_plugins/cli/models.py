@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..facts import WORD_LISTS
+
 if TYPE_CHECKING:
     from ..evaluate.models import EmbeddingModel
 
-HELD_OUT_FILE = "held_out.txt"  # words that were not trained on, stored with an encoder
-VOCABULARY_FILES = ("vocabulary.txt", "vocabulary.txt.gz", "vocabulary.txt.xz")  # frequent words, if stored
+HELD_OUT_FILE, VOCABULARY_FILE = (files[0] for files in WORD_LISTS.values())
 
 
 def is_table(name: str) -> bool:
@@ -18,7 +19,7 @@ def is_table(name: str) -> bool:
     return path.is_file() or name.startswith("hf://") or (path / "meta.json").is_file()
 
 
-def open_model(name: str, lowercase: bool | None = None) -> EmbeddingModel:
+def open_subject(name: str, lowercase: bool | None = None) -> EmbeddingModel:
     """An encoder directory, bundled name or hub id, or a table, ready to be scored.
 
     lowercase: lower-case words first; None finds out. Raises `DistillEmbError` when there is nothing there.
@@ -38,12 +39,10 @@ def open_model(name: str, lowercase: bool | None = None) -> EmbeddingModel:
     return EmbeddingModel.from_encoder(encoder, path.resolve().name, encoder_bytes(path), lowercase)
 
 
-def stored_words(name: str, files: tuple[str, ...]) -> list[str] | None:
-    """The first of the word lists that is stored with an encoder, or None."""
-    from ..persistence import resolve
-    from .words import read_words
+def stored_words(name: str, kind: str) -> list[str] | None:
+    """Return a word list (``"held_out"`` or ``"vocabulary"``) that is stored with an encoder, or None."""
+    from ..persistence import find_word_list
+    from .output import read_words
 
-    if is_table(name):
-        return None
-    directory = resolve(name)
-    return next((read_words(directory / file) for file in files if (directory / file).is_file()), None)
+    file = None if is_table(name) else find_word_list(name, kind)
+    return read_words(file) if file else None

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 _EXPORTS = {
     "DistillSettings": "settings",
     "LOSSES": "settings",
-    "PRESETS": "settings",
+    "PRESETS": "presets",
     "convert_lightning_checkpoint": "converter",
     "distill": "trainer",
-    "fit_residual_codebook": "residual_codebook",
     "held_out_scores": "validation",
     "training_speed": "trainer",
 }
@@ -24,15 +23,14 @@ __all__ = [
     "DistillSettings",
     "convert_lightning_checkpoint",
     "distill",
-    "fit_residual_codebook",
     "held_out_scores",
     "training_speed",
 ]
 
 if TYPE_CHECKING:
     from .converter import convert_lightning_checkpoint
-    from .residual_codebook import fit_residual_codebook
-    from .settings import LOSSES, PRESETS, DistillSettings
+    from .presets import PRESETS
+    from .settings import LOSSES, DistillSettings
     from .trainer import distill, training_speed
     from .validation import held_out_scores
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..card import CardInfo, render_card
 from ..characters import CharTable
 from ..errors import DistillEmbError
+from ..facts import EncoderFacts
 from ..persistence import write_encoder
 
 _PREFIXES = ("model.", "encoder.", "embedding_model.", "")
@@ -32,7 +33,7 @@ def convert_lightning_checkpoint(
     *,
     activation: str | None = None,
     overwrite: bool = False,
-    card: CardInfo | None = None,
+    facts: EncoderFacts | None = None,
 ) -> Path:
     """Turn a checkpoint of github.com/leobitz/DistillEmb into an encoder directory.
 
@@ -52,14 +53,9 @@ def convert_lightning_checkpoint(
     config = _config(tensors, activation or revision)
     arrays = {name: np.ascontiguousarray(tensor.float().numpy()) for name, tensor in tensors.items()}
     _check_loads(config, arrays, table, Path(path))
-    text = render_card(
-        card or CardInfo(notes="Converted from the authors' published checkpoint."),
-        name=Path(out).name,
-        config=config,
-        parameters=sum(array.size for array in arrays.values()),
-        teachers=("word2vec", "fastText"),
-    )
-    return write_encoder(out, config, arrays, table, card=text, overwrite=overwrite)
+    facts = facts or EncoderFacts(notes="Converted from the authors' published checkpoint.")
+    facts = replace(facts, teachers=facts.teachers or ("word2vec", "fastText"))
+    return write_encoder(out, config, arrays, table, facts=facts, overwrite=overwrite)
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from ..vectors import Floats, nearest
 if TYPE_CHECKING:
     from ..distill import DistillSettings
     from ..encoder import DistillEmb
+    from ..facts import EncoderFacts
     from ..teachers import Teacher
 
 Embed = Callable[[Sequence[str]], Floats]
@@ -66,8 +67,6 @@ class EmbeddingModel:
             nbytes: Its size, see `encoder_bytes`.
             lowercase: Whether to lower-case words first; None asks its character table (no capital: yes).
         """
-        from .card_facts import distill_settings
-
         if lowercase is None:
             lowercase = not has_upper_case(encoder.characters.characters)
         return cls(
@@ -78,7 +77,7 @@ class EmbeddingModel:
             lookup_exact=always_known(encoder.encode),
             lowercase=lowercase,
             reset=encoder.cache_clear,
-            settings=distill_settings(encoder.files.card),
+            settings=distill_settings(encoder.facts),
         )
 
     @classmethod
@@ -212,3 +211,13 @@ def _first_of(first: Lookup, second: Lookup) -> Lookup:
         return vectors, known
 
     return lookup
+
+
+def distill_settings(facts: EncoderFacts) -> DistillSettings | None:
+    """Return how an encoder was distilled, if its facts say so in a way that this version understands."""
+    from ..distill import DistillSettings
+
+    try:
+        return DistillSettings(**facts.settings) if facts.settings else None
+    except (TypeError, ValueError):  # written by another version, or by hand
+        return None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..card import CardInfo, Corpus
 from ..errors import DistillEmbError, require
+from ..facts import Corpus, EncoderFacts
 from ..files import atomic_directory, directory_bytes
 from ..sample import RAW_LINES, SampleFiles, write_sample
 from .look import BUNDLED, Look, first_look, look_text
@@ -190,17 +190,17 @@ def _distill(run: _Run, sample: SampleFiles, teacher: Path) -> Path:
     torch.set_num_threads(1)  # matrices this small gain nothing by more, and lose much on a busy machine
     try:
         return distill(
-            [load_teacher(teacher)], run.work / "encoder", settings, corpus, progress=run.progress, card=_card()
+            [load_teacher(teacher)], run.work / "encoder", settings, corpus, progress=run.progress, facts=_facts()
         )
     finally:
         torch.set_num_threads(threads)
 
 
-def _card() -> CardInfo:
-    return CardInfo(
+def _facts() -> EncoderFacts:
+    return EncoderFacts(
         title="The quickstart's encoder",
         languages=("sw", "am"),
-        licence="mit",
+        license="mit",
         corpora=(Corpus("the synthetic sample of distillemb-plugins", "MIT"),),
         command="distillemb quickstart",
         notes="Trained on a small synthetic sample, to show the way: not for use on real text.",

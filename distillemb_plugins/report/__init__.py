@@ -26,7 +26,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..errors import require
 from ..files import atomic_file
 
 TONES = 3
@@ -308,7 +307,8 @@ class Report:
 
 @cache
 def _template() -> Any:
-    jinja2 = require("jinja2", "report")
+    import jinja2
+
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )

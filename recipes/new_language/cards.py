@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillemb_plugins import DistillEmb
-from distillemb_plugins.card import CardInfo, Corpus, render_card
-from distillemb_plugins.evaluate.card_facts import distill_settings
+from distillemb_plugins.facts import HELD_OUT, Corpus
 from distillemb_plugins.files import atomic_file
+from distillemb_plugins.persistence import write_facts
 
-from .encoders import BUNDLED, held_out_scores
+from .encoders import BUNDLED
 from .spacy_side import SCORE_NAMES
 
 if TYPE_CHECKING:
@@ -22,31 +22,24 @@ if TYPE_CHECKING:
 Facts = Mapping[str, Any]
 
 
-def encoder_card(options: Options, facts: Facts, encoder: Path) -> str:
-    """The card of the chosen encoder, which was distilled before it was known how it would score."""
-    corpora = [Corpus(*[part.strip() for part in source.split("|", 2)]) for source in options.sources]
+def write_encoder_facts(options: Options, facts: Facts, encoder: Path) -> None:
+    """Complete the facts of the chosen encoder, which was distilled before it was known how it would score."""
+    corpora = [Corpus.parse(source) for source in options.sources]
     if facts["start"] == "joint":
         corpora.append(Corpus(f"what {BUNDLED} learnt from", "CC BY-SA 4.0", f"the card of {BUNDLED}"))
-    files = DistillEmb.from_pretrained(encoder)
-    settings = distill_settings(files.files.card)
-    info = CardInfo(
+    known = DistillEmb.from_pretrained(encoder).facts
+    complete = replace(
+        known,
         title=f"Word vectors for {options.title or options.language}",
         languages=(options.language,),
-        licence=options.licence,
+        license=options.licence,
         corpora=tuple(corpora),
         command=options.command,
         notes=f"The teacher was trained on {facts['text']['words']:,} words.",
-        extra_scores=_scores(facts, options.task),
-    )
-    return render_card(
-        info,
-        name=encoder.name,
-        config=files.config,
-        parameters=files.num_parameters,
         teachers=("teacher", BUNDLED) if facts["start"] == "joint" else ("teacher",),
-        settings=settings.to_dict() if settings else None,
-        scores=held_out_scores(encoder),
+        scores={HELD_OUT: known.scores.get(HELD_OUT, {}), **_scores(facts, options.task)},
     )
+    write_facts(encoder, complete)
 
 
 def _scores(facts: Facts, task: str) -> dict[str, dict[str, float]]:
@@ -59,16 +52,16 @@ def _scores(facts: Facts, task: str) -> dict[str, dict[str, float]]:
 def write_tagger_card(folder: Path, encoder: Path, facts: Facts, task: str) -> None:
     """The card of the Hugging Face tagger: the encoder's, with what the tagger was trained on and how it scores."""
     from distillemb_plugins.hf import DistillEmbForTokenClassification
-    from distillemb_plugins.hf.card_distillemb import render_card as render
+    from distillemb_plugins.hf.card_distillemb import render_card, saved_facts
 
     model = DistillEmbForTokenClassification.from_pretrained(str(folder))
-    text = render(model, folder.resolve().name, (encoder / "README.md").read_text("utf-8"))
     sizes = facts["tagged"]["sentences"]
+    labels = json.dumps(facts["tagged"]["labels"], ensure_ascii=False)
     training = (
         f"Fine-tuned on {sizes['train']:,} sentences. {SCORE_NAMES[task]}: {facts['hf']['dev']:.1f} on dev "
-        f"({sizes['dev']:,} sentences), {facts['hf']['test']:.1f} on test ({sizes['test']:,} sentences)."
+        f"({sizes['dev']:,} sentences), {facts['hf']['test']:.1f} on test ({sizes['test']:,} sentences). "
+        f"In train there are: {labels}."
     )
-    labels = json.dumps(facts["tagged"]["labels"], ensure_ascii=False)
-    block = f"## Training\n\n{training} In train there are: {labels}.\n"
+    model.encoder_facts = DistillEmb.from_pretrained(encoder).facts.to_dict()
     with atomic_file(folder / "README.md", "w") as stream:
-        stream.write(re.sub(r"## Training\n\n.*?\n(?=\n## |\Z)", lambda _: block, text, flags=re.DOTALL))
+        stream.write(render_card(model, folder.resolve().name, saved_facts(model), training))

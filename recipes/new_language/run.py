@@ -371,9 +371,7 @@ class _Run:
 
         start = self.facts["start"]
         if start != BUNDLED:  # that one has a card of its own
-            text = cards.encoder_card(self.options, self.facts, self.out / "encoder")
-            with atomic_file(self.out / "encoder" / "README.md", "w") as stream:
-                stream.write(text)
+            cards.write_encoder_facts(self.options, self.facts, self.out / "encoder")
         if self.options.conll:
             cards.write_tagger_card(self.out / "hf", self.out / "encoder", self.facts, self.options.task)
         elif start != BUNDLED:

@@ -10,19 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distillemb_plugins.card import CardInfo, Corpus, render_card
 from distillemb_plugins.distill import DistillSettings
 from distillemb_plugins.distill.targets import build_targets
 from distillemb_plugins.distill.validation import held_out_scores
 from distillemb_plugins.encoder import DistillEmb
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.evaluate.card_facts import card_facts, distill_settings
 from distillemb_plugins.evaluate.evaluation import Evaluation, Tasks, evaluate
-from distillemb_plugins.evaluate.models import EmbeddingModel, always_known
+from distillemb_plugins.evaluate.models import EmbeddingModel, always_known, distill_settings
 from distillemb_plugins.evaluate.report import size_points, write_report
 from distillemb_plugins.evaluate.retention import HeldOutScore, retention, score_held_out, words_per_second
 from distillemb_plugins.evaluate.similarity import PairSet, pair_similarities
 from distillemb_plugins.evaluate.tables import format_bytes, format_evaluation, format_table
+from distillemb_plugins.facts import EncoderFacts
 from distillemb_plugins.files import encoder_bytes
 from distillemb_plugins.teachers import Teacher
 
@@ -110,27 +109,11 @@ def test_unknown_settings_are_told(scored: Evaluation, tmp_path: Path) -> None:
     assert sentence in write_report(tmp_path / "r.html", told).read_text("utf-8")
 
 
-def test_card_is_read_back() -> None:
+def test_settings_come_from_the_facts() -> None:
     settings = DistillSettings(preset="tiny-embeddings", seed=5, held_out=0.1)
-    info = CardInfo(
-        languages=("sw", "am"), licence="mit", corpora=(Corpus("wiki", "CC BY-SA", "x.org"),), command="run"
-    )
-    card = render_card(
-        info,
-        name="n",
-        config={"dim": 3, "encoder_type": "cnn"},
-        parameters=9,
-        settings=settings.to_dict(),
-        scores={"cosine": 0.5},
-    )
-    facts = card_facts(card)
-    assert facts["languages"] == ["sw", "am"] and facts["licence"] == "mit" and facts["command"] == "run"
-    assert facts["corpora"] == [{"text": "wiki", "licence": "CC BY-SA", "source": "x.org"}]
-    assert facts["scores"] == {"On held-out words": {"cosine": 0.5}}
-    assert facts["summary"].startswith("Word vectors of 3 dimensions")
-    assert distill_settings(card) == settings
-    assert distill_settings("# by hand\n\n## Settings\n\n```json\n{broken\n```") is None
-    assert distill_settings('## Settings\n\n```json\n{"of": "a newer version"}\n```') is None
+    assert distill_settings(EncoderFacts(settings=settings.to_dict())) == settings
+    assert distill_settings(EncoderFacts()) is None
+    assert distill_settings(EncoderFacts(settings={"of": "a newer version"})) is None
 
 
 def test_speed_counts_distinct_words_and_resets() -> None:

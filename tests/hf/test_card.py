@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import ModelCard
 from transformers import (
     AutoModel,
     AutoModelForSequenceClassification,
@@ -15,8 +18,7 @@ from transformers import (
 )
 
 from distillemb_plugins import DistillEmb
-from distillemb_plugins.card import CardInfo, Corpus, render_card
-from distillemb_plugins.evaluate.card_facts import card_facts
+from distillemb_plugins.facts import HELD_OUT, Corpus, EncoderFacts
 from distillemb_plugins.persistence import read_encoder, write_encoder
 
 NAMES = ["O", "B-PER", "I-PER"]
@@ -26,15 +28,20 @@ NAMES = ["O", "B-PER", "I-PER"]
 def encoder_dir(tiny_encoder_dir: Path, tmp_path: Path) -> Path:
     """The tiny encoder with a card as `distill` writes it."""
     files = read_encoder(tiny_encoder_dir)
-    info = CardInfo(
+    facts = EncoderFacts(
         title="Tiny",
         languages=("sw", "am"),
-        licence="cc-by-4.0",
+        license="cc-by-4.0",
         corpora=(Corpus("Made-up news", "CC0", "nowhere"),),
         limits="Knows little.",
+        scores={HELD_OUT: {"cosine": 0.5}},
+        word_lists={"vocabulary": "vocabulary.txt"},
     )
-    card = render_card(info, name="tiny", config=files.config, parameters=1, scores={"cosine": 0.5})
-    return write_encoder(tmp_path / "tiny", files.config, files.tensors, files.characters, card=card)
+    return write_encoder(tmp_path / "tiny", files.config, files.tensors, files.characters, facts=facts)
+
+
+def facts_beside(directory: Path) -> EncoderFacts:
+    return EncoderFacts.from_dict(json.loads((directory / "distillemb.json").read_text("utf-8")))
 
 
 def tagger(encoder_dir: Path, **settings: Any) -> Any:
@@ -46,13 +53,18 @@ def tagger(encoder_dir: Path, **settings: Any) -> Any:
 def test_a_tagger_says_what_it_is_and_what_its_encoder_was(encoder_dir: Path, tmp_path: Path) -> None:
     model = tagger(encoder_dir)
     (encoder_dir / "README.md").unlink()  # what was read with the weights is kept
+    (encoder_dir / "distillemb.json").unlink()
     model.save_pretrained(tmp_path / "my-tagger")
     card = (tmp_path / "my-tagger" / "README.md").read_text("utf-8")
-    facts = card_facts(card)
-    assert (facts["languages"], facts["licence"]) == (["sw", "am"], "cc-by-4.0")
-    assert facts["corpora"] == [{"text": "Made-up news", "licence": "CC0", "source": "nowhere"}]
-    assert facts["scores"] == {}  # those of the encoder are not the tagger's
-    assert "before this training\n\nOn held-out words:" in card and "| cosine | 0.5 |" in card
+    facts = facts_beside(tmp_path / "my-tagger")
+    assert (facts.languages, facts.license) == (("sw", "am"), "cc-by-4.0")
+    assert facts.corpora == (Corpus("Made-up news", "CC0", "nowhere"),)
+    assert facts.scores == {f"Before this training: {HELD_OUT}": {"cosine": 0.5}}  # not the tagger's
+    assert not facts.word_lists  # the lists stay where they are
+    assert "Before this training: On held-out words:" in card and "| cosine | 0.5 |" in card
+    data = ModelCard(card).data
+    assert (data.language, data.license, data.pipeline_tag) == (["sw", "am"], "cc-by-4.0", "token-classification")
+    assert "| Made-up news | CC0 | nowhere |" in card
     assert "# my-tagger\n" in card and "head `bilstm`" in card and "trained with it" in card and "Knows little." in card
     assert "`O`, `B-PER`, `I-PER`" in card
     assert "pipeline_tag: token-classification" in card and 'pipeline("token-classification", model="my-tagger"' in card
@@ -65,6 +77,8 @@ def test_facts_survive_a_second_saving(encoder_dir: Path, tmp_path: Path) -> Non
     one, two = ((tmp_path / name / "README.md").read_text("utf-8") for name in ("one", "two"))
     assert two == one.replace("# one\n", "# two\n").replace('model="one"', 'model="two"')
     assert "kept as it was" in two
+    files = [tmp_path / name / "distillemb.json" for name in ("one", "two")]
+    assert files[0].read_bytes() == files[1].read_bytes()
     AutoModel.from_pretrained(tmp_path / "one").save_pretrained(tmp_path / "bare")
     bare = (tmp_path / "bare" / "README.md").read_text("utf-8")
     assert "Labels" not in bare and "pipeline_tag: feature-extraction" in bare and "Made-up news" in bare
@@ -73,6 +87,7 @@ def test_facts_survive_a_second_saving(encoder_dir: Path, tmp_path: Path) -> Non
 def test_an_encoder_keeps_its_card(encoder_dir: Path, tmp_path: Path) -> None:
     AutoModel.from_pretrained(encoder_dir).save_pretrained(tmp_path / "copy")
     assert (tmp_path / "copy" / "README.md").read_text("utf-8") == (encoder_dir / "README.md").read_text("utf-8")
+    assert facts_beside(tmp_path / "copy") == replace(read_encoder(encoder_dir).facts, word_lists={})
 
 
 def test_a_card_that_is_there_stays(encoder_dir: Path, tmp_path: Path) -> None:
@@ -97,5 +112,5 @@ def test_trainer_saves_it_too(encoder_dir: Path, tokenizer: Any, tmp_path: Path)
 def test_what_nobody_told_is_not_stated(tiny_encoder_dir: Path, tmp_path: Path) -> None:
     tagger(tiny_encoder_dir).save_pretrained(tmp_path / "tagger")
     card = (tmp_path / "tagger" / "README.md").read_text("utf-8")
-    assert "Languages: not stated. Licence of the encoder: not stated." in card
+    assert "Languages: not stated. License of the encoder: not stated." in card
     assert "license:" not in card and "Limits" not in card

@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, DataCollatorForTokenClassification
 
 from distillemb_plugins import CharTable
 from distillemb_plugins.hf import DistillEmbTokenizer, build_tokenizer
-from distillemb_plugins.hf_files import AUTO_MAP, MODEL_MAX_LENGTH, TOKENIZER_AUTO_MAP, tokenizer_files
+from distillemb_plugins.persistence import AUTO_MAP, MODEL_MAX_LENGTH, TOKENIZER_AUTO_MAP, tokenizer_files
 from distillemb_plugins.text import tokenize
 
 TEXTS = [
@@ -185,7 +185,7 @@ def test_save_and_reload_equal(tokenizer: Any, tmp_path: Path) -> None:
 
 
 def test_files_written_without_transformers_are_the_same(tiny_words: list[str], tmp_path: Path) -> None:
-    """`hf_files` writes what a tokenizer would save, and names the classes as the modules do."""
+    """`write_encoder` writes what a tokenizer would save, and names the classes as the modules do."""
     from distillemb_plugins.hf import configuration_distillemb, tokenization_distillemb
 
     assert AUTO_MAP == configuration_distillemb.AUTO_MAP

@@ -67,7 +67,7 @@ def test_the_shipped_encoder_lists_a_licence_for_every_text(script: Script, tiny
     with pytest.raises(DistillEmbError, match="no raw text"):
         recipe.corpora(tmp_path)
     recipe.LANGUAGES = ("swa", "amh")
-    assert [(c.name, c.licence, c.source) for c in recipe.corpora(tiny_data)] == [("TICO-19", "CC0", "swa, amh")]
+    assert [(c.name, c.license, c.source) for c in recipe.corpora(tiny_data)] == [("TICO-19", "CC0", "swa, amh")]
     (tiny_data / "corpora" / "swa" / "OPEN.secret.txt").write_text("x")
     try:
         with pytest.raises(DistillEmbError, match="has no licence"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +18,13 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
-from distillemb_plugins.card import CardInfo, Corpus
 from distillemb_plugins.distill import DistillSettings
 from distillemb_plugins.distill import distill as run_distillation
-from distillemb_plugins.distill.targets import build_targets
+from distillemb_plugins.distill.targets import Targets
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes
+from distillemb_plugins.facts import Corpus, EncoderFacts
+from distillemb_plugins.files import atomic_directory, directory_bytes
+from distillemb_plugins.persistence import read_encoder, write_facts
 from distillemb_plugins.teachers import load_teacher, train_teacher
 from recipes.common import DEFAULT_DATA, ROOT, corpus_files, run_app
 
@@ -97,10 +99,10 @@ def teach(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders") -> None:
 @app.command()
 def distill(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders", epochs: int = 30, seed: int = 0) -> None:
     """Distil it: the default student in int8, with a memory of 70,000 words."""
-    card = CardInfo(
+    facts = EncoderFacts(
         title="afro11: word vectors for eleven African languages",
         languages=CODES,
-        licence="cc-by-sa-4.0",
+        license="cc-by-sa-4.0",
         corpora=tuple(corpora(data)),
         command="python recipes/distill/scripts/afro11.py teach\npython recipes/distill/scripts/afro11.py distill",
         notes=NOTES,
@@ -110,10 +112,11 @@ def distill(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders", epochs: i
     options: dict[str, Any] = {"storage": "int8", "memory_words": 70_000, "min_char_count": 20, "validate_every": 5}
     settings = DistillSettings(epochs=epochs, seed=seed, **options)
     teacher = load_teacher(work / "afro11-open.bin", limit=120_000)
-    run_distillation([teacher], work / "afro11", settings, card=card, resume=True)
-    targets = build_targets([teacher], settings)
-    with atomic_file(work / "afro11" / "held_out.txt", "w") as stream:
-        stream.writelines(f"{targets.words[row]}\n" for row in targets.held_out)
+    run_distillation([teacher], work / "afro11", settings, facts=facts, resume=True, extra=_held_out)
+
+
+def _held_out(targets: Targets) -> dict[str, bytes]:
+    return {"held_out.txt": "".join(f"{targets.words[row]}\n" for row in targets.held_out).encode()}
 
 
 @app.command()
@@ -122,11 +125,13 @@ def bundle(work: Work = HERE / "encoders", words: int = 20_000) -> None:
     source, target = work / "afro11", ROOT / "distillemb_plugins" / "bundled" / "afro11"
     teacher = load_teacher(work / "afro11-open.bin", limit=words)
     with atomic_directory(target, overwrite=True) as folder:
-        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"):
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
             shutil.copyfile(source / name, folder / name)
         letters = [word for word in teacher.words if any(c.isalpha() for c in word)]
         packed = gzip.compress(("\n".join(letters) + "\n").encode(), mtime=0)
         (folder / "vocabulary.txt.gz").write_bytes(packed)
+        facts = replace(read_encoder(source).facts, word_lists={"vocabulary": "vocabulary.txt.gz"})
+        write_facts(folder, facts, target.name)
     typer.echo(f"{target}: {directory_bytes(target):,} bytes")
 
 
