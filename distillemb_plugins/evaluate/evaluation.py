@@ -26,10 +26,17 @@ MAP_WORDS = 200
 class Tasks:
     """What to score; an empty field leaves its score out.
 
-    every_pair: a similarity pair with an unknown word counts with similarity 0; otherwise only the pairs that
-    the teacher (without one, each model) knows are counted. vocabulary: candidate words of analogies and
-    neighbors, and the words that are timed, most frequent first. held_out: for a student's name the words that it
-    was not trained on.
+    Attributes:
+        similarity: Sets of word pairs.
+        every_pair: Whether a pair with an unknown word counts, with similarity 0. Otherwise only the pairs count that
+            the teacher (without one, each model) knows.
+        analogies: Questions by section.
+        neighbors: Words whose neighbors are listed.
+        n_neighbors: How many of each.
+        vocabulary: Candidates of analogies and neighbors, and the words that are timed, the most frequent first.
+        held_out: By a student's name, the words that it was not trained on.
+        map_words: Words of the report's map.
+        speed: Whether to measure words a second.
     """
 
     similarity: Sequence[PairSet] = ()
@@ -61,7 +68,7 @@ class ModelScore:
 
 @dataclass(frozen=True)
 class WordMap:
-    """Vectors for the map of the report: float32 [n, dim] for each of `names`."""
+    """Vectors for the map of the report: float32 ``[n, dim]`` for each of `names`."""
 
     words: list[str]
     names: list[str]
@@ -105,7 +112,12 @@ def evaluate(
 ) -> Evaluation:
     """Score every student, and the teacher, on all tasks.
 
-    teacher_table: the teacher's own table, needed for held-out words. progress: bars on standard error.
+    Args:
+        students: Encoders or tables, under names that differ.
+        teacher: What they are compared with.
+        tasks: What to score.
+        teacher_table: The teacher's own table, needed for held-out words.
+        progress: Whether to show bars on standard error.
     """
     models = ([teacher] if teacher else []) + list(students)
     keep = None
@@ -119,15 +131,13 @@ def evaluate(
             bar.update()
     first = scores[0] if teacher else None
     mean = first.similarity.mean if first and first.similarity else None
-    rated = [_with_retention(score, mean) for score in scores[len(scores) - len(students) :]]
+    rated = [
+        replace(score, retention=retention(score.similarity.mean if score.similarity else None, mean))
+        for score in scores[len(scores) - len(students) :]
+    ]
     words = list(tasks.map_words)[:MAP_WORDS]
     word_map = WordMap(words, [s.name for s in models], [s.embed(words) for s in models]) if words else None
     return Evaluation(rated, first, tasks.every_pair, word_map)
-
-
-def _with_retention(score: ModelScore, teacher_mean: float | None) -> ModelScore:
-    mean = score.similarity.mean if score.similarity else None
-    return replace(score, retention=retention(mean, teacher_mean))
 
 
 def _score(
@@ -139,47 +149,21 @@ def _score(
 ) -> ModelScore:
     if keep is None and not tasks.every_pair:
         keep = known_pairs(model.lookup, tasks.similarity)
-    similarity = score_similarity(model.lookup, tasks.similarity, keep) if tasks.similarity else None
-    vectors = None
-    if tasks.analogies or tasks.neighbors:
-        vectors = model.embed_in_batches(tasks.vocabulary, progress)
-    return ModelScore(
-        name=model.name,
-        kind=model.kind,
-        dim=model.dim,
-        bytes=model.nbytes,
-        similarity=similarity,
-        analogies=_analogies(model, tasks, vectors, progress),
-        neighbors=_neighbors(model, tasks, vectors),
-        held_out=_held_out(model, tasks, teacher_table, progress),
-        speed=_speed(model, tasks, progress),
-    )
-
-
-def _analogies(model: EmbeddingModel, tasks: Tasks, vectors: Floats | None, progress: bool) -> AnalogyScore | None:
-    if not tasks.analogies:
-        return None
-    return score_analogies(model.lookup, tasks.analogies, tasks.vocabulary, vectors, progress=progress)
-
-
-def _neighbors(model: EmbeddingModel, tasks: Tasks, vectors: Floats | None) -> dict[str, Neighbors]:
-    if not tasks.neighbors:
-        return {}
-    return nearest_words(model, tasks.neighbors, tasks.vocabulary, tasks.n_neighbors, vectors=vectors)
-
-
-def _held_out(
-    model: EmbeddingModel, tasks: Tasks, teacher_table: Teacher | None, progress: bool
-) -> HeldOutScore | None:
-    words = tasks.held_out.get(model.name)
-    if not words or teacher_table is None:
-        return None
-    return score_held_out(model, teacher_table, words, progress=progress)
-
-
-def _speed(model: EmbeddingModel, tasks: Tasks, progress: bool) -> SpeedScore | None:
-    words = list(tasks.vocabulary[:SPEED_WORDS])
-    words = words or [word for one in tasks.similarity for pair in one.pairs for word in pair]
-    if not tasks.speed or not words:
-        return None
-    return words_per_second(model.embed, words, model.reset, progress=progress)
+    score = ModelScore(model.name, model.kind, model.dim, model.nbytes)
+    if tasks.similarity:
+        score = replace(score, similarity=score_similarity(model.lookup, tasks.similarity, keep))
+    words = tasks.vocabulary
+    vectors = model.embed_in_batches(words, progress) if tasks.analogies or tasks.neighbors else None
+    if tasks.analogies:
+        found = score_analogies(model.lookup, tasks.analogies, words, vectors, progress=progress)
+        score = replace(score, analogies=found)
+    if tasks.neighbors:
+        near = nearest_words(model, tasks.neighbors, words, tasks.n_neighbors, vectors=vectors)
+        score = replace(score, neighbors=near)
+    held_out = tasks.held_out.get(model.name)
+    if held_out and teacher_table is not None:
+        score = replace(score, held_out=score_held_out(model, teacher_table, held_out, progress=progress))
+    timed = words[:SPEED_WORDS] or [word for one in tasks.similarity for pair in one.pairs for word in pair]
+    if tasks.speed and timed:
+        score = replace(score, speed=words_per_second(model.embed, timed, model.reset, progress=progress))
+    return score
