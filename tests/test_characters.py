@@ -41,7 +41,7 @@ def test_an_unseen_mark_falls_back_to_the_letter_and_the_rest_is_unknown() -> No
 
 def test_alignment_cutting_and_padding() -> None:
     left = CharTable(list("abc"), max_chars=5)
-    centre = CharTable(list("abc"), max_chars=5, align="centre")
+    centre = CharTable(list("abc"), max_chars=5, align="center")
     assert left.encode(["ab", "", "abcabcabc"]).tolist() == [[2, 3, 0, 0, 0], [0] * 5, [2, 3, 4, 2, 3]]
     assert centre.encode(["a", "ab", "abcabcabc"]).tolist() == [
         [0, 0, 2, 0, 0],
@@ -60,7 +60,7 @@ def test_learning_counts_characters_and_orders_by_frequency() -> None:
 
 
 def test_lower_casing_and_dictionary_round_trip() -> None:
-    table = CharTable(["a", "b"], max_chars=3, align="centre", lowercase=True)
+    table = CharTable(["a", "b"], max_chars=3, align="center", lowercase=True)
     assert table.encode(["AB"]).tolist() == [[2, 3, 0]]
     assert CharTable.from_dict(table.to_dict()) == table
     with pytest.raises(ValueError, match="has the keys"):
@@ -102,7 +102,7 @@ def test_a_huge_word_costs_no_more_than_a_long_one() -> None:
     assert table.encode(["a" * 1_000_000]).tolist() == [[2] * 8]
 
 
-@pytest.mark.parametrize("align", ["left", "centre"])
+@pytest.mark.parametrize("align", ["left", "center"])
 @pytest.mark.parametrize("lowercase", [False, True])
 def test_a_word_alone_has_the_row_that_it_has_in_company(align: str, lowercase: bool) -> None:
     table = CharTable(["a", "b", "é", E_DOT_ACUTE, "σ", "ς", "\u0301"], max_chars=4, align=align, lowercase=lowercase)
@@ -111,3 +111,9 @@ def test_a_word_alone_has_the_row_that_it_has_in_company(align: str, lowercase: 
     together = table.encode(words)
     for word, row in zip(words, together, strict=True):
         assert table.encode([word])[0].tolist() == row.tolist(), word
+
+
+def test_files_spell_the_alignment_as_every_version_reads_it() -> None:
+    table = CharTable(["a"], align="center")
+    assert table.align == "center" and table.to_dict()["align"] == "centre"
+    assert CharTable.from_dict(table.to_dict()) == table == CharTable(["a"], align="centre")

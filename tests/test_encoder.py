@@ -6,6 +6,7 @@ import pickle
 import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.hf.encoders_distillemb import ENCODERS, build_encoder
-from distillemb_plugins.persistence import EncoderFiles, read_encoder
+from distillemb_plugins.persistence import EncoderFiles, read_encoder, resolve
 
 from .conftest import TINY_ARGS
 
@@ -158,3 +159,34 @@ def test_ngrams_are_left_out_in_training_only(tiny_encoder_dir: Path) -> None:
     assert not torch.equal(module(ids), module(ids))
     module.eval()
     torch.testing.assert_close(module(ids), module(ids), rtol=0, atol=0)
+
+
+def size_of(config: dict[str, Any]) -> int:
+    """The number of weights of a student, from the sizes of its layers."""
+    args, dim, ids = config["encoder_args"], config["dim"], config["vocab_size"]
+    if config["encoder_type"] == "ngram-bag":
+        return (args["buckets"] + 1) * dim
+    if config["encoder_type"] == "char-rnn":
+        chars, hidden = args["char_dim"], args["hidden"]
+        lstm = 4 * hidden * (chars + hidden) + 8 * hidden
+        return ids * chars + 2 * lstm + (2 * hidden + 1) * dim
+    ngrams, channels, hidden = args["ngram_dim"], args["channels"], args["hidden"]
+    table = (args["hashes"] * args["buckets"] + 1) * ngrams // args["hashes"]
+    convolution = (args["kernel"] * ids + 1) * channels
+    width = ngrams + channels
+    return table + convolution + 2 * width + (width + 1) * hidden + (hidden + 1) * dim
+
+
+@pytest.mark.parametrize("kind", ["cnn", "char-rnn", "ngram-bag"])
+def test_parameters_are_those_of_the_layers(kind: str, tiny_encoder_dirs: dict[str, Path]) -> None:
+    encoder = DistillEmb.from_pretrained(tiny_encoder_dirs[kind])
+    assert encoder.num_parameters == size_of(encoder.config)
+
+
+def test_a_residual_codebook_has_no_parameters() -> None:
+    from transformers import AutoModel
+
+    encoder = DistillEmb.from_pretrained("afro11")  # which has one
+    assert encoder.files.tensors["memory.codes"].size > 1_000_000
+    assert encoder.num_parameters == size_of(encoder.config) == 995_996  # as its card says
+    assert AutoModel.from_pretrained(resolve("afro11")).num_parameters() == encoder.num_parameters

@@ -153,3 +153,16 @@ def assert_no_pickle(folder: Path) -> None:
     files = [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".py"]
     assert files
     assert [file.name for file in files if PICKLED.search(file.read_bytes())] == []
+
+
+def test_every_public_name_is_listed_and_visible_to_type_checkers() -> None:
+    import ast
+
+    import distillemb_plugins
+
+    assert set(distillemb_plugins.__all__) == {*distillemb_plugins._EXPORTS, "__version__"}
+    assert all(getattr(distillemb_plugins, name) is not None for name in distillemb_plugins.__all__)
+    tree = ast.parse(Path(distillemb_plugins.__file__).read_text("utf-8"))
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]  # if TYPE_CHECKING
+    imported = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert imported == set(distillemb_plugins._EXPORTS)

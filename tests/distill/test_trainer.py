@@ -107,7 +107,7 @@ def test_published_preset_trains(tiny_teacher: Teacher, tiny_corpus: Path, quick
     assert log[-2]["losses"]["triplet"] < 0.7 * log[0]["losses"]["triplet"]
     rates = sorted({line["learning_rate"] for line in log if "learning_rate" in line}, reverse=True)
     assert rates == pytest.approx([5e-3 * 0.95**epoch for epoch in range(6)])
-    assert read_encoder(out).characters.align == "centre"
+    assert read_encoder(out).characters.align == "center"
 
 
 def test_published_recipe_in_bfloat16_comes_as_far(

@@ -62,7 +62,7 @@ def strings(figures: Figures, n: int, folder: Path) -> None:
     for _ in range(n // 20):
         words = ["".join(_character(rng, pools) for _ in range(rng.randrange(12))) for _ in range(20)]
         known = sorted({c for word in words[:5] for c in split_characters(word)})
-        align: Any = rng.choice(["left", "centre"])
+        align: Any = rng.choice(["left", "center"])
         table = CharTable(known, rng.randrange(10, 20), align, rng.random() < 0.5)
         rows = table.encode(words)
         wrong += sum(row.tolist() != reference(table, word) for word, row in zip(words, rows, strict=True))

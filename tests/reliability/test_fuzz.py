@@ -39,7 +39,7 @@ def reference(table: CharTable, word: str) -> list[int]:
         row.append(next((ids[option] for option in options if option in ids), UNKNOWN_ID))
     row = row[: table.max_chars]
     pads = table.max_chars - len(row)
-    before = pads // 2 if table.align == "centre" else 0
+    before = pads // 2 if table.align == "center" else 0
     return [PAD_ID] * before + row + [PAD_ID] * (pads - before)
 
 
@@ -48,7 +48,7 @@ def reference(table: CharTable, word: str) -> list[int]:
     words=st.lists(WORD, max_size=5),
     known=st.lists(LETTERS, max_size=3),
     max_chars=st.integers(10, 20),
-    align=st.sampled_from(["left", "centre"]),
+    align=st.sampled_from(["left", "center"]),
     lowercase=st.booleans(),
 )
 def test_any_string_has_the_row_that_the_documentation_says(
