@@ -1,1 +1,7 @@
-"""Fine-tuning Hugging Face heads with transformers' Trainer."""
+"""Fine-tuning of Hugging Face taggers and classifiers: transformers' `Trainer` with two learning rates and averaging."""
+
+from .arguments import FineTuneArguments
+from .encoding import encode_dataset, predict
+from .trainer import FineTuned, FineTuner, fine_tune
+
+__all__ = ["FineTuneArguments", "FineTuned", "FineTuner", "encode_dataset", "fine_tune", "predict"]
