@@ -1,4 +1,4 @@
-"""Fine-tuning of Hugging Face taggers and classifiers: transformers' `Trainer` with two learning rates and averaging."""
+"""Fine-tuning of Hugging Face taggers and classifiers: `Trainer` with two learning rates and averaging."""
 
 from .arguments import FineTuneArguments
 from .encoding import encode_dataset, predict

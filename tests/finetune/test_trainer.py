@@ -181,8 +181,8 @@ def test_characters_are_dropped_in_training_alone(
     unknown = [
         float((batch["char_ids"][batch["char_ids"] != 0] == UNKNOWN_ID).float().mean()) for batch in (train, dev)
     ]
-    plain = encode_dataset(task["dev"], tokenizer)[0]["char_ids"]
-    np.testing.assert_array_equal(dev["char_ids"][0], plain)
+    plain = [one["char_ids"].tolist() for one in encode_dataset(task["dev"], tokenizer)]
+    assert all(rows in plain for rows in dev["char_ids"].tolist())
     assert unknown[0] > unknown[1] + 0.2
     assert not train["char_ids"][train["attention_mask"] == 0].any(), "padding is no character"
 
