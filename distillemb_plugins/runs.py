@@ -104,7 +104,12 @@ def check_same_settings(before: Mapping[str, Any], now: Mapping[str, Any], where
 
 @contextmanager
 def work_directory(
-    out: Path, settings: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+    out: Path,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    read: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> Iterator[Path]:
     """Open ``<out>.work``, locked, for a run that writes `out`. The caller removes it when `out` is written.
 
@@ -115,6 +120,7 @@ def work_directory(
         settings: What makes two runs the same, as JSON values.
         resume: Go on with what an interrupted run left there. Without such a run, begin.
         overwrite: Replace what stands at `out`. Without `resume`, also forget what an interrupted run left.
+        read: Gives the settings of an interrupted run their present names, if an earlier version wrote others.
 
     Yields:
         The work directory. It holds ``settings.json`` and what earlier calls left.
@@ -138,7 +144,7 @@ def work_directory(
                 )
             _empty(work)
         elif begun:
-            check_same_settings(begun, settings, work)
+            check_same_settings(read(begun), settings, work)
         if not (work / SETTINGS_FILE).is_file():
             write_json(work / SETTINGS_FILE, dict(settings))
         yield work

@@ -67,11 +67,20 @@ def nearest(
     for rows, block in similarity_blocks(unit_rows(queries), unit_rows(candidates)):
         hidden = left_out[rows]
         block[np.flatnonzero(hidden >= 0), hidden[hidden >= 0]] = -np.inf
-        indices[rows], cosines[rows] = _top(block, k)
+        indices[rows], cosines[rows] = top(block, k)
     return indices, cosines
 
 
-def _top(block: Floats, k: int) -> tuple[NDArray[np.intp], Floats]:
+def top(block: Floats, k: int) -> tuple[NDArray[np.intp], Floats]:
+    """Find the k largest values of each row.
+
+    Args:
+        block: float32 ``[rows, n]``.
+        k: How many, at most n.
+
+    Returns:
+        Columns intp ``[rows, k]`` and values float32 ``[rows, k]``, the largest first, equal ones by the lower column.
+    """
     part = np.sort(np.argpartition(-block, k - 1, axis=1)[:, :k], axis=1)
     values = np.take_along_axis(block, part, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")

@@ -30,10 +30,9 @@ class Tables:
 
 
 TABLES = (
-    Tables("ner/scripts/ner_spacy.py", "ner/results.jsonl"),
+    Tables("embeddings/tabulate.py", "embeddings/results.jsonl", "write"),
     Tables("ner/scripts/ner_hf.py", "ner/results-hf.jsonl"),
     Tables("pos/scripts/pos.py", "pos/results.jsonl"),
-    Tables("classification/scripts/classify.py", "classification/results.jsonl"),
     Tables("transfer/scripts/transfer.py", "transfer/results.jsonl"),
     Tables("new_language/compare.py", "new_language/results.jsonl"),
     Tables("distill/scripts/tables.py", "distill/results-a.jsonl", "write"),
@@ -41,9 +40,9 @@ TABLES = (
 )
 # Block in the project's README: recipe, and the block in the recipe's README.
 BLOCKS = {
-    "ner": ("ner", "table"),
+    "ner": ("embeddings", "ner-languages"),
     "ner-hf": ("ner", "hf"),
-    "pos": ("pos", "spacy-arms"),
+    "pos": ("embeddings", "pos-systems"),
     "table-a": ("distill", "table-a"),
     "table-b": ("distill", "table-b"),
 }

@@ -55,6 +55,11 @@ def run_missing(path: Path, runs: Iterable[Row], key: Sequence[str], do: Callabl
         add_result(path, {**run, **do(run)}, key)
 
 
+def pick(rows: Iterable[Row], **values: Any) -> list[Row]:
+    """The rows that have these values."""
+    return [row for row in rows if all(row.get(name) == value for name, value in values.items())]
+
+
 def whole_seeds(rows: Iterable[Row], column: str, wanted: Iterable[str]) -> list[Row]:
     """The rows whose `column` is `wanted`, of those seeds that have all of them: means over different sets mislead."""
     names = set(wanted)
@@ -71,8 +76,10 @@ def mean_spread(values: Sequence[float], digits: int = 1) -> str:
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
-def megabytes(size: float) -> str:
-    """A size in MB of a million bytes."""
+def megabytes(size: float, nothing: str = "0 MB") -> str:
+    """A size in MB of a million bytes; `nothing` for a size of 0."""
+    if not size:
+        return nothing
     return f"{size / 1e6:.2f} MB" if size < 10e6 else f"{size / 1e6:.0f} MB"
 
 

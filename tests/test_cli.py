@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 import distillemb_plugins.quickstart
 from distillemb_plugins.cli import app
-from distillemb_plugins.cli.word_spool import WordSpool
+from distillemb_plugins.cli.words import WordSpool
 from distillemb_plugins.distill import trainer
 from distillemb_plugins.encoder import DistillEmb
 from distillemb_plugins.errors import DistillEmbError
@@ -239,7 +239,7 @@ def test_vectors_refuse(
 
 
 def test_spool_keeps_order_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distillemb_plugins.cli.word_spool._FLUSH", 2)
+    monkeypatch.setattr("distillemb_plugins.cli.words._FLUSH", 2)
     with WordSpool() as spool:
         spool.add(["b", "a", "b", "c", "a", "b"])
         assert (spool.count(), spool.count(2)) == (3, 2)
@@ -262,6 +262,17 @@ def test_neighbors(tiny_encoder_dir: Path, words_file: Path, table: Path, tmp_pa
     renamed = tmp_path / "table.txt"  # word2vec text under another name
     renamed.write_text("2 3\nmoja 1 0 0\nmbili 0 1 0\n")
     assert run("neighbors", tiny_encoder_dir, "x", "--vocabulary", renamed).stdout.count("m") == 2
+
+
+@pytest.mark.parametrize(("word", "said"), [("", "is empty"), (" ", "is empty"), ("two words", "more than one word")])
+def test_neighbors_refuse_what_is_not_a_word(tiny_encoder_dir: Path, words_file: Path, word: str, said: str) -> None:
+    result = run("neighbors", tiny_encoder_dir, word, "--vocabulary", words_file)
+    assert (result.exit_code, result.stdout) == (2, "") and said in result.stderr
+
+
+def test_a_table_may_hold_words_with_spaces(tmp_path: Path) -> None:
+    table = save_teacher(Teacher("t", ["New York", "Nairobi"], np.eye(2, dtype=np.float32)), tmp_path / "t.npz")
+    assert "Nairobi" in run("neighbors", table, "New York").stdout
 
 
 def test_neighbors_need_a_vocabulary(tiny_encoder_dir: Path) -> None:
@@ -299,6 +310,9 @@ def test_evaluate(tiny_encoder_dir: Path, table: Path, tiny_words: list[str], tm
     assert values["teacher"]["kind"] == "table"
     assert "Map of words" in (tmp_path / "report.html").read_text("utf-8")
     (tmp_path / "earlier.json").write_text(result.stdout, "utf-8")
+    for option in ("--fallback-table", "--teacher-extra"):  # the second is the old name
+        assert "add --teacher" in run("evaluate", tiny_encoder_dir, option, table).stderr
+    assert "--teacher-extra" not in run("evaluate", "--help").stdout
     alone = run("evaluate", "--teacher", table, "--similarity", tmp_path / "pairs" / "mine.txt", "--no-speed")
     assert "mine" in alone.stdout and alone.exit_code == 0
     assert run("evaluate", table, "--compare", table).exit_code == 2
@@ -337,6 +351,24 @@ def test_distill_takes_every_setting_and_keeps_lists(
     trained = facts["facts"]["scores"]["On held-out words"]["cosine"]
     assert scored["students"][0]["held_out"]["cosine"] == pytest.approx(trained, abs=0.01)  # int8
     assert run("distill", table, "-o", out).exit_code == 2
+
+
+def test_distill_takes_an_encoder_as_a_teacher_and_old_spellings(
+    table: Path, tiny_encoder_dir: Path, tmp_path: Path
+) -> None:
+    options = [
+        "-o", tmp_path / "joint", "--combine", "average", "--epochs", 1, "--set", "centre=false",
+        "--set", 'encoder_args={"buckets": 100, "channels": 8}', "--memory-words", 270, "--licence", "mit", "--json",
+    ]  # fmt: skip
+    result = run("distill", table, tiny_encoder_dir, *options)
+    assert result.exit_code == 0, result.stderr
+    card = json.loads(result.stdout)["card"]
+    assert (card["settings"]["center"], card["settings"]["codebook_words"]) == (False, 270)
+    assert "license: mit" in (tmp_path / "joint" / "README.md").read_text("utf-8")
+    assert f"`{tiny_encoder_dir.name}`" in (tmp_path / "joint" / "README.md").read_text("utf-8")
+    assert "--memory-words" not in run("distill", "--help").stdout
+    alone = run("distill", tiny_encoder_dir, "-o", tmp_path / "alone")
+    assert alone.exit_code == 2 and "give a table of word vectors beside it" in alone.stderr
 
 
 def test_a_warning_is_one_sentence(table: Path, tmp_path: Path) -> None:

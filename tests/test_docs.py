@@ -195,13 +195,13 @@ def test_presets_results_and_card_come_from_their_sources() -> None:
 
     hooks = tool("hooks")
     table = hooks.presets().splitlines()
-    assert table[0].count("|") == len(PRESETS) + 2
+    assert table[0].count("|") == len(PRESETS) + 3
     assert {row.split("`")[1] for row in table[2:]} == set(DistillSettings().to_dict()) - {"preset"}
     assert "AfriSenti" in hooks.card_section("Corpora")
     marks = [found for page in OWN for found in re.findall(r"<!-- results: (\S+) -->", page.read_text("utf-8"))]
     assert marks and all(hooks.results(mark) for mark in marks)
     with pytest.raises(ValueError, match="no block 'nothing'"):
-        hooks.results("ner/nothing")
+        hooks.results("embeddings/nothing")
 
 
 def test_arguments_become_a_list() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError
-from distillemb_plugins.distill.memory import fit_memory
+from distillemb_plugins.distill import fit_residual_codebook
 from distillemb_plugins.encoder import Runtime
 from distillemb_plugins.errors import MissingExtraError
 from distillemb_plugins.inference.cnn import CnnFeatures, FoldedLayers
@@ -34,7 +34,7 @@ def files(request: pytest.FixtureRequest, tiny_encoder_dir: Path, tiny_teacher: 
     network = read_encoder(tiny_encoder_dir)
     if request.param == "network":
         return network
-    return fit_memory(network, tiny_teacher, words=300, codes=12, dims=24)
+    return fit_residual_codebook(network, tiny_teacher, words=300, codes=12, dims=24)
 
 
 @pytest.fixture(scope="module")

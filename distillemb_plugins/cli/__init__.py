@@ -12,7 +12,7 @@ import typer
 from .config import config_command
 from .distill import distill_command
 from .evaluate import evaluate_command
-from .guard import Guarded, end_on_terminate
+from .guard import CliErrors, end_on_terminate
 from .info import info_command
 from .neighbors import neighbors_command
 from .quickstart import quickstart_command
@@ -21,14 +21,20 @@ from .vectors import vectors_command
 
 __all__ = ["app", "main"]
 
+# Options (and verbs) under the names that they had before, which are still understood.
+_OLD_NAMES = {"licence": "license", "memory-words": "codebook-words"}
+
 app = typer.Typer(
     name="distillemb",
-    cls=Guarded,
+    cls=CliErrors,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Word vectors computed from characters: teach a table, distil it into a small encoder, use it.",
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: _OLD_NAMES.get(name, name),
+    },
+    help="Word vectors computed from characters: teach a table, distill it into a small encoder, use it.",
     epilog="Begin with: distillemb quickstart. Each verb has --help with an example.",
 )
 app.command("quickstart")(quickstart_command)

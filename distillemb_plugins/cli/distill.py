@@ -10,32 +10,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..distill.settings import LOSSES, PRESETS, current_names, describe_settings
 from .guard import interrupt_hint
 from .models import HELD_OUT_FILE, VOCABULARY_FILE
-from .output import JsonFlag, command_line, load_teachers, print_json
+from .output import JsonFlag, command_line, print_json
 from .teach import Storage
 
 if TYPE_CHECKING:
     from ..distill.targets import Targets
     from ..facts import EncoderFacts
 
+_HELP = describe_settings()
+
 
 def distill_command(
     teachers: Annotated[
-        list[Path], typer.Argument(help="Teacher tables: .npz, .vec, .bin, .safetensors, a spaCy pipeline.")
+        list[str],
+        typer.Argument(
+            help="Teacher tables: .npz, .vec, .bin, .safetensors, a spaCy pipeline. Beside them encoders: a directory "
+            "or a bundled name, which teach their vectors of the tables' words."
+        ),
     ],
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Encoder directory to write.")],
-    preset: Annotated[
-        str,
-        typer.Option("--preset", "-p", help="default, distillemb or tiny-embeddings; what follows changes it."),
-    ] = "default",
+    preset: Annotated[str, typer.Option("--preset", "-p", help=f"{', '.join(PRESETS)}. {_HELP['preset']}")] = "default",
     student: Annotated[
         str | None,
         typer.Option(
             "--student",
             "-s",
-            help="cnn, distillemb-small/-mid/-large, char-cnn, char-rnn, ngram-bag, ngram-sam.",
+            help=f"{_HELP['student']} cnn, distillemb-small/-mid/-large, char-cnn, char-rnn, ngram-bag, ngram-sam.",
         ),
     ] = None,
     loss: Annotated[
@@ -44,35 +48,26 @@ def distill_command(
             "--loss",
             "-l",
             metavar="NAME=WEIGHT",
-            help="A loss and its weight; repeat for a sum. Names: triplet, info_nce, "
-            "local, global, cosine, similarity, structure.",
+            help=f"A loss and its weight; repeat for a sum. Names: {', '.join(LOSSES)}.",
         ),
     ] = None,
     corpus: Annotated[
         list[Path] | None,
         typer.Option("--corpus", "-c", help="Raw text for hard negatives from a window (DistillEmb); repeat for more."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the vocabulary.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Stop after so much training time.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Words a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    max_chars: Annotated[int | None, typer.Option(help="Characters of a word that are read.")] = None,
-    held_out: Annotated[
-        str | None,
-        typer.Option(help="Words never trained on, for validation: a number (2000) or a share (0.02)."),
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after so many validations without a gain; 0 never.")
-    ] = None,
-    combine: Annotated[str | None, typer.Option(help="Several teachers as losses, concat, average or svd.")] = None,
-    dim: Annotated[int | None, typer.Option(help="Width of the vectors, with --combine svd.")] = None,
-    storage: Annotated[Storage | None, typer.Option(help="How the weights are stored.")] = None,
-    memory_words: Annotated[
-        int | None,
-        typer.Option(help="Keep what the network misses of so many frequent words beside it, 20 bytes each."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Equal seeds give equal encoders on one machine.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use each teacher's first so many words.")] = None,
+    epochs: Annotated[int | None, typer.Option(help=_HELP["epochs"])] = None,
+    max_seconds: Annotated[float | None, typer.Option(help=_HELP["max_seconds"])] = None,
+    batch_size: Annotated[int | None, typer.Option(help=_HELP["batch_size"])] = None,
+    learning_rate: Annotated[float | None, typer.Option(help=_HELP["learning_rate"])] = None,
+    max_chars: Annotated[int | None, typer.Option(help=_HELP["max_chars"])] = None,
+    held_out: Annotated[str | None, typer.Option(help=_HELP["held_out"])] = None,
+    patience: Annotated[int | None, typer.Option(help=_HELP["patience"])] = None,
+    combine: Annotated[str | None, typer.Option(help=_HELP["combine"])] = None,
+    dim: Annotated[int | None, typer.Option(help=_HELP["dim"])] = None,
+    storage: Annotated[Storage | None, typer.Option(help=_HELP["storage"])] = None,
+    codebook_words: Annotated[int | None, typer.Option(help=_HELP["codebook_words"])] = None,
+    seed: Annotated[int | None, typer.Option(help=_HELP["seed"])] = None,
+    limit: Annotated[int | None, typer.Option(help="Use the first so many words of each table.")] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,18 +82,19 @@ def distill_command(
     ] = 5000,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what stands at --out.")] = False,
     language: Annotated[list[str] | None, typer.Option(help="For the model card: a language code; repeatable.")] = None,
-    licence: Annotated[str, typer.Option(help="For the model card: a licence id, such as cc-by-sa-4.0.")] = "",
+    license: Annotated[str, typer.Option(help="For the model card: a license id, such as cc-by-sa-4.0.")] = "",
     source: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME|LICENCE|URL", help="For the model card: a text behind the teachers; repeatable."),
+        typer.Option(metavar="NAME|LICENSE|URL", help="For the model card: a text behind the teachers; repeatable."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Distil one or several teacher tables into an encoder directory.
+    """Distill one or several teachers into an encoder directory.
 
     \b
     Example:
       distillemb distill teacher.npz -o my-encoder
+      distillemb distill teacher.npz afro11 --combine average -o joint
       distillemb distill ft.npz w2v.npz -o published --preset distillemb --corpus corpus.txt.xz
       distillemb distill teacher.npz -o small --loss cosine=1 --loss info_nce=0.2 --storage int8
 
@@ -117,27 +113,27 @@ def distill_command(
         "combine": combine,
         "dim": dim,
         "storage": storage.value if storage else None,
-        "memory_words": memory_words,
+        "codebook_words": codebook_words,
         "seed": seed,
     }
     given = {name: value for name, value in values.items() if value is not None} | _settings(setting)
 
     from ..distill import DistillSettings, distill
+    from ..distill.targets import open_teacher
     from ..distill.trainer import is_main_process
 
     settings = DistillSettings(preset=preset, **given)
     interrupt_hint("the last checkpoint is kept; run the same command with --resume to go on.")
     start = time.monotonic()
-    tables = load_teachers(teachers, limit)
     path = distill(
-        tables,
+        [open_teacher(teacher, limit) for teacher in teachers],
         out,
         settings,
         corpus or (),
         resume=resume,
         progress=sys.stderr.isatty(),
         overwrite=overwrite,
-        facts=_facts(language or [], licence, source or []),
+        facts=_facts(language or [], license, source or []),
         extra=lambda targets: _lists(targets, vocabulary),
     )
     if is_main_process():
@@ -212,22 +208,19 @@ def _held_out(text: str) -> int | float:
 
 def _settings(given: list[str] | None) -> dict[str, Any]:
     """``["temperature=0.1"]`` as values: JSON where it is JSON, text otherwise."""
-    from dataclasses import fields
-
-    from ..distill import DistillSettings
     from ..errors import DistillEmbError
 
-    known = {field.name for field in fields(DistillSettings)} - {"preset"}
     values: dict[str, Any] = {}
     for item in given or ():
         name, sign, text = item.partition("=")
-        name = name.strip().replace("-", "_")
-        if not sign or name not in known:
-            raise DistillEmbError(
-                f"--set {item} names no setting: write NAME=VALUE with one of {', '.join(sorted(known))}."
-            )
         try:
-            values[name] = jsonlib.loads(text)
+            value = jsonlib.loads(text)
         except ValueError:
-            values[name] = text
+            value = text
+        named = current_names({name.strip().replace("-", "_"): value})
+        if not sign or not named.keys() <= _HELP.keys() - {"preset"}:
+            raise DistillEmbError(
+                f"--set {item} names no setting: write NAME=VALUE with one of {', '.join(sorted(_HELP))}."
+            )
+        values |= named
     return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -11,16 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import JsonFlag, command_line, print_json, read_words
+from .output import JsonFlag, command_line, print_json
 
 if TYPE_CHECKING:
     from ..evaluate.evaluation import Tasks
     from ..evaluate.models import EmbeddingModel
     from ..teachers import Teacher
 
-_MAP_SKIP = 150  # the most frequent words are particles, which say little on a map
-_MAP_LETTERS = 3
-_MAP_WORDS = 90
+# The map of the report shows so many words of so many letters, without the most frequent ones, which are particles.
+_MAP_WORDS, _MAP_LETTERS, _MAP_SKIP = 90, 3, 150
 
 
 class Case(Enum):
@@ -38,10 +38,11 @@ def evaluate_command(
     ] = None,
     *,
     teacher: Annotated[Path | None, typer.Option("--teacher", "-t", help="The teacher's table.")] = None,
-    teacher_extra: Annotated[
+    fallback_table: Annotated[
         Path | None,
-        typer.Option(help="A second table of the same teacher, asked for words the first lacks; for scoring it only."),
+        typer.Option(help="A second table of the teacher, asked for words that the first lacks; only for scoring it."),
     ] = None,
+    teacher_extra: Annotated[Path | None, typer.Option(hidden=True)] = None,  # the old name of --fallback-table
     similarity: Annotated[
         list[Path] | None,
         typer.Option("--similarity", "-s", help="Folder of pair files (word1 word2 score), or one file; repeatable."),
@@ -59,14 +60,14 @@ def evaluate_command(
     analogies: Annotated[Path | None, typer.Option("--analogies", "-a", help="Analogies in gensim's format.")] = None,
     neighbors: Annotated[
         list[str] | None,
-        typer.Option("--neighbors", "-w", help="Show this word's neighbours side by side; repeatable."),
+        typer.Option("--neighbors", "-w", help="Show this word's neighbors side by side; repeatable."),
     ] = None,
     vocabulary: Annotated[
         Path | None,
         typer.Option(
             "--vocabulary",
             "-v",
-            help="Candidates of analogies and neighbours: a word list or a table. Default: the teacher's words.",
+            help="Candidates of analogies and neighbors: a word list or a table. Default: the teacher's words.",
         ),
     ] = None,
     limit: Annotated[
@@ -93,7 +94,7 @@ def evaluate_command(
 ) -> None:
     """Score encoders (or tables) beside their teacher.
 
-    Word similarity (Spearman, and what share of the teacher's mean is kept), analogies, nearest neighbours,
+    Word similarity (Spearman, and what share of the teacher's mean is kept), analogies, nearest neighbors,
     retrieval of held-out words, size and speed. What has no option is left out.
 
     \b
@@ -104,6 +105,7 @@ def evaluate_command(
     """
     from ..errors import DistillEmbError, require
     from ..evaluate.evaluation import evaluate
+    from .words import read_words
 
     if not models and teacher is None:
         raise DistillEmbError("There is nothing to evaluate: name an encoder, or a table with --teacher.")
@@ -111,11 +113,10 @@ def evaluate_command(
         require("matplotlib", "report")  # before minutes of work
     others = [_earlier(path) for path in compare or ()]
     lowercase = {Case.auto: None, Case.lower: True, Case.keep: False}[case]
-    table, subject = _teacher(teacher, teacher_extra, lowercase)
+    table, teacher_model = _teacher(teacher, fallback_table or teacher_extra, lowercase)
     students = _students(models or [], lowercase)
     tasks = _tasks(
-        students,
-        table,
+        [word for student in students for word in student.words] if table is None else table.words,
         similarity=similarity or [],
         sets=sets or [],
         analogies=analogies,
@@ -126,13 +127,13 @@ def evaluate_command(
     tasks = replace(
         tasks,
         every_pair=every_pair,
-        held_out=_held_out(students, models or [], held_out),
+        held_out=_held_out(students, models or [], read_words(held_out) if held_out else None),
         speed=speed,
         map_words=_map_words(map_words, tasks.vocabulary) if report else (),
     )
     result = evaluate(
         students,
-        subject,
+        teacher_model,
         tasks,
         teacher_table=table.head(limit) if table and limit else table,
         progress=sys.stderr.isatty(),
@@ -143,44 +144,43 @@ def evaluate_command(
         write_report(report, result, others=others, command=command_line())
     if json:
         print_json(result.to_dict())
-    else:
-        from ..evaluate.tables import format_evaluation
+        return
+    from ..evaluate.tables import format_evaluation
 
-        typer.echo(format_evaluation(result))
-        if report is not None:
-            typer.echo(f"\nReport: {report}")
+    typer.echo(format_evaluation(result))
+    if report is not None:
+        typer.echo(f"\nReport: {report}")
 
 
 def _teacher(
-    path: Path | None, extra: Path | None, lowercase: bool | None
+    path: Path | None, fallback: Path | None, lowercase: bool | None
 ) -> tuple[Teacher | None, EmbeddingModel | None]:
     from ..errors import DistillEmbError
     from ..evaluate.models import EmbeddingModel
     from ..teachers import load_teacher
 
     if path is None:
-        if extra is not None:
-            raise DistillEmbError("--teacher-extra completes a teacher: add --teacher TABLE.")
+        if fallback is not None:
+            raise DistillEmbError("--fallback-table completes a teacher: add --teacher TABLE.")
         return None, None
     table = load_teacher(path)
-    return table, EmbeddingModel.from_table(table, load_teacher(extra) if extra else None, lowercase)
+    return table, EmbeddingModel.from_table(table, load_teacher(fallback) if fallback else None, lowercase)
 
 
 def _students(names: list[str], lowercase: bool | None) -> list[EmbeddingModel]:
     """The students, under names that differ."""
-    from .models import open_subject
+    from .models import open_model
 
-    subjects = [open_subject(name, lowercase) for name in names]
-    short = [subject.name for subject in subjects]
+    students = [open_model(name, lowercase) for name in names]
+    short = [student.name for student in students]
     return [
-        replace(subject, name=name) if short.count(subject.name) > 1 else subject
-        for subject, name in zip(subjects, names, strict=True)
+        replace(student, name=name) if short.count(student.name) > 1 else student
+        for student, name in zip(students, names, strict=True)
     ]
 
 
 def _tasks(
-    students: list[EmbeddingModel],
-    table: Teacher | None,
+    table_words: Sequence[str],
     *,
     similarity: list[Path],
     sets: list[str],
@@ -193,14 +193,12 @@ def _tasks(
     from ..evaluate.analogies import read_analogies
     from ..evaluate.evaluation import Tasks
     from ..evaluate.similarity import read_pair_sets
+    from .words import read_words
 
-    if vocabulary is not None:
-        words = read_words(vocabulary, limit)
-    else:
-        words = list(dict.fromkeys(table.words if table else [w for s in students for w in s.words]))[:limit]
+    words = read_words(vocabulary, limit) if vocabulary else list(dict.fromkeys(table_words))[:limit]
     if not words and (analogies or neighbors):
         raise DistillEmbError(
-            "Analogies and neighbours are sought among a vocabulary: add --vocabulary FILE or --teacher TABLE."
+            "Analogies and neighbors are sought among a vocabulary: add --vocabulary FILE or --teacher TABLE."
         )
     return Tasks(
         similarity=[one for path in similarity for one in read_pair_sets(path, sets)],
@@ -210,23 +208,23 @@ def _tasks(
     )
 
 
-def _held_out(students: list[EmbeddingModel], models: list[str], path: Path | None) -> dict[str, list[str]]:
+def _held_out(students: list[EmbeddingModel], models: list[str], given: list[str] | None) -> dict[str, list[str]]:
     """The held-out words of each student by its name: the given ones, or those stored with the encoder."""
     from .models import stored_words
 
-    given = read_words(path) if path else None
     lists = {
         student.name: given or stored_words(model, "held_out") for student, model in zip(students, models, strict=True)
     }
     return {name: words for name, words in lists.items() if words}
 
 
-def _map_words(path: Path | None, vocabulary: Any) -> list[str]:
+def _map_words(path: Path | None, vocabulary: Sequence[str]) -> list[str]:
     """Words for the map: given ones, or frequent ones of some length."""
+    from ..characters import is_mark
+    from .words import read_words
+
     if path is not None:
         return read_words(path)
-    from ..characters import is_mark
-
     distinct: dict[str, str] = {}
     for word in vocabulary[_MAP_SKIP:]:
         if len(word) >= _MAP_LETTERS and all(letter.isalpha() or is_mark(letter) for letter in word):

@@ -39,7 +39,7 @@ class _Run:
 _run = _Run()
 
 
-class Guarded(TyperGroup):
+class CliErrors(TyperGroup):
     """The group of verbs. Takes ``--debug`` at any position, and turns errors into a sentence and an exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ def is_table(name: str) -> bool:
     return path.is_file() or name.startswith("hf://") or (path / "meta.json").is_file()
 
 
-def open_subject(name: str, lowercase: bool | None = None) -> EmbeddingModel:
+def open_model(name: str, lowercase: bool | None = None) -> EmbeddingModel:
     """An encoder directory, bundled name or hub id, or a table, ready to be scored.
 
     lowercase: lower-case words first; None finds out. Raises `DistillEmbError` when there is nothing there.
@@ -42,7 +42,7 @@ def open_subject(name: str, lowercase: bool | None = None) -> EmbeddingModel:
 def stored_words(name: str, kind: str) -> list[str] | None:
     """Return a word list (``"held_out"`` or ``"vocabulary"``) that is stored with an encoder, or None."""
     from ..persistence import find_word_list
-    from .output import read_words
+    from .words import read_words
 
     file = None if is_table(name) else find_word_list(name, kind)
     return read_words(file) if file else None

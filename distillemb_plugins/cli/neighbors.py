@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import JsonFlag, print_json, read_words
+from .output import JsonFlag, print_json
 
 
 def neighbors_command(
@@ -23,14 +23,12 @@ def neighbors_command(
             "encoder, or the teacher's words.",
         ),
     ] = None,
-    teacher: Annotated[
-        Path | None, typer.Option("--teacher", "-t", help="Show this table's neighbours beside.")
-    ] = None,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Neighbours of each word.")] = 10,
+    teacher: Annotated[Path | None, typer.Option("--teacher", "-t", help="Show this table's neighbors beside.")] = None,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Neighbors of each word.")] = 10,
     limit: Annotated[int | None, typer.Option(min=1, help="Use the first so many candidates only.")] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Show the nearest neighbours (cosine) of words among a vocabulary.
+    """Show the nearest neighbors (cosine) of words among a vocabulary.
 
     \b
     Example:
@@ -40,13 +38,14 @@ def neighbors_command(
     from ..evaluate.models import EmbeddingModel, nearest_words
     from ..evaluate.tables import format_table
     from ..teachers import load_teacher
-    from .models import open_subject
+    from .models import open_model
 
-    subjects = [open_subject(encoder)]
+    models = [open_model(encoder)]
     if teacher is not None:
-        subjects.append(EmbeddingModel.from_table(load_teacher(teacher)))
-    candidates = _candidates(encoder, vocabulary, limit, [word for s in subjects for word in s.words])
-    found = [nearest_words(subject, words, candidates, n, progress=True) for subject in subjects]
+        models.append(EmbeddingModel.from_table(load_teacher(teacher)))
+    candidates = _candidates(encoder, vocabulary, limit, [word for model in models for word in model.words])
+    _check_words(words, candidates)
+    found = [nearest_words(model, words, candidates, n, progress=True) for model in models]
     if json:
         names = ("encoder", "teacher")
         print_json({word: {name: one[word] for name, one in zip(names, found, strict=False)} for word in words})
@@ -54,16 +53,29 @@ def neighbors_command(
     for i, word in enumerate(words):
         lists = [lists[word] for lists in found]
         rows = [[_cell(one, k) for one in lists] for k in range(max(map(len, lists)))] or [["(unknown)"] * len(lists)]
-        head = [f"{word}  ({subject.name})" if len(found) > 1 else word for subject in subjects]
+        head = [f"{word}  ({model.name})" if len(found) > 1 else word for model in models]
         typer.echo(("\n" if i else "") + format_table(head, rows, left=len(head)))
 
 
-def _cell(neighbours: list[tuple[str, float]], i: int) -> str:
-    return f"{neighbours[i][1]:.3f}  {neighbours[i][0]}" if i < len(neighbours) else ""
+def _check_words(words: list[str], candidates: list[str]) -> None:
+    """Refuse what is not a word: an encoder would compute a vector of it all the same, which means nothing."""
+    from ..errors import DistillEmbError
+
+    for word in words:
+        if not word.strip():
+            raise DistillEmbError("One of the words is empty: give words to look up.")
+        if len(word.split()) > 1 and word not in candidates:
+            raise DistillEmbError(f"{word!r} is more than one word: give each by itself, without quotation marks.")
+
+
+def _cell(neighbors: list[tuple[str, float]], i: int) -> str:
+    return f"{neighbors[i][1]:.3f}  {neighbors[i][0]}" if i < len(neighbors) else ""
 
 
 def _candidates(encoder: str, vocabulary: Path | None, limit: int | None, table_words: list[str]) -> list[str]:
     if vocabulary is not None:
+        from .words import read_words
+
         return read_words(vocabulary, limit)
     if table_words:
         return list(dict.fromkeys(table_words))[:limit]

@@ -1,14 +1,30 @@
-"""`distillemb vectors`: an encoder's vectors for a word list, as a plain table."""
+"""`distillemb vectors`: an encoder's vectors for a word list, as a plain table, in constant memory."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .output import JsonFlag, print_json
+
+if TYPE_CHECKING:
+    from ..encoder import DistillEmb
+    from .table_stream import Pack
+
+_MANY = 50_000  # words from which on starting processes pays
+_AHEAD = 3  # batches a process that may wait
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_worker: list[tuple[DistillEmb, Pack]] = []  # what a worker process holds: one pair
 
 
 def vectors_command(
@@ -47,9 +63,8 @@ def vectors_command(
 
     from ..encoder import DistillEmb
     from ..errors import DistillEmbError
-    from .embed_rows import packed_rows, useful_processes
     from .table_stream import packer, table_writer
-    from .word_spool import WordSpool, listed_words, text_words
+    from .words import WordSpool, listed_words, text_words
 
     if json and out is None:
         raise DistillEmbError("--json and the table cannot both go to standard output: add --out FILE.")
@@ -77,3 +92,74 @@ def vectors_command(
         print_json({"out": out, "words": count, "dim": model.dim, "bytes": out.stat().st_size if out else None})
     elif out is not None:
         typer.echo(f"{out}: {count:,} words, {model.dim} dimensions.", err=True)
+
+
+def useful_processes(words: int) -> int:
+    """All cores that this process may use for many words, one process for few."""
+    if words < _MANY:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def packed_rows(
+    encoder: DistillEmb, pack: Pack, batches: Iterable[list[str]], processes: int
+) -> Iterator[tuple[list[str], bytes]]:
+    """Compute the packed vectors of batches of words, here or in several processes.
+
+    Args:
+        encoder: The encoder.
+        pack: Makes bytes of words and their vectors; a module-level function.
+        batches: The words. At most a few batches a process are held at a time.
+        processes: How many work.
+
+    Yields:
+        Each batch with its bytes, in the order of the batches.
+
+    Raises:
+        DistillEmbError: When a process is killed.
+    """
+    from ..errors import DistillEmbError
+
+    if processes == 1:
+        for batch in batches:
+            yield batch, pack(batch, encoder.encode(batch))
+        return
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_start, initargs=(encoder, pack))
+    waiting: deque[tuple[list[str], Future[bytes]]] = deque()
+    try:
+        with _one_thread_each():
+            for batch in batches:
+                waiting.append((batch, pool.submit(_rows, batch)))
+                if len(waiting) > _AHEAD * processes:
+                    done, rows = waiting.popleft()
+                    yield done, rows.result()
+            for done, rows in waiting:
+                yield done, rows.result()
+    except BrokenProcessPool as error:
+        raise DistillEmbError("A process was killed, perhaps for want of memory: say --processes 1.") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start(encoder: DistillEmb, pack: Pack) -> None:
+    _worker.append((encoder, pack))
+
+
+def _rows(words: Sequence[str]) -> bytes:
+    encoder, pack = _worker[0]
+    return pack(words, encoder.encode(words))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Matrix products of the processes started meanwhile use one thread: the cores are shared out already."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

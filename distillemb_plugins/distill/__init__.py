@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 _EXPORTS = {
     "DistillSettings": "settings",
     "LOSSES": "settings",
-    "PRESETS": "presets",
+    "PRESETS": "settings",
     "convert_lightning_checkpoint": "converter",
     "distill": "trainer",
+    "fit_residual_codebook": "residual_codebook",
     "held_out_scores": "validation",
     "training_speed": "trainer",
 }
@@ -23,14 +24,15 @@ __all__ = [
     "DistillSettings",
     "convert_lightning_checkpoint",
     "distill",
+    "fit_residual_codebook",
     "held_out_scores",
     "training_speed",
 ]
 
 if TYPE_CHECKING:
     from .converter import convert_lightning_checkpoint
-    from .presets import PRESETS
-    from .settings import LOSSES, DistillSettings
+    from .residual_codebook import fit_residual_codebook
+    from .settings import LOSSES, PRESETS, DistillSettings
     from .trainer import distill, training_speed
     from .validation import held_out_scores
 

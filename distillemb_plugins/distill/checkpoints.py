@@ -1,29 +1,36 @@
-"""A checkpoint: one safetensors file with weights, optimiser moments, random states and progress. No pickle."""
+"""What a training goes on from: weights, moments of the optimizer, random states and progress."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..errors import DistillEmbError
-from ..files import atomic_file
+from ..runs import CHECKPOINT_FILE, damaged, load_checkpoint, save_checkpoint
 
-CHECKPOINT_FILE = "checkpoint.safetensors"
-_PROGRESS, _RUN = "progress", "run"
+Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass
 class Progress:
     """How far a training is.
 
-    epoch, step: the next step to do, counted within its epoch. examples: seen so far. seconds: of training.
-    best: the best validation score, worse: validations since, scores: the last ones. finished: nothing is left to do
-    but to write the encoder.
+    Attributes:
+        epoch: The epoch of the next step.
+        step: The next step, counted within its epoch.
+        total_steps: Steps done.
+        examples: Words seen.
+        seconds: Of training.
+        best: The best validation score.
+        worse: Validations since the best one.
+        scores: The last validation.
+        finished: Only the encoder has to be written.
     """
 
     epoch: int = 0
@@ -39,105 +46,70 @@ class Progress:
 
 @dataclass
 class TrainingState:
-    """Everything that a training goes on from."""
+    """Everything that a training goes on from. `averaged` and `best` are weights by name, empty for none."""
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
-    progress: Progress
+    progress: Progress = field(default_factory=Progress)
     averaged: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
 
+    def save(self, work: Path) -> None:
+        """Write the checkpoint of a work directory, complete or not at all."""
+        tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
+        tensors |= {f"averaged.{name}": tensor for name, tensor in self.averaged.items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        tensors |= {
+            f"optimizer.{number}.{name}": torch.as_tensor(value)
+            for number, values in self.optimizer.state_dict()["state"].items()
+            for name, value in values.items()
+        }
+        tensors["random.cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+        save_checkpoint(work, arrays, asdict(self.progress))
 
-def save_checkpoint(directory: Path, state: TrainingState, run: str) -> None:
-    """Write the checkpoint into `directory`, complete or not at all.
+    def load(self, work: Path) -> bool:
+        """Go to where the checkpoint of a work directory stands.
 
-    run: what the checkpoint belongs to (settings and data, as text); `load_checkpoint` compares it.
-    """
-    from safetensors.torch import save
+        Returns:
+            False when there is none.
 
-    tensors = {f"module.{name}": tensor for name, tensor in state.module.state_dict().items()}
-    tensors |= {f"averaged.{name}": tensor for name, tensor in state.averaged.items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in state.best.items()}
-    tensors |= _moments(state.optimizer)
-    tensors |= _random_states()
-    own = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    blob = save(own, metadata={_PROGRESS: json.dumps(asdict(state.progress)), _RUN: run})
-    with atomic_file(directory / CHECKPOINT_FILE) as stream:
-        stream.write(blob)
+        Raises:
+            DistillEmbError: It is damaged.
+        """
+        found = load_checkpoint(work)
+        if found is None:
+            return False
+        arrays, progress = found
+        try:
+            self.progress = Progress(**progress)
+            self.module.load_state_dict(_part(arrays, "module."))
+            device = next(self.module.parameters()).device
+            self.averaged = {name: tensor.to(device) for name, tensor in _part(arrays, "averaged.").items()}
+            self.best = {name: tensor.to(device) for name, tensor in _part(arrays, "best.").items()}
+            self._load_moments(_part(arrays, "optimizer."))
+            random = _part(arrays, "random.")
+            torch.set_rng_state(random["cpu"])
+        except (TypeError, KeyError, ValueError, RuntimeError) as error:
+            raise damaged(work / CHECKPOINT_FILE, error) from error
+        if "cuda" in random and torch.cuda.is_available():
+            torch.cuda.set_rng_state(random["cuda"])
+        return True
 
-
-def load_checkpoint(directory: Path, state: TrainingState, run: str) -> bool:
-    """Bring `state` to where the checkpoint of `directory` stands. Returns False when there is none.
-
-    Raises `DistillEmbError` when it is damaged or belongs to another run.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    file = directory / CHECKPOINT_FILE
-    if not file.is_file():
-        return False
-    try:
-        with safe_open(file, framework="pt") as stored:
-            metadata = stored.metadata() or {}
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
-        progress = Progress(**json.loads(metadata[_PROGRESS]))
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise DistillEmbError(f"{file} is damaged ({error}): delete {directory} and start anew.") from error
-    _check_run(file, metadata.get(_RUN, ""), run)
-    state.module.load_state_dict(_of("module.", tensors))
-    device = next(state.module.parameters()).device
-    state.averaged = {name: tensor.to(device) for name, tensor in _of("averaged.", tensors).items()}
-    state.best = {name: tensor.to(device) for name, tensor in _of("best.", tensors).items()}
-    for one in fields(Progress):
-        setattr(state.progress, one.name, getattr(progress, one.name))
-    _restore_moments(state.optimizer, _of("optimizer.", tensors))
-    _restore_random_states(_of("random.", tensors))
-    return True
-
-
-def _of(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _check_run(file: Path, stored: str, run: str) -> None:
-    """Name the first setting that differs."""
-    if stored == run:
-        return
-    then, now = json.loads(stored or "{}"), json.loads(run)
-    for name in now:
-        if then.get(name) != now[name]:
-            raise DistillEmbError(
-                f"{file} belongs to a run with {name} = {then.get(name)!r}, this one has {now[name]!r}: "
-                f"resume with the same settings and data, or delete {file.parent}."
-            )
+    def _load_moments(self, tensors: dict[str, Tensor]) -> None:
+        values: dict[int, dict[str, Any]] = {}
+        for name, tensor in tensors.items():
+            number, _, key = name.partition(".")
+            values.setdefault(int(number), {})[key] = tensor
+        self.optimizer.load_state_dict({"state": values, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
 
-def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's tensors as ``optimizer.<parameter number>.<name>``."""
-    state = optimizer.state_dict()["state"]
+def _part(arrays: Arrays, prefix: str) -> dict[str, Tensor]:
+    """The tensors under a prefix, each in memory of its own."""
     return {
-        f"optimizer.{number}.{name}": torch.as_tensor(value)
-        for number, values in state.items()
-        for name, value in values.items()
+        name.removeprefix(prefix): torch.from_numpy(np.array(arrays[name]))
+        for name in arrays
+        if name.startswith(prefix)
     }
-
-
-def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    values: dict[int, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        number, _, key = name.partition(".")
-        values.setdefault(int(number), {})[key] = tensor
-    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _random_states() -> dict[str, Tensor]:
-    states = {"random.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["random.cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def _restore_random_states(states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])

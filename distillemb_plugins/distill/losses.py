@@ -1,23 +1,32 @@
-"""The losses, each a pure function of tensors.
+"""The losses, each a pure function of tensors, and their weighted sum over one or several teachers.
 
 Notation: ``predicted`` float ``[b, d]`` are the student's vectors of the words of a batch (of this process's share
-of it), ``targets`` float ``[b, d]`` the teacher's. Every function returns the mean over the batch, a scalar.
+of it), ``targets`` float ``[b, d]`` the teacher's. Every loss returns the mean over the batch, a scalar.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.functional import embedding
+
+from .sampling import Miner
+from .settings import DistillSettings
 
 _EPSILON = 1e-8
+Gather = Callable[[Tensor], Tensor]
 
 
 def triplet(predicted: Tensor, targets: Tensor, negatives: Tensor, margin: float = 1.0) -> Tensor:
-    """max(0, |s - t| - |s - n| + margin), Euclidean; the mean over several negatives.
+    """Compute max(0, |s - t| - |s - n| + margin), Euclidean; the mean over several negatives.
 
     Mersha & Wu 2022 (DistillEmb): the student's vector s is the anchor, the teacher's vector t of the word the
-    positive, the teacher's vector n of a mined word the negative. negatives: ``[b, k, d]``.
+    positive, and the teacher's vector n of a mined word the negative. negatives is ``[b, k, d]``.
     """
     count = negatives.shape[1]
     return functional.triplet_margin_loss(
@@ -38,12 +47,17 @@ def info_nce(
     temperature: float = 0.05,
     batch_words: Tensor | None = None,
 ) -> Tensor:
-    """-log of the share of exp(cos(s, t) / T) among the same of all teacher vectors of the batch.
+    """Compute -log of the share of exp(cos(s, t) / T) among the same of all teacher vectors of the batch.
 
-    van den Oord et al. 2018, equation 4, with the similarity of Chen et al. 2020 (NT-Xent). batch_targets ``[g, d]``
-    are the teacher's vectors of the whole batch (of all processes), own int64 ``[b]`` the row of each example in it.
-    negatives ``[b, k, d]``: hard negatives, each counted for its own example. batch_words int64 ``[g]``: word
-    numbers, so that a word drawn twice is no negative of itself.
+    van den Oord et al. 2018, equation 4, with the similarity of Chen et al. 2020 (NT-Xent).
+
+    Args:
+        predicted: float ``[b, d]``.
+        batch_targets: float ``[g, d]``, the teacher's vectors of the whole batch (of all processes).
+        own: int64 ``[b]``, the row of each example in it.
+        negatives: float ``[b, k, d]``, hard negatives, each counted for its own example.
+        temperature: T.
+        batch_words: int64 ``[g]``, word numbers, so that a word drawn twice is not a negative of itself.
     """
     anchors = functional.normalize(predicted, dim=1) / temperature  # fewer numbers to divide than the scores
     scores = anchors @ functional.normalize(batch_targets, dim=1).T
@@ -58,14 +72,14 @@ def info_nce(
 
 
 def local(predicted: Tensor, targets: Tensor) -> Tensor:
-    """(1 / d) |s - t|^2: Ohashi et al. 2020, equation of L_local."""
+    """Compute (1 / d) |s - t|^2: Ohashi et al. 2020, equation of L_local."""
     return (predicted - targets).square().mean(1).mean()
 
 
 def global_(predicted: Tensor, targets: Tensor, others: Tensor) -> Tensor:
-    """The mean over v in W of (cos(s, t_v) - cos(t, t_v))^2: Ohashi et al. 2020, equation of L_global.
+    """Compute the mean over v in W of (cos(s, t_v) - cos(t, t_v))^2: Ohashi et al. 2020, equation of L_global.
 
-    others ``[b, w, d]``: the teacher's vectors of W, half nearest neighbours of the word, half random words.
+    others is ``[b, w, d]``: the teacher's vectors of W, half nearest neighbors of the word, half random words.
     """
     gap = functional.normalize(predicted, dim=1) - functional.normalize(targets, dim=1)
     # cos(s, v) - cos(t, v) is linear in the unit vectors, so one product serves both cosines
@@ -73,25 +87,156 @@ def global_(predicted: Tensor, targets: Tensor, others: Tensor) -> Tensor:
 
 
 def cosine(predicted: Tensor, targets: Tensor) -> Tensor:
-    """1 - cos(s, t)."""
+    """Compute 1 - cos(s, t)."""
     return 1 - functional.cosine_similarity(predicted, targets, dim=1, eps=_EPSILON).mean()
 
 
 def similarity(predicted: Tensor, targets: Tensor, batch_targets: Tensor) -> Tensor:
-    """The mean squared difference of the similarity matrices student-teacher and teacher-teacher of the batch.
+    """Compute the mean squared difference of the similarities student-teacher and teacher-teacher of the batch.
 
-    The global loss of Ohashi et al. 2020 with the whole batch as W. batch_targets ``[g, d]``: as in `info_nce`.
+    The global loss of Ohashi et al. 2020 with the whole batch as W. batch_targets is ``[g, d]``, as in `info_nce`.
     """
     gap = functional.normalize(predicted, dim=1) - functional.normalize(targets, dim=1)
     return (gap @ functional.normalize(batch_targets, dim=1).T).float().square().mean()
 
 
 def structure(predicted: Tensor, targets: Tensor, batch_predicted: Tensor, batch_targets: Tensor) -> Tensor:
-    """The mean squared difference of the similarity matrices student-student and teacher-teacher of the batch.
+    """Compute the mean squared difference of the similarities student-student and teacher-teacher of the batch.
 
-    Similarity-preserving distillation (Tung & Mori 2019, equation 4, on unit vectors). batch_predicted ``[g, d]``:
+    Similarity-preserving distillation (Tung & Mori 2019, equation 4, on unit vectors). batch_predicted is ``[g, d]``:
     the student's vectors of the whole batch, gathered from all processes with their gradients.
     """
     student = functional.normalize(predicted, dim=1) @ functional.normalize(batch_predicted, dim=1).T
     teacher = functional.normalize(targets, dim=1) @ functional.normalize(batch_targets, dim=1).T
     return (student - teacher).float().square().mean()
+
+
+@dataclass
+class _Step:
+    """What the losses of a step read: the student's vectors and word numbers; see `Objective.__call__`."""
+
+    predicted: Tensor
+    batch: Tensor
+    own: Tensor
+    negatives: Tensor | None = None
+    others: Tensor | None = None
+    gathered: Tensor | None = None
+
+
+class Objective:
+    """The weighted sum of the losses that the settings name.
+
+    Args:
+        settings: Name the losses, their weights and their constants.
+        tables: For each teacher float ``[n, d]``.
+        miner: Draws hard negatives, if a loss reads any.
+        neighbors: int ``[n, k]``, nearest neighbors for the global loss.
+        words: int64 row numbers of the training words, for the random words of the global loss.
+        gather: Joins the student's vectors of all processes, with gradients.
+    """
+
+    def __init__(
+        self,
+        settings: DistillSettings,
+        tables: tuple[Tensor, ...],
+        *,
+        miner: Miner | None = None,
+        neighbors: Tensor | None = None,
+        words: Tensor | None = None,
+        gather: Gather = lambda vectors: vectors,
+    ) -> None:
+        self.settings = settings
+        self.bf16 = uses_bf16(settings.bf16, tables[0].device)
+        self.weights = {name: weight for name, weight in settings.losses.items() if weight > 0}
+        self.tables = tables
+        self.miner = miner
+        self.neighbors = neighbors
+        self.words = words
+        self.gather = gather
+
+    def __call__(
+        self, predicted: Tensor, batch: Tensor, own: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss of a step.
+
+        Args:
+            predicted: float ``[b, d]``.
+            batch: int64 ``[g]``, the words of the whole batch.
+            own: int64 ``[b]``, the positions in it that `predicted` belongs to.
+            rng: The random numbers of the step, the same in every process.
+
+        Returns:
+            The weighted sum, and its parts (unweighted, the mean over the teachers), all scalars.
+        """
+        for_miner, for_others = rng.spawn(2)
+        step = _Step(predicted, batch, own)
+        if self.miner is not None:
+            step.negatives = self.miner.draw(batch, own, for_miner)
+        if "global" in self.weights:
+            step.others = self._others(batch, own, for_others)
+        if "structure" in self.weights:
+            step.gathered = self.gather(predicted)
+        with torch.autocast(predicted.device.type, torch.bfloat16, enabled=self.bf16):
+            each = [self._losses(step, table) for table in self.tables]
+        parts = {name: torch.stack([one[name] for one in each]).mean() for name in self.weights}
+        total = torch.stack([weight * parts[name] for name, weight in self.weights.items()]).sum()
+        return total, {name: part.detach() for name, part in parts.items()}
+
+    def _losses(self, step: _Step, table: Tensor) -> dict[str, Tensor]:
+        """Every wanted loss against one teacher."""
+        settings, predicted, own = self.settings, step.predicted, step.own
+        batch_targets = embedding(step.batch, table)  # faster than indexing
+        targets = embedding(own, batch_targets)
+        mined = embedding(step.negatives, table) if step.negatives is not None else None
+        values: dict[str, Tensor] = {}
+        if "triplet" in self.weights and mined is not None:
+            values["triplet"] = triplet(predicted, targets, mined, settings.margin)
+        if "info_nce" in self.weights:
+            values["info_nce"] = info_nce(
+                predicted,
+                batch_targets,
+                own,
+                negatives=mined if settings.hard_negatives != "none" else None,
+                temperature=settings.temperature,
+                batch_words=step.batch,
+            )
+        if "local" in self.weights:
+            values["local"] = local(predicted, targets)
+        if "global" in self.weights and step.others is not None:
+            values["global"] = global_(predicted, targets, embedding(step.others, table))
+        if "cosine" in self.weights:
+            values["cosine"] = cosine(predicted, targets)
+        if "similarity" in self.weights:
+            values["similarity"] = similarity(predicted, targets, batch_targets)
+        if "structure" in self.weights and step.gathered is not None:
+            values["structure"] = structure(predicted, targets, step.gathered, batch_targets)
+        return values
+
+    def _others(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
+        """W of the global loss, int64 ``[b, global_words]``: the nearest neighbors, then random training words."""
+        if self.neighbors is None or self.words is None:
+            raise ValueError("The global loss needs the neighbors and the words.")
+        near = self.neighbors[batch[own], : self.settings.global_words // 2].long()
+        count = self.settings.global_words - near.shape[1]
+        drawn = torch.from_numpy(rng.integers(0, len(self.words), size=(len(batch), count))[own.cpu().numpy()])
+        return torch.cat([near, self.words[drawn.to(self.words.device)]], dim=1)
+
+
+def uses_bf16(choice: str, device: torch.device) -> bool:
+    """Whether the losses multiply in bfloat16. ``"auto"``: if the hardware does so."""
+    if choice != "auto":
+        return choice != "off"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not in every version of torch
+    return any(getattr(torch.cpu, name)() for name in probes if hasattr(torch.cpu, name))
+
+
+def student_uses_bf16(choice: str, student: str, device: torch.device) -> bool:
+    """Whether the student computes in bfloat16. ``"auto"``: the default student's two dense layers, on such a CPU.
+
+    Its tables and norm stay float32. Held-out scores are the same within the spread of seeds (recipes/benchmark).
+    """
+    if choice == "auto":
+        return student == "cnn" and device.type == "cpu" and uses_bf16(choice, device)
+    return choice == "all"

@@ -6,6 +6,9 @@ process of a distributed run draws the same batch and takes its share of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,17 +18,28 @@ from torch import Tensor
 from torch.nn.functional import embedding, normalize
 
 from ..errors import DistillEmbError
+from ..files import atomic_file
+from ..runs import file_identity, run_id
+from ..text import normalize as normal_form
+from ..text import read_tokens
+from .settings import DistillSettings
+from .targets import Targets
 
 _GATHERED_VALUES = 1 << 24  # float32 values that a search for negatives may hold at once (64 MiB)
 _TRIES = 100
+_TOKENS_AT_ONCE = 1 << 16
 _ORDER, _DRAW, _NEGATIVES = 1, 2, 3  # keeps the streams of random numbers apart
 
 
 class WordSampler:
     """Batches of word numbers.
 
-    words: int64 row numbers to draw from. weights: float64, one a word; None visits every word once an epoch, in
-    random order (what does not fill the last batch waits for another epoch). Batches never exceed the words there are.
+    Args:
+        words: int64 row numbers to draw from.
+        batch_size: Words of a batch, at most as many as there are.
+        seed: Of the random numbers.
+        weights: float64, one a word. None visits every word once an epoch, in random order; what does not fill the
+            last batch waits for another epoch.
     """
 
     def __init__(
@@ -39,7 +53,7 @@ class WordSampler:
         self._order: tuple[int, NDArray[np.int64]] = (-1, words)
 
     def batch(self, epoch: int, step: int) -> NDArray[np.int64]:
-        """The words of a step of an epoch, int64 ``[batch_size]``."""
+        """Return the words of a step of an epoch, int64 ``[batch_size]``."""
         if self._ladder is not None:
             rng = np.random.default_rng([self.seed, _DRAW, epoch, step])
             places = np.searchsorted(self._ladder, rng.random(self.batch_size), side="right")
@@ -51,9 +65,10 @@ class WordSampler:
 
 
 def shared_batch_size(batch_size: int, words: int, processes: int) -> int:
-    """The batch over all processes: `batch_size`, or fewer where there are fewer training words.
+    """Return the batch over all processes: `batch_size`, or fewer where there are fewer training words.
 
-    Raises `DistillEmbError` for more processes than words in a batch, or when they cannot share it alike.
+    Raises:
+        DistillEmbError: There are more processes than words in a batch, or they cannot share it equally.
     """
     size = min(batch_size, words)
     if processes > size:
@@ -62,21 +77,21 @@ def shared_batch_size(batch_size: int, words: int, processes: int) -> int:
         )
     if batch_size % processes:
         raise DistillEmbError(
-            f"A batch of {batch_size} cannot be shared by {processes} processes alike: "
+            f"A batch of {batch_size} cannot be shared by {processes} processes equally: "
             f"choose a multiple of {processes}."
         )
     return size - size % processes
 
 
 def step_generator(seed: int, epoch: int, step: int) -> np.random.Generator:
-    """Random numbers for the negatives of a step."""
+    """Return the random numbers for the negatives of a step."""
     return np.random.default_rng([seed, _NEGATIVES, epoch, step])
 
 
 def sampling_weights(frequencies: NDArray[np.float64], sampling: str, power: float) -> NDArray[np.float64] | None:
-    """Weights float64 ``[n]`` of words from their frequencies; None for uniform.
+    """Return weights float64 ``[n]`` of words from their frequencies; None for uniform.
 
-    ``"log"``: log(1 + f / smallest f), Sasaki et al. 2019 weight their loss so; ``"power"``: f ** power.
+    ``"log"`` is log(1 + f / smallest f), as Sasaki et al. 2019 weight their loss. ``"power"`` is f ** power.
     """
     if sampling == "uniform":
         return None
@@ -90,10 +105,15 @@ class Miner(Protocol):
     """Draws hard negatives."""
 
     def draw(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
-        """Negatives int64 ``[b, k]`` of the words ``batch[own]``, none of them the word itself.
+        """Draw negatives, which do not depend on how the batch is shared out.
 
-        batch: int64 ``[g]``, the words of the whole batch; own: int64 ``[b]``, this process's places in it. The
-        negatives of a word do not depend on how the batch is shared out.
+        Args:
+            batch: int64 ``[g]``, the words of the whole batch.
+            own: int64 ``[b]``, this process's positions in it.
+            rng: The random numbers of the step.
+
+        Returns:
+            int64 ``[b, k]``, negatives of the words ``batch[own]``. None of them is the word itself.
         """
         ...
 
@@ -101,9 +121,14 @@ class Miner(Protocol):
 class WindowMiner:
     """The words of a random run of corpus tokens that are nearest to the word (Mersha & Wu 2022).
 
-    tokens: int32 ``[tokens]`` word numbers, may be mapped from disk. table: float32 or bfloat16 ``[n, d]``, the
-    teachers' vectors side by side; nearness is Euclidean. window: tokens a run. count: negatives a word.
-    Raises `DistillEmbError` when the window is longer than the corpus.
+    Args:
+        tokens: int32 ``[tokens]`` word numbers; may be mapped from disk.
+        table: float32 or bfloat16 ``[n, d]``, the teachers' vectors side by side. Nearness is Euclidean.
+        window: Tokens of a run.
+        count: Negatives of a word.
+
+    Raises:
+        DistillEmbError: The window is longer than the corpus.
     """
 
     def __init__(self, tokens: NDArray[np.int32], table: Tensor, window: int, count: int = 1) -> None:
@@ -120,7 +145,7 @@ class WindowMiner:
         self._rows_at_once = max(1, _GATHERED_VALUES // (window * table.shape[1]))
 
     def draw(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
-        """See `Miner`; the nearest first. A run that holds too few other words is drawn anew."""
+        """See `Miner`; the nearest first. A run that holds too few other words is drawn again."""
         words = batch[own]
         chosen = torch.zeros(len(words), self.count, dtype=torch.long, device=words.device)
         open_rows = torch.arange(len(words), device=words.device)
@@ -163,32 +188,41 @@ class WindowMiner:
         return torch.bmm(others, own[:, :, None])[:, :, 0].float()
 
 
-class NeighbourMiner:
-    """Random ones of the teacher's nearest neighbours of the word.
+class NeighborMiner:
+    """Some of the teacher's nearest neighbors of the word, at random.
 
-    neighbours: int ``[n, k]`` word numbers, a row for every word that is trained on. count: negatives a word.
+    Args:
+        neighbors: int ``[n, k]`` word numbers, a row for every word that is trained on.
+        count: Negatives of a word.
     """
 
-    def __init__(self, neighbours: Tensor, count: int = 1) -> None:
-        self.neighbours = neighbours
-        self.count = min(count, neighbours.shape[1])
+    def __init__(self, neighbors: Tensor, count: int = 1) -> None:
+        self.neighbors = neighbors
+        self.count = min(count, neighbors.shape[1])
 
     def draw(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
-        """See `Miner`; each neighbour at most once."""
-        ranks = rng.random((len(batch), self.neighbours.shape[1])).argsort(1)[own.cpu().numpy(), : self.count]
-        return self.neighbours[batch[own]].gather(1, torch.from_numpy(ranks).to(batch.device)).long()
+        """See `Miner`; each neighbor at most once."""
+        ranks = rng.random((len(batch), self.neighbors.shape[1])).argsort(1)[own.cpu().numpy(), : self.count]
+        return self.neighbors[batch[own]].gather(1, torch.from_numpy(ranks).to(batch.device)).long()
 
 
-def nearest_neighbours(table: Tensor, words: NDArray[np.int64], k: int) -> Tensor:
-    """The k words of greatest cosine among `words`, the nearest first; exact, computed in blocks.
+def nearest_neighbors(table: Tensor, words: NDArray[np.int64], k: int) -> Tensor:
+    """Find the k words of greatest cosine among `words`, the nearest first, on the device of `table`.
 
-    table: float ``[n, d]``. words: row numbers, the only ones that have and are neighbours (the training words).
-    Returns int32 ``[n, k]`` row numbers of the table; rows of other words are zero.
-    Raises `DistillEmbError` when there are not more than k words.
+    Args:
+        table: float ``[n, d]``.
+        words: Row numbers of the words that have and are neighbors (the training words).
+        k: Neighbors of a word.
+
+    Returns:
+        int32 ``[n, k]`` row numbers of the table. Rows of other words are zero.
+
+    Raises:
+        DistillEmbError: There are not more than k words.
     """
     if k >= len(words):
         raise DistillEmbError(
-            f"{k} neighbours a word are asked for, but there are only {len(words)} training words: ask for fewer."
+            f"{k} neighbors of each word are asked for, but there are only {len(words)} training words: ask for fewer."
         )
     rows = torch.from_numpy(words).to(table.device)
     units = normalize(table[rows], dim=1)
@@ -200,3 +234,116 @@ def nearest_neighbours(table: Tensor, words: NDArray[np.int64], k: int) -> Tenso
         scores[own, own + start] = -torch.inf
         result[rows[start : start + block]] = rows[scores.topk(k, dim=1).indices].int()
     return result
+
+
+def neighbors_wanted(settings: DistillSettings) -> int:
+    """Return how many nearest neighbors of each word the losses read; 0 for none."""
+    mined = settings.neighbors if settings.uses_hard_negatives and settings.hard_negatives == "neighbors" else 0
+    compared = settings.global_words // 2 if settings.losses.get("global", 0) > 0 else 0
+    return max(mined, compared)
+
+
+def load_neighbors(file: Path, tables: tuple[Tensor, ...], words: NDArray[np.int64], wanted: int) -> Tensor | None:
+    """Find nearest neighbors, or read them from `file` where an earlier call left them.
+
+    Args:
+        file: Where they are kept; the number of neighbors is added to its name.
+        tables: For each teacher float ``[n, d]``. Nearness is the sum of their cosines.
+        words: See `nearest_neighbors`.
+        wanted: Neighbors of a word.
+
+    Returns:
+        int32 ``[n, wanted]``, or None when none are wanted.
+    """
+    if not wanted:
+        return None
+    file = file.with_stem(f"{file.stem}-{wanted}")
+    if not file.is_file():
+        units = torch.cat([normalize(table, dim=1) for table in tables], dim=1)
+        found = nearest_neighbors(units, words, wanted)
+        with atomic_file(file) as stream:
+            np.save(stream, found.cpu().numpy(), allow_pickle=False)
+    return torch.from_numpy(np.load(file, allow_pickle=False)).to(tables[0].device)
+
+
+def build_miner(
+    settings: DistillSettings,
+    targets: Targets,
+    tables: tuple[Tensor, ...],
+    neighbors: Tensor | None,
+    *,
+    corpus: Sequence[str | Path],
+    work: Path,
+    progress: bool = False,
+) -> Miner | None:
+    """Build the miner that the settings ask for; None when no loss reads hard negatives.
+
+    Held-out words are never negatives.
+
+    Args:
+        settings: Name the kind of negatives.
+        targets: The words.
+        tables: The teachers' vectors on their device.
+        neighbors: What `load_neighbors` returned.
+        corpus: Text files for windows.
+        work: Directory where the numbered corpus is kept.
+        progress: Show a bar while the corpus is read.
+
+    Raises:
+        DistillEmbError: Windows are asked for, and there is no corpus.
+    """
+    if not settings.uses_hard_negatives:
+        return None
+    if settings.hard_negatives == "neighbors" and neighbors is not None:
+        return NeighborMiner(neighbors[:, : settings.neighbors], settings.negatives)
+    if not corpus:
+        raise DistillEmbError(
+            "hard_negatives is 'window', and there is no corpus to take windows from: "
+            "give text files, or set hard_negatives to 'neighbors'."
+        )
+    numbers = {targets.words[row]: int(row) for row in targets.train}
+    tokens = corpus_tokens(corpus, numbers, work, targets.lowercase, progress)
+    table = torch.cat(tables, dim=1)
+    if settings.bf16 == "all":
+        table = table.bfloat16()
+    return WindowMiner(tokens, table, settings.window, settings.negatives)
+
+
+def corpus_tokens(
+    paths: Sequence[str | Path],
+    numbers: dict[str, int],
+    cache: str | Path,
+    lowercase: bool = False,
+    progress: bool = False,
+) -> NDArray[np.int32]:
+    """Number the known words of a corpus. Memory does not grow with the corpus.
+
+    Words and text are compared in the normal form NFC. Where two words differ only in their form, the one that is
+    written in NFC counts.
+
+    Args:
+        paths: Text files, plain or compressed.
+        numbers: Word to number. Other tokens are left out (as in DistillEmb's code).
+        cache: Directory for the result. It is found again as long as the files and the words are the same.
+        lowercase: Lower-case the text.
+        progress: Show a bar.
+
+    Returns:
+        int32 ``[tokens]``, mapped from a file in `cache`.
+
+    Raises:
+        DistillEmbError: A file is missing or not UTF-8, or the corpus holds none of the words.
+    """
+    file = Path(cache) / f"tokens-{run_id([file_identity(paths), list(numbers.items()), lowercase])}.int32"
+    if not file.is_file():
+        known = {normal_form(word): number for word, number in reversed(numbers.items())} | numbers
+        words = (word for line in read_tokens(paths, lowercase=lowercase, progress=progress) for word in line)
+        found = (known[word] for word in words if word in known)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(file) as stream:
+            while len(block := np.fromiter(islice(found, _TOKENS_AT_ONCE), dtype=np.int32)):
+                stream.write(block.tobytes())
+    if file.stat().st_size == 0:
+        names = ", ".join(str(path) for path in paths)
+        raise DistillEmbError(f"The corpus {names} holds none of the teachers' words: give text of their language.")
+    return np.memmap(file, dtype=np.int32, mode="r")

@@ -1,138 +1,241 @@
-"""The settings of a distillation, checked before anything is computed."""
+"""The settings of a distillation: one place for each default, what it means, and what it may be."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import Field, asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DistillEmbError
-from .presets import DEFAULT, PRESETS
 
 LOSSES = ("triplet", "info_nce", "local", "global", "cosine", "similarity", "structure")
-HARD_NEGATIVES = ("none", "window", "neighbours")
-COMBINATIONS = ("losses", "concat", "average", "svd")
-SAMPLINGS = ("uniform", "log", "power")
-SCHEDULES = ("constant", "cosine", "one_cycle", "linear", "step")
-BF16 = ("auto", "off", "losses", "all")
-STORAGES = ("float32", "float16", "int8")
-ALIGNMENTS = (None, "left", "centre")
-SCORES = ("cosine", "p_at_1", "p_at_10", "overlap_at_10")
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The losses and the optimizer are those that won our own tables (see recipes/distill).
+    "default": {},
+    # Mersha & Wu 2022, paper and published code: raw teacher vectors, one triplet loss a teacher, averaged; no
+    # gradient clipping, no warm-up; AdamW's own weight decay of 0.01.
+    "distillemb": {
+        "student": "distillemb-small",
+        "max_chars": 13,
+        "align": "centre",
+        "min_char_count": 100,
+        "losses": {"triplet": 1.0},
+        "hard_negatives": "window",
+        "center": False,
+        "normalize": False,
+        "batch_size": 64,
+        "epochs": 64,
+        "learning_rate": 1e-3,
+        "table_learning_rate": None,
+        "weight_decay": 0.01,
+        "betas": (0.9, 0.999),
+        "clip": 0.0,
+        "schedule": "step",
+        "warmup": 0.0,
+        "bf16": "off",
+    },
+    # Ohashi et al. 2020: L_local + L_global on the raw teacher. The settings of the optimizer are not in our sources;
+    # these are ours.
+    "tiny-embeddings": {
+        "student": "char-cnn",
+        "max_chars": 30,
+        "losses": {"local": 1.0, "global": 1.0},
+        "center": False,
+        "normalize": False,
+        "batch_size": 128,
+        "learning_rate": 1e-3,
+        "table_learning_rate": None,
+        "betas": (0.9, 0.999),
+        "bf16": "off",
+    },
+}
+"""Named settings: what each changes of the defaults of `DistillSettings`."""
+
+# Names in cards, checkpoints and commands that were written before these had their present ones.
+_OLD_NAMES = {
+    "centre": "center",
+    "normalise": "normalize",
+    "neighbours": "neighbors",
+    "memory_words": "codebook_words",
+    "memory_codes": "codebook_bytes",
+}
 
 
-class _FromPreset:
-    """Stands where a setting was not given; `DistillSettings` puts the preset's value in its place."""
+def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings under their present names, whichever spelling they have."""
+    renamed = {_OLD_NAMES.get(name, name): value for name, value in values.items()}
+    if renamed.get("hard_negatives") == "neighbours":
+        renamed["hard_negatives"] = "neighbors"
+    return renamed
 
-    def __repr__(self) -> str:
-        return "<from the preset>"
+
+def _students() -> tuple[str, ...]:
+    from ..inference.students import FORWARDS
+
+    return tuple(FORWARDS)
 
 
-_FROM_PRESET: Any = _FromPreset()
+def _storages() -> tuple[str, ...]:
+    from ..quantization import STORAGES
+
+    return STORAGES
+
+
+Choices = Callable[[], tuple[Any, ...]] | tuple[Any, ...]
+
+
+def _setting(
+    default: Any,
+    doc: str,
+    *,
+    choices: Choices | None = None,
+    least: int | None = None,
+    number: str | None = None,
+) -> Any:
+    """A field with its meaning and its check: one of `choices`, an integer from `least`, or a `number` of a range."""
+    metadata = {"doc": doc, "choices": choices, "least": least, "number": number}
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+_RANGES: dict[str, Callable[[float], bool]] = {
+    "above 0": lambda value: value > 0,
+    "of at least 0": lambda value: value >= 0,
+    "from 0 to below 1": lambda value: 0 <= value < 1,
+}
+_ABOVE, _FROM_ZERO, _SHARE = _RANGES
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillSettings:
-    """How a student is trained. What is not given comes from `preset` (see `presets.py`).
+    """How a student is trained.
 
-    Student:
-    student: encoder type. encoder_args: sizes that differ from its defaults. max_chars: characters of a word that
-    are read. align: ``"left"``, ``"centre"`` or None (what the student is made for). lowercase: lower-case words
-    first; None does so when no teacher's word has a capital. min_char_count, max_characters: which characters are
-    known: those seen this often in the training words (weighted by the teacher's counts when it has any), at most
-    so many.
+    A setting that is not given comes from `preset`, and what the preset does not change is the default below.
+    `describe_settings` lists what each setting means. Names of earlier versions (``centre``, ``normalise``,
+    ``neighbours``, ``memory_words``, ``memory_codes``) are still read.
 
-    Objective:
-    losses: weights by name (triplet, info_nce, local, global, cosine, similarity, structure).
-    temperature: of info_nce. margin: of triplet. hard_negatives: ``"none"``, ``"window"`` (the nearest words of a
-    random run of `window` corpus tokens: DistillEmb) or ``"neighbours"`` (drawn from the teacher's `neighbours`
-    nearest words). negatives: hard negatives an example. global_words: words of the global loss, half nearest
-    neighbours, half random. combine: several teachers as averaged ``"losses"``, or one teacher made by ``"concat"``,
-    ``"average"`` (both of unit vectors) or ``"svd"`` (of the concatenation, to `dim` columns).
-    centre, remove_top, normalise: teacher clean-up, in this order.
-
-    Training:
-    sampling: words drawn ``"uniform"`` (each once an epoch), or by ``"log"`` of or ``"power"`` of their frequency.
-    batch_size: examples a step, over all processes. epochs: passes over as many examples as there are training
-    words. max_seconds: stop after so much training time (validation not counted), the schedule fitted to it.
-    learning_rate, weight_decay, betas: AdamW. table_learning_rate: of embedding tables, when it differs.
-    clip: largest gradient norm, 0 for none. schedule: constant, cosine, one_cycle, linear or step (times `gamma` an
-    epoch). warmup: share of the steps with a rising rate. ema: decay of averaged weights, 0 for none.
-    bf16: ``"off"``, ``"losses"`` (the similarity products of the batch), ``"all"`` (the student as well), or
-    ``"auto"``: where the hardware multiplies bfloat16 by itself, the losses, and on a CPU a `cnn` as well.
-
-    Validation and output:
-    held_out: words never trained on, a number (int) or a share (float below 1). validate_every: epochs.
-    monitor: the score that counts. patience: stop after so many validations without a better one and keep the best
-    weights; 0 trains to the end. checkpoint_seconds: time between checkpoints. storage: float32, float16 or int8.
-    memory_words: keep what the network misses of so many of the most frequent training words beside it (see
-    `memory.fit_memory`), 0 for none. memory_codes: bytes for each. Held-out words are never kept, so that their
-    scores stay the network's.
-    device: ``"auto"`` or ``"cpu"``. seed: equal seeds give equal bytes on one machine.
-
-    Raises `DistillEmbError`, one sentence, for a setting that cannot be.
+    Raises:
+        DistillEmbError: A value cannot be, or two settings do not go together.
     """
 
-    preset: str = "default"
-    student: str = _FROM_PRESET
-    encoder_args: dict[str, Any] = _FROM_PRESET
-    max_chars: int = _FROM_PRESET
-    align: str | None = _FROM_PRESET
-    lowercase: bool | None = _FROM_PRESET
-    min_char_count: int = _FROM_PRESET
-    max_characters: int | None = _FROM_PRESET
-    losses: dict[str, float] = _FROM_PRESET
-    temperature: float = _FROM_PRESET
-    margin: float = _FROM_PRESET
-    hard_negatives: str = _FROM_PRESET
-    window: int = _FROM_PRESET
-    negatives: int = _FROM_PRESET
-    neighbours: int = _FROM_PRESET
-    global_words: int = _FROM_PRESET
-    combine: str = _FROM_PRESET
-    dim: int | None = _FROM_PRESET
-    centre: bool = _FROM_PRESET
-    remove_top: int = _FROM_PRESET
-    normalise: bool = _FROM_PRESET
-    sampling: str = _FROM_PRESET
-    power: float = _FROM_PRESET
-    batch_size: int = _FROM_PRESET
-    epochs: int = _FROM_PRESET
-    max_seconds: float | None = _FROM_PRESET
-    learning_rate: float = _FROM_PRESET
-    table_learning_rate: float | None = _FROM_PRESET
-    weight_decay: float = _FROM_PRESET
-    betas: tuple[float, float] = _FROM_PRESET
-    clip: float = _FROM_PRESET
-    schedule: str = _FROM_PRESET
-    warmup: float = _FROM_PRESET
-    gamma: float = _FROM_PRESET
-    ema: float = _FROM_PRESET
-    bf16: str = _FROM_PRESET
-    held_out: int | float = _FROM_PRESET
-    validate_every: int = _FROM_PRESET
-    monitor: str = _FROM_PRESET
-    patience: int = _FROM_PRESET
-    checkpoint_seconds: float = _FROM_PRESET
-    storage: str = _FROM_PRESET
-    memory_words: int = _FROM_PRESET
-    memory_codes: int = _FROM_PRESET
-    device: str = _FROM_PRESET
-    seed: int = _FROM_PRESET
+    preset: str = _setting(
+        "default", "Settings to start from; what else is given changes it.", choices=lambda: tuple(PRESETS)
+    )
+    # the student
+    student: str = _setting("cnn", "Encoder type.", choices=_students)
+    encoder_args: dict[str, Any] = _setting({}, "Sizes that differ from the defaults of the encoder type.")  # noqa: RUF009
+    max_chars: int = _setting(16, "Characters of a word that are read.", least=1)
+    align: str | None = _setting(
+        None, "Where padding stands: left, centre, or as the student is made for.", choices=(None, "left", "centre")
+    )
+    lowercase: bool | None = _setting(
+        None, "Lower-case words first; None does so when no word of the teachers has a capital."
+    )
+    min_char_count: int = _setting(
+        1, "Characters seen less often in the training words (weighted by the teacher's counts) are unknown.", least=1
+    )
+    max_characters: int | None = _setting(None, "Most characters that are known.", least=1)
+    # the objective
+    losses: dict[str, float] = _setting(  # noqa: RUF009
+        {"cosine": 1.0, "info_nce": 0.05}, f"Losses and their weights. Names: {', '.join(LOSSES)}."
+    )
+    temperature: float = _setting(0.05, "Of info_nce.", number=_ABOVE)
+    margin: float = _setting(1.0, "Of triplet.", number=_FROM_ZERO)
+    hard_negatives: str = _setting(
+        "none",
+        "Negatives of triplet and info_nce: none; window, the nearest words of a random run of corpus tokens "
+        "(DistillEmb); or neighbors, drawn from the teacher's nearest words.",
+        choices=("none", "window", "neighbors"),
+    )
+    window: int = _setting(32, "Corpus tokens of a run.", least=2)
+    negatives: int = _setting(1, "Hard negatives of an example.", least=1)
+    neighbors: int = _setting(32, "Nearest words that hard negatives are drawn from.", least=1)
+    global_words: int = _setting(10, "Words of the global loss, half nearest neighbors, half random.", least=2)
+    combine: str = _setting(
+        "losses",
+        "Several teachers as averaged losses, or as one teacher: concat or average (both of unit vectors), or svd "
+        "(of the concatenation).",
+        choices=("losses", "concat", "average", "svd"),
+    )
+    dim: int | None = _setting(None, "Width of the vectors, with combine svd.", least=1)
+    center: bool = _setting(True, "Subtract the teacher's mean vector (before remove_top and normalize).")
+    remove_top: int = _setting(0, "Main directions that are removed from the teacher.", least=0)
+    normalize: bool = _setting(True, "Scale the teacher's vectors to length 1.")
+    # the training
+    sampling: str = _setting(
+        "uniform",
+        "How words are drawn: uniform (each once an epoch), or by the log or a power of their frequency.",
+        choices=("uniform", "log", "power"),
+    )
+    power: float = _setting(0.5, "Of the frequency, with sampling power.", number=_FROM_ZERO)
+    batch_size: int = _setting(1024, "Words of a step, over all processes.", least=2)
+    epochs: int = _setting(20, "Passes over as many examples as there are training words.", least=1)
+    max_seconds: float | None = _setting(
+        None, "Stop after so much training time (validation not counted); the schedule is fitted to it.", number=_ABOVE
+    )
+    learning_rate: float = _setting(3e-3, "Highest learning rate of AdamW.", number=_ABOVE)
+    table_learning_rate: float | None = _setting(
+        1e-2, "Highest learning rate of embedding tables, without weight decay; None as the rest.", number=_ABOVE
+    )
+    weight_decay: float = _setting(0.0, "Of AdamW.", number=_FROM_ZERO)
+    betas: tuple[float, float] = _setting((0.9, 0.98), "Of AdamW.")
+    clip: float = _setting(1.0, "Largest gradient norm, 0 for none.", number=_FROM_ZERO)
+    schedule: str = _setting(
+        "one_cycle",
+        "Learning rate over time: constant, cosine, one_cycle, linear, or step (times gamma an epoch).",
+        choices=("constant", "cosine", "one_cycle", "linear", "step"),
+    )
+    warmup: float = _setting(0.1, "Share of the training with a rising rate.", number=_SHARE)
+    gamma: float = _setting(0.95, "Factor on the learning rate an epoch, with schedule step.", number=_ABOVE)
+    ema: float = _setting(0.0, "Decay of the moving average of the weights, 0 for none.", number=_SHARE)
+    bf16: str = _setting(
+        "auto",
+        "What is computed in bfloat16: off; losses, the similarity products of the batch; all, the student as well; "
+        "auto, where the hardware multiplies bfloat16, the losses, and on a CPU a cnn as well.",
+        choices=("auto", "off", "losses", "all"),
+    )
+    # validation and output
+    held_out: int | float = _setting(0.02, "Words never trained on, for validation: a number (2000) or a share (0.02).")
+    validate_every: int = _setting(1, "Epochs between two validations.", least=1)
+    monitor: str = _setting(
+        "cosine", "The score that patience looks at.", choices=("cosine", "p_at_1", "p_at_10", "overlap_at_10")
+    )
+    patience: int = _setting(
+        0, "Stop after so many validations without a better score and keep the best weights; 0 never.", least=0
+    )
+    checkpoint_seconds: float = _setting(300.0, "Time between two checkpoints.", number=_ABOVE)
+    storage: str = _setting("float32", "How the weights are stored.", choices=_storages)
+    codebook_words: int = _setting(
+        0,
+        "Keep what the network misses of so many of the most frequent training words, in a residual codebook; 0 for "
+        "none. Held-out words are never kept, so that their scores stay the network's.",
+        least=0,
+    )
+    codebook_bytes: int = _setting(16, "Bytes of a word in the residual codebook, besides 4 for its key.", least=1)
+    device: str = _setting("auto", "auto or cpu.", choices=("auto", "cpu"))
+    seed: int = _setting(0, "Equal seeds give equal encoders on one machine.", least=0)
 
-    def __post_init__(self) -> None:
-        _one_of("preset", self.preset, tuple(PRESETS))
-        values = {**DEFAULT, **PRESETS[self.preset]}
-        for field in fields(self):
-            if getattr(self, field.name) is _FROM_PRESET:
-                value = values[field.name]
-                object.__setattr__(self, field.name, dict(value) if isinstance(value, dict) else value)
-        _check_choices(self)
-        _check_numbers(self)
-        _check_losses(self)
+    if not TYPE_CHECKING:  # type checkers see the one that dataclass makes
+
+        def __init__(self, **given: Any) -> None:
+            given = current_names(given)
+            known = {one.name: one for one in fields(self)}
+            if unknown := sorted(given.keys() - known.keys()):
+                raise TypeError(f"DistillSettings has no setting {', '.join(unknown)}.")
+            preset = given.get("preset", known["preset"].default)
+            _check(known["preset"], preset)
+            defaults = {name: _default(one) for name, one in known.items()}
+            for name, value in {**defaults, **PRESETS[preset], **given}.items():
+                object.__setattr__(self, name, dict(value) if isinstance(value, dict) else value)
+            for one in known.values():
+                _check(one, getattr(self, one.name))
+            _check_together(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; ``DistillSettings(**values)`` gives equal settings."""
+        """Return plain JSON values; ``DistillSettings(**values)`` gives equal settings."""
         return asdict(self) | {"betas": list(self.betas)}
 
     @property
@@ -142,52 +245,55 @@ class DistillSettings:
         return "triplet" in wanted or ("info_nce" in wanted and self.hard_negatives != "none")
 
 
+def describe_settings() -> dict[str, str]:
+    """Return what each setting means, by name."""
+    return {one.name: one.metadata["doc"] for one in fields(DistillSettings)}
+
+
+def default_settings() -> dict[str, Any]:
+    """Return the default of each setting but `preset`, by name."""
+    return {one.name: _default(one) for one in fields(DistillSettings) if one.name != "preset"}
+
+
+def _default(one: Field[Any]) -> Any:
+    return one.default_factory() if callable(one.default_factory) else one.default
+
+
+def _check(one: Field[Any], value: Any) -> None:
+    choices, least, number = (one.metadata[name] for name in ("choices", "least", "number"))
+    if choices is not None:
+        _one_of(one.name, value, choices() if callable(choices) else choices)
+    if value is None and "None" in str(one.type):
+        return
+    if least is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        raise DistillEmbError(f"{one.name} is {value!r}: give a whole number of at least {least}.")
+    if number is not None and not (_is_number(value) and _RANGES[number](value)):
+        raise DistillEmbError(f"{one.name} is {value!r}: give a number {number}.")
+
+
 def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     if value not in choices:
         raise DistillEmbError(f"{name} is {value!r}: choose one of {', '.join(map(str, choices))}.")
 
 
-def _check_choices(settings: DistillSettings) -> None:
-    from ..inference.students import FORWARDS
-
-    choices = {
-        "student": tuple(FORWARDS),
-        "hard_negatives": HARD_NEGATIVES,
-        "combine": COMBINATIONS,
-        "sampling": SAMPLINGS,
-        "schedule": SCHEDULES,
-        "bf16": BF16,
-        "storage": STORAGES,
-        "align": ALIGNMENTS,
-        "monitor": SCORES,
-        "device": ("auto", "cpu"),
-    }
-    for name, allowed in choices.items():
-        _one_of(name, getattr(settings, name), allowed)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _check_numbers(settings: DistillSettings) -> None:
-    for name, least in _WHOLE.items():
-        value = getattr(settings, name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise DistillEmbError(f"{name} is {value!r}: give a whole number of at least {least}.")
-    for name, (holds, what) in _REAL.items():
-        value = getattr(settings, name)
-        if value is not None and not (_is_number(value) and holds(value)):
-            raise DistillEmbError(f"{name} is {value!r}: give a number {what}.")
-    betas = settings.betas
+def _check_together(settings: DistillSettings) -> None:
+    betas, held = settings.betas, settings.held_out
     if len(betas) != 2 or not all(_is_number(beta) and 0 <= beta < 1 for beta in betas):
         raise DistillEmbError(f"betas are {betas!r}: give two numbers from 0 to below 1.")
     object.__setattr__(settings, "betas", (float(betas[0]), float(betas[1])))
-    held = settings.held_out
     if isinstance(held, bool) or not _is_number(held) or held < 0 or (isinstance(held, float) and held >= 1):
         raise DistillEmbError(f"held_out is {held!r}: give a number of words, or a share from 0 to below 1.0.")
     if settings.patience and not held:
         raise DistillEmbError("patience needs a validation score, and held_out is 0: hold some words out.")
+    _check_losses(settings)
 
 
 def _check_losses(settings: DistillSettings) -> None:
-    losses = settings.losses
+    losses, negatives = settings.losses, settings.negatives
     if not isinstance(losses, Mapping) or not losses:
         raise DistillEmbError(f"losses are {losses!r}: give weights by name, such as {{'cosine': 1.0}}.")
     for name, weight in losses.items():
@@ -197,54 +303,12 @@ def _check_losses(settings: DistillSettings) -> None:
     if sum(losses.values()) <= 0:
         raise DistillEmbError(f"The weights of the losses {', '.join(losses)} sum to nothing: give one above 0.")
     if losses.get("triplet", 0) > 0 and settings.hard_negatives == "none":
-        raise DistillEmbError("The triplet loss needs negatives: set hard_negatives to 'window' or 'neighbours'.")
-    if settings.hard_negatives == "neighbours" and settings.negatives > settings.neighbours:
+        raise DistillEmbError("The triplet loss needs negatives: set hard_negatives to 'window' or 'neighbors'.")
+    if settings.hard_negatives == "neighbors" and negatives > settings.neighbors:
         raise DistillEmbError(
-            f"negatives is {settings.negatives}, but only {settings.neighbours} neighbours are kept: raise neighbours."
+            f"negatives is {negatives}, but only {settings.neighbors} neighbors are kept: raise neighbors."
         )
-    if settings.hard_negatives == "window" and settings.negatives >= settings.window:
+    if settings.hard_negatives == "window" and negatives >= settings.window:
         raise DistillEmbError(
-            f"negatives is {settings.negatives}, and a window of {settings.window} tokens cannot give so many: "
-            "raise window."
+            f"negatives is {negatives}, and a window of {settings.window} tokens cannot give so many: raise window."
         )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-_WHOLE = {
-    "max_chars": 1,
-    "min_char_count": 1,
-    "max_characters": 1,
-    "window": 2,
-    "negatives": 1,
-    "neighbours": 1,
-    "global_words": 2,
-    "dim": 1,
-    "remove_top": 0,
-    "batch_size": 2,
-    "epochs": 1,
-    "validate_every": 1,
-    "patience": 0,
-    "memory_words": 0,
-    "memory_codes": 1,
-    "seed": 0,
-}
-_ABOVE: tuple[Callable[[float], bool], str] = (lambda value: value > 0, "above 0")
-_FROM_ZERO: tuple[Callable[[float], bool], str] = (lambda value: value >= 0, "of at least 0")
-_SHARE: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < 1, "from 0 to below 1")
-_REAL: dict[str, tuple[Callable[[float], bool], str]] = {
-    "temperature": _ABOVE,
-    "margin": _FROM_ZERO,
-    "power": _FROM_ZERO,
-    "max_seconds": _ABOVE,
-    "learning_rate": _ABOVE,
-    "table_learning_rate": _ABOVE,
-    "weight_decay": _FROM_ZERO,
-    "clip": _FROM_ZERO,
-    "warmup": _SHARE,
-    "gamma": _ABOVE,
-    "ema": _SHARE,
-    "checkpoint_seconds": _ABOVE,
-}

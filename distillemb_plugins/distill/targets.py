@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoder import DistillEmb
 from ..errors import DistillEmbError
-from ..teachers import Teacher, combine_teachers
+from ..files import is_directory, is_file
+from ..persistence import BUNDLED, CONFIG_FILE
+from ..teachers import Teacher, combine_teachers, load_teacher
+from ..vectors import Floats, unit_rows
 from .settings import DistillSettings
 
-Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+Opened = Teacher | tuple[str, DistillEmb]  # a table, or an encoder with the name by which the card calls it
+AnyTeacher = Opened | DistillEmb | str | Path
 _MIN_TRAINING_WORDS = 2
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The vectors to be learnt.
+    """The vectors to be learned.
 
-    names: of the teachers. words: n of them. vectors: one float32 ``[n, dim]`` a teacher. frequencies: float64
-    ``[n]``, summing to 1. counts: int64 ``[n]`` where the first teacher has them. train, held_out: int64 row
-    numbers, ascending. lowercase: whether words are to be lower-cased before they are read.
+    Attributes:
+        names: Of the teachers.
+        words: n words.
+        vectors: For each teacher (or for all of them, combined) float32 ``[n, dim]``.
+        frequencies: float64 ``[n]``, summing to 1.
+        counts: int64 ``[n]`` where the first table has them.
+        train: Row numbers of the training words, int64, ascending.
+        held_out: Row numbers of the held-out words, int64, ascending.
+        lowercase: Whether words are lower-cased before they are read.
     """
 
     names: tuple[str, ...]
@@ -40,17 +53,30 @@ class Targets:
         """Width of the vectors."""
         return int(self.vectors[0].shape[1])
 
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that tell these words and vectors from others."""
+        digest = hashlib.sha256("\n".join(self.words).encode("utf-8", "surrogatepass"))
+        for table in self.vectors:
+            digest.update(table.tobytes())
+        return digest.hexdigest()[:16]
 
-def build_targets(teachers: Sequence[Teacher], settings: DistillSettings) -> Targets:
+
+def build_targets(teachers: Sequence[AnyTeacher], settings: DistillSettings) -> Targets:
     """Restrict the teachers to their common words, clean and combine them, and hold words out.
 
-    Raises `DistillEmbError` for no teacher, no common word, different widths where one is needed, or more words held
-    out than there are.
+    Args:
+        teachers: Tables, and encoders. An encoder teaches its vectors of the words that all tables have. Paths and
+            names are opened by `open_teacher`.
+        settings: Say how the teachers are cleaned and combined and what is held out.
+
+    Raises:
+        DistillEmbError: There is no table, no common word, different widths where one is needed, or more words are
+            held out than there are.
     """
-    same_width = settings.combine in ("losses", "average")
-    common = combine_teachers(list(teachers), same_width=same_width)
-    cleaned = [_cleaned(teacher, settings) for teacher in common]
-    vectors = _combined([teacher.vectors for teacher in cleaned], settings)
+    tables = _as_tables([open_teacher(one) for one in teachers])
+    common = combine_teachers(tables, same_width=settings.combine in ("losses", "average"))
+    vectors = _combined([_cleaned(teacher, settings).vectors for teacher in common], settings)
     words = common[0].words
     train, held_out = split_words(len(words), settings.held_out)
     lowercase = settings.lowercase
@@ -68,12 +94,70 @@ def build_targets(teachers: Sequence[Teacher], settings: DistillSettings) -> Tar
     )
 
 
-def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:
-    """Row numbers of the training and of the held-out words among n, both ascending int64.
+def open_teacher(teacher: AnyTeacher, limit: int | None = None) -> Opened:
+    """Open what a name stands for.
 
-    held_out: a number of words (int) or a share (float). The choice depends on n and held_out alone, so that runs
-    of different seeds and students are scored on the same words.
-    Raises `DistillEmbError` when fewer than two words would be left to train on.
+    Args:
+        teacher: The directory or the bundled name of an encoder, or what `load_teacher` reads. Objects are returned
+            as they are.
+        limit: Keep the first so many words of a table.
+
+    Returns:
+        A table; or an encoder with the name by which the card calls it.
+
+    Raises:
+        DistillEmbError: There is nothing that can be read.
+    """
+    if isinstance(teacher, Teacher | tuple):
+        return teacher
+    if isinstance(teacher, DistillEmb):
+        return "encoder", teacher
+    path = _encoder_directory(Path(teacher))
+    if path is None:
+        return load_teacher(teacher, limit)
+    return path.resolve().name, DistillEmb.from_pretrained(path, cache_size=0)  # every word is asked for once
+
+
+def _encoder_directory(path: Path) -> Path | None:
+    bundled = BUNDLED / path.name
+    if is_directory(path):
+        return path if is_file(path / CONFIG_FILE) else None
+    return bundled if path == Path(path.name) and not is_file(path) and is_file(bundled / CONFIG_FILE) else None
+
+
+def _as_tables(opened: Sequence[Opened]) -> list[Teacher]:
+    """All teachers as tables; an encoder's holds the common words of the others and the first one's counts."""
+    tables = [one for one in opened if isinstance(one, Teacher)]
+    encoders = [one[0] for one in opened if not isinstance(one, Teacher)]
+    if not encoders:
+        return tables
+    if not tables:
+        raise DistillEmbError(
+            f"The teacher {' and '.join(encoders)} is an encoder, which has no list of words to learn: "
+            "give a table of word vectors beside it."
+        )
+    first = combine_teachers(tables)[0]
+    return [
+        one if isinstance(one, Teacher) else Teacher(one[0], first.words, one[1].encode(first.words), first.counts)
+        for one in opened
+    ]
+
+
+def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:
+    """Choose the training and the held-out words.
+
+    The choice depends on the arguments alone, so that runs of different seeds and students are scored on the same
+    words.
+
+    Args:
+        n: Number of words.
+        held_out: A number of words (int) or a share (float).
+
+    Returns:
+        Row numbers of the training and of the held-out words, both int64 and ascending.
+
+    Raises:
+        DistillEmbError: Fewer than two words would be left to train on.
     """
     wanted = held_out if isinstance(held_out, int) else round(n * held_out)
     if n - wanted < _MIN_TRAINING_WORDS:
@@ -85,9 +169,9 @@ def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:
 
 
 def _cleaned(teacher: Teacher, settings: DistillSettings) -> Teacher:
-    if settings.centre or settings.remove_top:
+    if settings.center or settings.remove_top:
         teacher = teacher.centred(settings.remove_top)
-    return teacher.normalised() if settings.normalise else teacher
+    return teacher.normalised() if settings.normalize else teacher
 
 
 def _combined(tables: list[Floats], settings: DistillSettings) -> list[Floats]:
@@ -95,7 +179,7 @@ def _combined(tables: list[Floats], settings: DistillSettings) -> list[Floats]:
     if settings.combine == "losses":
         _check_dim(settings, tables[0].shape[1])
         return tables
-    units = [_unit(table) for table in tables]
+    units = [unit_rows(table) for table in tables]
     if settings.combine == "average":  # Coates & Bollegala 2018: as good as the concatenation
         joined: Floats = np.stack(units).mean(axis=0)
     else:
@@ -104,7 +188,7 @@ def _combined(tables: list[Floats], settings: DistillSettings) -> list[Floats]:
         joined = _main_columns(joined, settings.dim or max(table.shape[1] for table in tables))
     else:
         _check_dim(settings, joined.shape[1])
-    return [_unit(joined) if settings.normalise else joined]
+    return [unit_rows(joined) if settings.normalize else joined]
 
 
 def _check_dim(settings: DistillSettings, width: int) -> None:
@@ -121,10 +205,4 @@ def _main_columns(table: Floats, dim: int) -> Floats:
         raise DistillEmbError(f"dim is {dim}, but the teachers together have {table.shape[1]} columns: lower dim.")
     directions = np.linalg.eigh((table.T @ table).astype(np.float64))[1][:, ::-1][:, :dim]
     result: Floats = table @ directions.astype(np.float32)
-    return result
-
-
-def _unit(table: Floats) -> Floats:
-    norms = np.linalg.norm(table, axis=1, keepdims=True)
-    result: Floats = (table / np.where(norms > 0, norms, 1)).astype(np.float32, copy=False)
     return result

@@ -1,4 +1,4 @@
-"""The two entries: distil a student, and measure how fast it trains.
+"""The two entries: distill a student, and measure how fast it trains.
 
 Training goes through accelerate: one process or many, CPU or GPU, from the same settings.
 """
@@ -9,29 +9,31 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ..errors import DistillEmbError
 from ..facts import EncoderFacts
 from ..files import locked, remove_directory
-from ..teachers import Teacher
-from .checkpoints import CHECKPOINT_FILE
-from .run import LOG_FILE, Callback, Distillation
-from .settings import DistillSettings
-from .targets import Targets
+from ..runs import CHECKPOINT_FILE, check_output, work_directory, work_path
+from .export import write_student
+from .log import LOG_FILE
+from .loop import Callback, Distillation
+from .settings import DistillSettings, current_names
+from .targets import AnyTeacher, Targets, build_targets
 
 # Students of the first 2,500 and 6,000 words of the African fastText table, 20 epochs, held-out cosine: 0.418 after 40
 # steps and 0.473 after 180; 0.599 after 100, 0.621 after 220 and 0.635 after 900. A smaller batch costs little time.
 FEW_STEPS = 200
 SMALL_BATCH = 32  # InfoNCE finds too few negatives in a smaller one
+_MAY_CHANGE = ("checkpoint_seconds", "device", "storage", "max_seconds")  # while a run is interrupted
 
 
 def distill(
-    teachers: Sequence[Teacher],
+    teachers: Sequence[AnyTeacher],
     out: str | Path,
     settings: DistillSettings | None = None,
     corpus: Sequence[str | Path] = (),
@@ -45,38 +47,79 @@ def distill(
 ) -> Path:
     """Train a student on teachers and write its encoder directory.
 
-    teachers: one or several tables. out: the directory to write; while training, ``<out>.work`` holds the log and the
-    checkpoint, and it is removed at the end (the log goes into `out`). corpus: text files, plain or compressed, for
-    the windows of ``hard_negatives="window"``. resume: go on from the checkpoint in ``<out>.work``, to the same
-    result as without the interruption; without a checkpoint, start. progress: show a bar. overwrite: replace what
-    stands at `out` and forget an interrupted run. facts: what is known besides. callback: called after every
-    step. extra: makes further files (name to content) to lie in the directory. Returns `out`.
-    Raises `DistillEmbError` for settings and data that do not fit together, and where another process writes `out`.
+    While training, ``<out>.work`` holds the log and the checkpoint. It is removed at the end; the log goes into
+    `out`.
+
+    Args:
+        teachers: One or several tables (`Teacher`, or a path that `load_teacher` reads). Encoders may stand beside
+            them (`DistillEmb`, a directory, or a bundled name such as ``"afro11"``): they teach their vectors of the
+            words that all tables have.
+        out: The directory to write.
+        settings: How the student is trained; the defaults when not given.
+        corpus: Text files, plain or compressed, for the windows of ``hard_negatives="window"``.
+        resume: Go on from the checkpoint in ``<out>.work``, to the same result as without the interruption. Without
+            a checkpoint, begin.
+        progress: Show a bar.
+        overwrite: Replace what stands at `out` and, without `resume`, forget an interrupted run.
+        facts: What is known about the encoder beyond the training.
+        callback: Called after every step.
+        extra: Makes further files (name to content) to lie in the directory.
+
+    Returns:
+        `out`.
+
+    Raises:
+        DistillEmbError: Settings and data do not fit together, `out` exists, or another process writes it.
     """
-    settings = settings or DistillSettings()
-    out = Path(out)
-    work = out.with_name(out.name + ".work")
-    if not (resume and _is_written(out, work)):
-        _check_places(out, work, resume, overwrite)
-    with locked(work) if is_main_process() else nullcontext():
-        if resume and _is_written(out, work):
-            remove_directory(work)
-            return out
-        run = Distillation(teachers, work, settings, corpus, progress)
-        if run.is_main and (warning := few_steps(len(run.targets.train), run.sampler.steps_per_epoch, settings)):
+    settings, out = settings or DistillSettings(), Path(out)
+    work = work_path(out)
+    if resume and _is_written(out, work):
+        if is_main_process():
+            with locked(work):
+                remove_directory(work)
+        return out
+    check_output(out, resume=resume, overwrite=overwrite)
+    replace = overwrite or out.exists()
+    targets = build_targets(teachers, settings)
+    kept = {name: value for name, value in settings.to_dict().items() if name not in _MAY_CHANGE}
+    with _work(out, kept | {"data": targets.digest}, resume=resume, overwrite=overwrite):
+        run = Distillation(targets, settings, work, corpus, progress)
+        if run.is_main and (warning := few_steps(len(targets.train), run.sampler.steps_per_epoch, settings)):
             warnings.warn(warning, stacklevel=2)
-        if overwrite and not resume and run.is_main:
-            (work / CHECKPOINT_FILE).unlink(missing_ok=True)
         run.train(resume=resume, progress=progress, callback=callback)
         if run.is_main:
-            run.write(out, facts or EncoderFacts(), overwrite, extra(run.targets) if extra else {})
+            write_student(
+                run.student,
+                targets,
+                settings,
+                out,
+                scores=run.state.progress.scores,
+                facts=facts or EncoderFacts(),
+                extra_files={LOG_FILE: (work / LOG_FILE).read_bytes(), **(extra(targets) if extra else {})},
+                overwrite=replace,
+            )
             remove_directory(work)
         run.accelerator.wait_for_everyone()
     return out
 
 
+@contextmanager
+def _work(out: Path, identity: dict[str, Any], *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """The work directory, held by the first process. A run that fails before its first checkpoint leaves nothing."""
+    if not is_main_process():
+        yield
+        return
+    with work_directory(out, identity, resume=resume, overwrite=overwrite, read=current_names) as work:
+        try:
+            yield
+        except Exception:
+            if not (work / CHECKPOINT_FILE).exists():
+                remove_directory(work)
+            raise
+
+
 def few_steps(words: int, steps_per_epoch: int, settings: DistillSettings) -> str | None:
-    """One sentence when a training is too short for its student to learn the words, with the mend; else None."""
+    """Say in one sentence that a training is too short for its student to learn the words, with the mend; else None."""
     steps = settings.epochs * steps_per_epoch
     if steps >= FEW_STEPS:
         return None
@@ -90,7 +133,7 @@ def few_steps(words: int, steps_per_epoch: int, settings: DistillSettings) -> st
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes and speaks; under torchrun, the first one."""
+    """Whether this is the process that writes and prints; under torchrun, the first one."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -101,39 +144,36 @@ def _is_written(out: Path, work: Path) -> bool:
 
 
 def training_speed(
-    teachers: Sequence[Teacher],
+    teachers: Sequence[AnyTeacher],
     settings: DistillSettings,
     corpus: Sequence[str | Path] = (),
     seconds: float = 10.0,
     warmup_steps: int = 5,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Training examples a second of these settings, measured over about `seconds` after a few steps to warm up.
+    """Measure training examples a second.
 
-    Drawing the batch, mining negatives, forward, backward and the optimiser count; preparation does not.
-    clock: ``time.process_time`` counts this process's processor time, whatever else the machine does.
+    Drawing the batch, mining negatives, forward, backward and the optimizer count; preparation does not.
+
+    Args:
+        teachers: See `distill`.
+        settings: See `distill`.
+        corpus: See `distill`.
+        seconds: How long to measure.
+        warmup_steps: Steps before that.
+        clock: ``time.process_time`` counts this process's processor time, whatever else the machine does.
+
+    Returns:
+        Examples a second.
     """
     with tempfile.TemporaryDirectory() as work:
-        run = Distillation(teachers, Path(work), settings, corpus)
+        run = Distillation(build_targets(teachers, settings), settings, Path(work), corpus)
         steps = run.steps()
         for _ in range(warmup_steps):
             run.step(*next(steps, (0, 0)))
         start, before = clock(), run.state.progress.examples
         while clock() - start < seconds:
             run.step(*next(steps, (0, 0)))
-        _synchronise(run.accelerator.device)
+        if run.accelerator.device.type == "cuda":
+            torch.cuda.synchronize(run.accelerator.device)
         return (run.state.progress.examples - before) / (clock() - start)
-
-
-def _check_places(out: Path, work: Path, resume: bool, overwrite: bool) -> None:
-    if out.exists() and not overwrite and not (out.is_dir() and not any(out.iterdir())):
-        raise DistillEmbError(f"{out} already exists: choose another name, or say overwrite.")
-    if (work / CHECKPOINT_FILE).is_file() and not resume and not overwrite:
-        raise DistillEmbError(
-            f"{work} holds an interrupted run: say resume to go on with it, or delete it to start anew."
-        )
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from spacy.attrs import intify_attr
 from spacy.ml.featureextractor import FeatureExtractor
@@ -25,7 +25,7 @@ from thinc.types import Floats2d, Ragged
 from ..errors import DistillEmbError
 from .context import build_bilstm_encoder_v1
 from .layers import with_unique_words, word_encoder
-from .shim import EncoderShim
+from .shims import EncoderShim
 
 DEFAULT_ROWS = 2500
 _FIRST_SEED = 8  # of the hash tables, as in MultiHashEmbed
@@ -43,25 +43,31 @@ def build_embed_v1(
     rows: list[int] | None = None,
     cache_size: int = 200_000,
 ) -> Model[list[Doc], list[Floats2d]]:
-    """`distillemb.Embed.v1`: an encoder as the embed layer of a tok2vec, fine-tuned with the pipeline or frozen.
-
-    width: width of the output.
-    pretrained: an encoder directory, a bundled name or a hub id. It is read when the pipeline is initialised for
-        training and not afterwards: a trained pipeline carries its encoder inside.
-    freeze: the encoder stays as it is, to the last bit; what follows it learns. Faster than fine-tuning.
-    dropout: share of the word vectors' values dropped in training. ``[training] dropout`` does not change it; that
-        one is for the layer that mixes the vector with the attributes. The encoder's own dropout (of n-grams, in its
-        config) is active in training too.
-    grad_factor: the encoder's learning rate as a share of the pipeline's. The optimiser's step is scaled, not the
-        gradient: Adam's steps do not depend on the gradient's scale.
-    attrs, rows: lexical attributes (NORM, PREFIX, SUFFIX, SHAPE, ...) hashed beside the encoder as MultiHashEmbed
-        does, and the rows of their tables (2,500 each when not given). Capitals and shapes matter for NER.
-    cache_size: the most words whose vectors are kept when predicting, ``dim * 4`` bytes each; the bound, not a
-        reservation.
+    """Build `distillemb.Embed.v1`: an encoder as the embed layer of a tok2vec, fine-tuned with the pipeline or frozen.
 
     The distinct words of a batch are computed once, forward and backward. ``use_averages = true`` averages the
-    encoder's weights too. Takes docs, gives float32 ``[len(doc), width]`` for each.
-    Raises `DistillEmbError` for values that cannot be.
+    encoder's weights too.
+
+    Args:
+        width: Width of the output.
+        pretrained: Encoder directory, bundled name or hub id. It is read when the pipeline is initialized for training
+            and not afterwards: a trained pipeline carries its encoder inside.
+        freeze: Keep the encoder as it is, to the last bit. What follows it learns. Faster than fine-tuning.
+        dropout: Share of the word vectors' values dropped in training. ``[training] dropout`` does not change it: that
+            is for the layer that mixes the vector with the attributes. The encoder's own dropout (of n-grams, in its
+            config) is active in training too.
+        grad_factor: The encoder's learning rate as a share of the pipeline's. The optimizer's step is scaled, not the
+            gradient, because Adam's steps do not depend on the gradient's scale.
+        attrs: Lexical attributes (NORM, PREFIX, SUFFIX, SHAPE, ...) hashed beside the encoder, as MultiHashEmbed does.
+            Capitals and shapes matter for NER.
+        rows: Rows of the attributes' tables; 2,500 each by default.
+        cache_size: The most words whose vectors are kept when predicting, ``dim * 4`` bytes each, taken as they come.
+
+    Returns:
+        A model that takes documents and gives float32 ``[len(doc), width]`` for each.
+
+    Raises:
+        DistillEmbError: A value is impossible.
     """
     _check(width, dropout, grad_factor, cache_size)
     shim = EncoderShim(freeze=freeze, lr_scale=grad_factor, dropout=dropout, cache_size=cache_size)
@@ -95,11 +101,23 @@ def build_tok2vec_v1(
     rows: list[int] | None = None,
     cache_size: int = 200_000,
 ) -> Model[list[Doc], list[Floats2d]]:
-    """`distillemb.Tok2Vec.v1`: `distillemb.Embed.v1` and a context encoder in one block.
+    """Build `distillemb.Tok2Vec.v1`: `distillemb.Embed.v1` and a context encoder in one block.
 
-    context: ``"cnn"`` (spaCy's MaxoutWindowEncoder with `depth` layers, `window_size` and `maxout_pieces`) or
-    ``"bilstm"`` (`distillemb.BiLSTMEncoder.v1` with `depth` layers). The other arguments are those of
-    `build_embed_v1`. For another context encoder use spacy.Tok2Vec.v2 with `distillemb.Embed.v1` as its embed.
+    For another context encoder use spacy.Tok2Vec.v2 with `distillemb.Embed.v1` as its embed.
+
+    Args:
+        width: Width of the embed layer and of the output.
+        pretrained: See `build_embed_v1`, as for the arguments that are not named here.
+        depth: Layers of the context encoder.
+        context: ``"cnn"`` (spaCy's MaxoutWindowEncoder) or ``"bilstm"`` (`distillemb.BiLSTMEncoder.v1`).
+        window_size: Words on each side that a layer of the ``"cnn"`` reads.
+        maxout_pieces: Pieces of a layer of the ``"cnn"``.
+
+    Returns:
+        A model that takes documents and gives float32 ``[len(doc), width]`` for each.
+
+    Raises:
+        DistillEmbError: A value is impossible.
     """
     embed = build_embed_v1(
         width,
@@ -129,25 +147,26 @@ def _maxout(width: int, n_in: int | None) -> Model[Floats2d, Floats2d]:
     return Maxout(nO=width, nI=n_in, nP=_PIECES, dropout=0.0, normalize=True)
 
 
-def _sized(model: Model, width: int) -> Model:
+def _sized(model: Model[Any, Any], width: int) -> Model[Any, Any]:
     model.set_dim("nO", width)
     return model
 
 
 def _hashed_attributes(width: int, attrs: list[str | int], rows: list[int] | None) -> Model[list[Doc], Ragged]:
-    """One hashed table for each attribute, joined: ``[tokens, width * len(attrs)]``."""
+    """Build one hashed table for each attribute, joined: ``[tokens, width * len(attrs)]``."""
     rows = rows or [DEFAULT_ROWS] * len(attrs)
     unknown = [attr for attr in attrs if intify_attr(attr) is None]
     if unknown:
         raise DistillEmbError(
-            f"distillemb.Embed.v1: attrs holds {unknown[0]!r}, which is no token attribute: use NORM, PREFIX, ..."
+            f"distillemb.Embed.v1: attrs holds {unknown[0]!r}, which is not a token attribute: use NORM, PREFIX, ..."
         )
     if len(rows) != len(attrs) or min(rows) < 1:
         raise DistillEmbError(
             f"distillemb.Embed.v1: {len(attrs)} attrs and rows = {rows}: give one positive number of rows for each."
         )
-    tables: list[Model] = [
-        HashEmbed(width, size, column=place, seed=_FIRST_SEED + place, dropout=0.0) for place, size in enumerate(rows)
+    tables: list[Model[Any, Any]] = [
+        HashEmbed(width, size, column=column, seed=_FIRST_SEED + column, dropout=0.0)
+        for column, size in enumerate(rows)
     ]
     return chain(FeatureExtractor(attrs), list2ragged(), with_array(concatenate(*tables)))
 

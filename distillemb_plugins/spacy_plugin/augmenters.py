@@ -1,7 +1,7 @@
 """Augmenters for languages with little annotated text: lower case, missing diacritics, typing errors.
 
-Words change, their number and annotations do not. Chance comes from Python's `random`, which spaCy seeds with
-``[training] seed``, so a run can be repeated.
+They change words, not the number of words or the annotations. Chance comes from Python's `random`, which spaCy seeds
+with ``[training] seed``, so a run can be repeated.
 """
 
 # No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
@@ -29,27 +29,33 @@ _SHORTEST_TYPO = 4  # characters: a typing error in a shorter word often makes a
 
 
 def create_lower_case(level: float = 0.3, keep_original: bool = False) -> Augmenter:
-    """`distillemb.lower_case.v1`: sentences in lower case, as people type them on phones.
+    """Build `distillemb.lower_case.v1`: sentences in lower case, as people type them on phones.
 
-    level: share of the sentences changed, 0 to 1. keep_original: give the unchanged sentence as well.
+    Args:
+        level: Share of the sentences changed, 0 to 1.
+        keep_original: Give the unchanged sentence as well.
     """
     return _augmenter("lower_case", level, keep_original, _lowered)
 
 
 def create_drop_diacritics(level: float = 0.3, keep: str = "", keep_original: bool = False) -> Augmenter:
-    """`distillemb.drop_diacritics.v1`: Latin letters without their marks (Yoruba ọ́ to o) and hooks (Hausa ɗ to d).
+    """Build `distillemb.drop_diacritics.v1`: Latin letters without marks (Yoruba ọ́ to o) and hooks (Hausa ɗ to d).
 
-    level: share of the sentences changed, 0 to 1. keep: combining marks that stay, such as the dot below U+0323.
-    keep_original: give the unchanged sentence as well.
+    Args:
+        level: Share of the sentences changed, 0 to 1.
+        keep: Combining marks that stay, such as the dot below U+0323.
+        keep_original: Give the unchanged sentence as well.
     """
     return _augmenter("drop_diacritics", level, keep_original, partial(_plain_words, keep=frozenset(keep)))
 
 
 def create_typos(level: float = 0.3, rate: float = 0.1, keep_original: bool = False) -> Augmenter:
-    """`distillemb.typos.v1`: a letter dropped, doubled, swapped with the next, or replaced by one from the sentence.
+    """Build `distillemb.typos.v1`: letters dropped, doubled, swapped with the next, or replaced by one of the sentence.
 
-    level: share of the sentences changed, 0 to 1. rate: chance of an error in each word of four or more characters.
-    keep_original: give the unchanged sentence as well.
+    Args:
+        level: Share of the sentences changed, 0 to 1.
+        rate: Chance of an error in each word of four or more characters.
+        keep_original: Give the unchanged sentence as well.
     """
     _check_share("typos", "rate", rate)
     return _augmenter("typos", level, keep_original, partial(_mistyped, rate=rate))
@@ -80,7 +86,7 @@ def _augment(
 
 
 def _with_words(nlp: Language, example: Example, words: list[str]) -> Example:
-    """The example with other words and the same annotations."""
+    """Return the example with other words and the same annotations."""
     spaces = [bool(token.whitespace_) for token in example.reference]
     annotations = example.to_dict()
     annotations["doc_annotation"]["entities"] = _doc_to_biluo_tags_with_partial(example.reference)
@@ -88,7 +94,7 @@ def _with_words(nlp: Language, example: Example, words: list[str]) -> Example:
     annotations["token_annotation"]["SPACY"] = spaces
     predicted = Doc(nlp.vocab, words=words, spaces=spaces)
     if [token.text for token in example.predicted] != [token.text for token in example.reference]:
-        predicted = nlp.make_doc(predicted.text)  # the pipeline tokenises by itself: let it do so again
+        predicted = nlp.make_doc(predicted.text)  # the pipeline tokenizes by itself: let it do so again
     return Example.from_dict(predicted, annotations)
 
 
@@ -101,7 +107,7 @@ def _plain_words(words: list[str], keep: frozenset[str]) -> list[str]:
 
 
 def _plain(word: str, keep: frozenset[str]) -> str:
-    """Marks on Latin letters go; other scripts spell vowels with theirs."""
+    """Drop the marks on Latin letters. Other scripts spell vowels with theirs."""
     kept: list[str] = []
     latin = False
     for code_point in unicodedata.normalize("NFD", word):

@@ -10,7 +10,7 @@ from thinc.api import Model
 
 from ..encoder import DistillEmb
 from ..errors import DistillEmbError
-from .layers import read_pretrained
+from .pretrained import read_pretrained
 from .vectors import DEFAULT_CACHE, DistillEmbVectors
 
 WHERE = "distillemb.set_vectors.v1 ([initialize.before_init])"
@@ -19,7 +19,7 @@ WHERE = "distillemb.set_vectors.v1 ([initialize.before_init])"
 def create_set_vectors(
     pretrained: str | Path | None, cache_size: int = DEFAULT_CACHE, attr: str = "ORTH"
 ) -> Callable[[Language], Language]:
-    """The callback for ``[initialize.before_init]``; `set_vectors` says what it does and with which arguments."""
+    """Build `distillemb.set_vectors.v1`, which calls `set_vectors` with these arguments."""
 
     def callback(nlp: Language) -> Language:
         return set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, where=WHERE)
@@ -37,9 +37,21 @@ def set_vectors(
 ) -> Language:
     """Give a pipeline the vectors of an encoder, so that it also saves and loads with them.
 
-    pretrained: an encoder directory, a bundled name, a hub id, or an open encoder. Setting ``nlp.vocab.vectors``
-    alone would not do: the pipeline's config decides what is loaded, so its ``[nlp.vectors]`` is set as well.
-    Returns the pipeline. Raises `DistillEmbError` when a component was trained with vectors of another size.
+    Setting ``nlp.vocab.vectors`` alone is not enough: the pipeline's config decides what is loaded, so its
+    ``[nlp.vectors]`` is set as well.
+
+    Args:
+        nlp: The pipeline. It is changed in place.
+        pretrained: Encoder directory, bundled name, hub id, or an open encoder.
+        cache_size: The most words whose vectors are kept, ``dim * 4`` bytes each.
+        attr: The token attribute that is encoded: ORTH, or LOWER, NORM and so on.
+        where: What the message of an error begins with.
+
+    Returns:
+        The pipeline.
+
+    Raises:
+        DistillEmbError: The encoder cannot be read, or a component was trained with vectors of another size.
     """
     if isinstance(pretrained, DistillEmb):
         encoder = pretrained
@@ -63,7 +75,7 @@ def set_vectors(
 
 
 def trained_vector_sizes(nlp: Language) -> Iterator[tuple[str, int]]:
-    """``(component, size)`` for every layer that was trained with static vectors of that size."""
+    """Yield ``(component, size)`` for every layer that was trained with static vectors of that size."""
     for name, component in nlp.components:
         model = getattr(component, "model", None)
         nodes = model.walk() if isinstance(model, Model) else ()

@@ -6,30 +6,35 @@ sentences are packed, so padding never enters the states.
 
 # No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from thinc.api import Model
 from thinc.layers.pytorchwrapper import forward as pytorch_forward
 from thinc.shims.pytorch import PyTorchShim
-from thinc.shims.shim import Shim
 from thinc.types import ArgsKwargs, Floats2d
 from thinc.util import torch2xp, xp2torch
 
 from ..errors import DistillEmbError, require
-from .forks import torch_survives_fork
+from .fork_safety import make_torch_fork_safe
 
 if TYPE_CHECKING:
     import torch
 
 
 def build_bilstm_encoder_v1(width: int, depth: int = 1, dropout: float = 0.0) -> Model[list[Floats2d], list[Floats2d]]:
-    """`distillemb.BiLSTMEncoder.v1`: bidirectional LSTM with a residual connection and LayerNorm.
+    """Build `distillemb.BiLSTMEncoder.v1`: a bidirectional LSTM with a residual connection and LayerNorm.
 
-    width: width of input and output, even (half for each direction). depth: LSTM layers. dropout: on the LSTM's
-    output, between its layers and at the end. Takes and gives float32 ``[tokens, width]`` for each document.
-    Raises `DistillEmbError` for sizes that cannot be.
+    Args:
+        width: Width of input and output. It is even: half for each direction.
+        depth: Number of LSTM layers.
+        dropout: Share dropped of the LSTM's output, between its layers and at the end.
+
+    Returns:
+        A model that takes and gives float32 ``[tokens, width]`` for each document.
+
+    Raises:
+        DistillEmbError: A size is impossible.
     """
     if width < 2 or width % 2:
         raise DistillEmbError(f"distillemb.BiLSTMEncoder.v1: width is {width}: give an even number such as 96.")
@@ -39,43 +44,17 @@ def build_bilstm_encoder_v1(width: int, depth: int = 1, dropout: float = 0.0) ->
             "from 0 up to, not with, 1."
         )
     require("torch", "spacy")
-    from .context_torch import ContextLSTM
+    from .bilstm import BiLSTM
+    from .shims import TorchShim
 
-    torch_survives_fork()
-    shim = ContextShim(
-        ContextLSTM(width, depth, dropout), serialize_model=weights_to_bytes, deserialize_model=weights_from_bytes
-    )
+    make_torch_fork_safe()
     return Model(
         "distillemb_bilstm",
         pytorch_forward,
         attrs={"convert_inputs": _to_torch, "convert_outputs": _from_torch},
-        shims=[shim],
+        shims=[TorchShim(BiLSTM(width, depth, dropout))],
         dims={"nI": width, "nO": width},
     )
-
-
-class ContextShim(PyTorchShim):
-    """thinc's shim that also obeys ``use_averages`` and whose copies have an optimiser state of their own."""
-
-    def copy(self) -> "ContextShim":
-        copied = cast(ContextShim, super().copy())
-        with Shim.global_id_lock:
-            Shim.global_id += 1
-            copied.id = Shim.global_id
-        return copied
-
-    @contextmanager
-    def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
-        """Swap in the optimiser's averages while the block runs."""
-        named = dict(self._model.named_parameters())
-        kept = {name: weights.data for name, weights in named.items() if (self.id, name) in params}
-        for name, weights in kept.items():
-            named[name].data = xp2torch(params[(self.id, name)], device=weights.device).clone()
-        try:
-            yield
-        finally:
-            for name, weights in kept.items():
-                named[name].data = weights
 
 
 def _to_torch(model: Model, documents: list[Floats2d], is_train: bool) -> tuple[ArgsKwargs, Callable]:
@@ -100,18 +79,3 @@ def _from_torch(
         return ArgsKwargs(args=((flat,),), kwargs={"grad_tensors": (joined,)})
 
     return cast(list[Floats2d], model.ops.unflatten(torch2xp(flat), lengths)), gradients
-
-
-def weights_to_bytes(module: "torch.nn.Module") -> bytes:
-    """The weights as safetensors."""
-    from safetensors.torch import save
-
-    return save({name: tensor.contiguous() for name, tensor in module.state_dict().items()})
-
-
-def weights_from_bytes(module: "torch.nn.Module", data: bytes, device: "torch.device") -> "torch.nn.Module":
-    """The module with the weights that `weights_to_bytes` wrote."""
-    from safetensors.torch import load
-
-    module.load_state_dict(load(data))
-    return module.to(device)

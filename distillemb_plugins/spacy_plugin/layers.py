@@ -15,15 +15,18 @@ from thinc.types import Floats2d, Ints1d, Ragged
 
 from ..encoder import DistillEmb
 from ..errors import DistillEmbError
-from ..persistence import EncoderFiles, read_encoder
-from .shim import EncoderShim
+from .pretrained import read_pretrained
+from .shims import EncoderShim
 
 WHERE = "distillemb.Embed.v1 ([components.*.model.embed])"
 ENCODER_NODE = "distillemb_encoder"
 
 
 def word_encoder(pretrained: str | None, shim: EncoderShim) -> Model[list[str], Floats2d]:
-    """Words to vectors float32 ``[n, dim]``. `pretrained` is read in ``initialize`` and never again."""
+    """Build a layer from words to vectors float32 ``[n, dim]``.
+
+    `pretrained` is read when the model is initialized, and never again.
+    """
     return Model(
         ENCODER_NODE, _encode, init=partial(_init_encoder, pretrained=pretrained), shims=[shim], dims={"nO": None}
     )
@@ -32,7 +35,7 @@ def word_encoder(pretrained: str | None, shim: EncoderShim) -> Model[list[str], 
 def _init_encoder(model: Model, X: Any = None, Y: Any = None, *, pretrained: str | None) -> None:  # noqa: N803
     shim = cast(EncoderShim, model.shims[0])
     if pretrained is None and shim.is_loaded:
-        return  # a loaded pipeline that is initialised again keeps its encoder
+        return  # a loaded pipeline that is initialized again keeps its encoder
     files = read_pretrained(pretrained, WHERE)
     dim = int(files.config["dim"])
     if model.has_dim("nO") and model.get_dim("nO") != dim:
@@ -42,19 +45,6 @@ def _init_encoder(model: Model, X: Any = None, Y: Any = None, *, pretrained: str
         )
     model.set_dim("nO", dim)
     shim.load(files)
-
-
-def read_pretrained(pretrained: str | None, where: str) -> EncoderFiles:
-    """Read an encoder directory. Raises `DistillEmbError` that names the config block and the mend."""
-    if pretrained is None:
-        raise DistillEmbError(
-            f"{where}: pretrained is not set: give an encoder directory, a bundled name or a hub id, "
-            "e.g. --paths.encoder DIR."
-        )
-    try:
-        return read_encoder(pretrained)
-    except DistillEmbError as error:
-        raise DistillEmbError(f'{where}: pretrained = "{pretrained}" cannot be used. {error}') from error
 
 
 def _encode(model: Model, words: list[str], is_train: bool) -> tuple[Floats2d, Callable]:
@@ -71,25 +61,27 @@ def _encode(model: Model, words: list[str], is_train: bool) -> tuple[Floats2d, C
 
 
 def with_unique_words(layer: Model[list[str], Floats2d]) -> Model[list[Doc], Ragged]:
-    """Run `layer` on the distinct words of a batch of documents; a word's gradients are summed before it learns."""
+    """Run `layer` on the distinct words of a batch of documents. The gradients of each word are summed."""
     return Model("unique_words", _unique_forward, init=_unique_init, layers=[layer], dims={"nO": None})
 
 
-def _unique_init(model: Model, X: list[Doc] | None = None, Y: Any = None) -> None:  # noqa: N803
+def _unique_init(model: Model[Any, Any], X: list[Doc] | None = None, Y: Any = None) -> None:  # noqa: N803
     layer = model.layers[0]
     words = sorted({token.text for doc in X or [] for token in doc}) or ["a"]
     layer.initialize(X=words)
     model.set_dim("nO", layer.get_dim("nO"))
 
 
-def _unique_forward(model: Model, docs: list[Doc], is_train: bool) -> tuple[Ragged, Callable]:
+def _unique_forward(
+    model: Model[Any, Any], docs: list[Doc], is_train: bool
+) -> tuple[Ragged, Callable[[Ragged], list[Doc]]]:
     ops = model.ops
     lengths = ops.asarray1i([len(doc) for doc in docs])
     if not any(len(doc) for doc in docs):
         return Ragged(ops.alloc2f(0, model.get_dim("nO")), lengths), _no_documents
-    words, places = unique_words(docs)
+    words, indices = unique_words(docs)
     vectors, backprop = model.layers[0](words, is_train)
-    rows = ops.asarray1i(cast(Ints1d, places))
+    rows = ops.asarray1i(cast(Ints1d, indices))
 
     def summed_backprop(gradient: Ragged) -> list[Doc]:
         summed = ops.alloc2f(*vectors.shape)
@@ -101,11 +93,11 @@ def _unique_forward(model: Model, docs: list[Doc], is_train: bool) -> tuple[Ragg
 
 
 def unique_words(docs: list[Doc]) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
-    """The distinct words of documents, and for every token the place of its word among them (int64 ``[tokens]``)."""
+    """Return the distinct words of documents, and for every token the index of its word (int64 ``[tokens]``)."""
     keys = np.concatenate([doc.to_array(ORTH) for doc in docs])
-    distinct, places = np.unique(keys, return_inverse=True)
+    distinct, indices = np.unique(keys, return_inverse=True)
     strings = docs[0].vocab.strings
-    return [strings[key] for key in distinct.tolist()], places.reshape(-1)
+    return [strings[key] for key in distinct.tolist()], indices.reshape(-1)
 
 
 def _no_documents(gradient: Ragged) -> list[Doc]:
@@ -113,9 +105,10 @@ def _no_documents(gradient: Ragged) -> list[Doc]:
 
 
 def pipeline_encoder(nlp: Language, component: str = "tok2vec") -> DistillEmb:
-    """The encoder inside a component of a pipeline, with its weights of now: to look at, or to save and use anew.
+    """Return the encoder inside a component of a pipeline, with its present weights: to look at or to save.
 
-    Raises `DistillEmbError` when the component holds none.
+    Raises:
+        DistillEmbError: The component holds none.
     """
     model = getattr(nlp.get_pipe(component), "model", None)
     nodes = [node for node in model.walk() if node.name == ENCODER_NODE] if isinstance(model, Model) else []

@@ -36,7 +36,7 @@ def create_conll_corpus(
     xpos: bool = False,
     more: Callable | None = None,
 ) -> Callable[[Language], Iterable[Example]]:
-    """The `distillemb.ConllCorpus.v1` reader; see `ConllCorpus` for the arguments."""
+    """Build `distillemb.ConllCorpus.v1`; see `ConllCorpus` for the arguments."""
     if path is None or path == []:
         raise DistillEmbError(
             "ConllCorpus: path is not set: give a file in [corpora.train] and [corpora.dev], or --paths.train FILE."
@@ -59,19 +59,22 @@ def create_conll_corpus(
 
 
 class ConllCorpus:
-    """CoNLL files as a spaCy corpus: one `Doc` a sentence.
+    """CoNLL files as a spaCy corpus: one `Doc` for each sentence.
 
-    path: a file (plain, .gz, .xz, .bz2), a pattern (``data/*/train.txt``), a directory (searched), or a list of those.
-    task: ``"ner"`` (IOB2 to entities) or ``"pos"`` (part of speech to both ``token.pos`` and ``token.tag``; CoNLL-U
-        files also give morphology).
-    columns, tag_column, labels: see `Layout`.
-    max_length: sentences with more words are left out; 0 keeps all. limit: at most so many sentences; 0 is all.
-    shuffle: shuffle the sentences, the same way every time for one `seed`, before `limit`; reads all into memory.
-    augmenter: a spaCy augmenter, applied to each example.
-    gold_tokens: the pipeline sees the file's words; when false it tokenises the text itself.
-    xpos: ``token.tag`` is a CoNLL-U file's own tag (XPOS) instead of the universal one.
-    more: another reader whose examples follow, such as a ConllCorpus of the other task: what a sentence is not
-        annotated with is ignored in training and scoring.
+    Args:
+        path: A file (plain, .gz, .xz, .bz2), a pattern (``data/*/train.txt``), a directory (searched), or a list of
+            those.
+        task: ``"ner"`` (IOB2 to entities) or ``"pos"`` (part of speech to both ``token.pos`` and ``token.tag``;
+            CoNLL-U files also give morphology).
+        columns: See `Layout`, as for `tag_column` and `labels`.
+        max_length: Leave out sentences with more words; 0 keeps all.
+        limit: The most sentences to read; 0 reads all.
+        augmenter: A spaCy augmenter, applied to each example.
+        shuffle: Shuffle the sentences before `limit`, always alike for one `seed`. Reads all into memory.
+        gold_tokens: Let the pipeline see the file's words; when false, it tokenizes the text itself.
+        xpos: Take ``token.tag`` from a CoNLL-U file's own tag (XPOS) instead of the universal one.
+        more: Another reader whose examples follow, such as a ConllCorpus of the other task. What a sentence is not
+            annotated with is ignored in training and scoring.
     """
 
     def __init__(
@@ -112,7 +115,7 @@ class ConllCorpus:
             yield from self.more(nlp)
 
     def sentences(self) -> Iterator[Sentence]:
-        """The sentences that are kept, in their order."""
+        """Yield the sentences that are kept, in their order."""
         found = (s for file in conll_files(self.paths) for s in read_sentences(file, self.layout))
         kept = (s for s in found if not self.max_length or len(s) <= self.max_length)
         if self.shuffle:
@@ -128,7 +131,7 @@ class ConllCorpus:
         return Example(nlp.make_doc(reference.text), reference)
 
     def _reference(self, vocab: Vocab, sentence: Sentence) -> Doc:
-        starts: list[bool | int | None] = [place == 0 for place in range(len(sentence))]
+        starts: list[bool | int | None] = [index == 0 for index in range(len(sentence))]
         if self.layout.task == "ner":
             return Doc(vocab, words=sentence.words, spaces=sentence.spaces, ents=sentence.tags, sent_starts=starts)
         return Doc(

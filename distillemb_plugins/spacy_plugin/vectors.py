@@ -24,7 +24,7 @@ from ..encoder import DistillEmb
 from ..errors import DistillEmbError
 from ..files import atomic_file
 from ..persistence import EncoderFiles, encoder_from_bytes, encoder_to_bytes
-from .layers import read_pretrained
+from .pretrained import read_pretrained
 
 WHERE = "distillemb.Vectors.v1 ([nlp.vectors])"
 ENCODER_FILE = "distillemb.safetensors"
@@ -44,13 +44,21 @@ _WRONG_CLASS = (
 def create_distillemb_vectors(
     pretrained: str | Path | None = None, cache_size: int = DEFAULT_CACHE, attr: str = "ORTH"
 ) -> Callable[[Vocab], BaseVectors]:
-    """The `distillemb.Vectors.v1` factory.
+    """Build `distillemb.Vectors.v1`.
 
-    pretrained: an encoder directory, a bundled name or a hub id; needed for a new pipeline only. cache_size: the most
-    words whose vectors are kept, ``dim * 4`` bytes each (200,000 words of 300 values are at most 240 MB, taken as
-    they come). attr: the token attribute that is encoded, ORTH or, say, LOWER or NORM.
+    Args:
+        pretrained: Encoder directory, bundled name or hub id. Only a new pipeline needs it.
+        cache_size: The most words whose vectors are kept, ``dim * 4`` bytes each (200,000 words of 300 values are at
+            most 240 MB, taken as they come).
+        attr: The token attribute that is encoded: ORTH, or LOWER, NORM and so on.
+
+    Returns:
+        A function from a vocabulary to its vectors.
+
+    Raises:
+        DistillEmbError: There is no such attribute.
     """
-    if intify(attr) is None:
+    if attribute_id(attr) is None:
         raise DistillEmbError(f"{WHERE}: attr is {attr!r}: name a token attribute such as ORTH, LOWER or NORM.")
 
     def make(vocab: Vocab) -> BaseVectors:
@@ -62,8 +70,8 @@ def create_distillemb_vectors(
     return make
 
 
-def intify(attr: str | int) -> int | None:
-    """The number of a token attribute, None when there is no such attribute."""
+def attribute_id(attr: str | int) -> int | None:
+    """Return the number of a token attribute, or None when there is no such attribute."""
     if isinstance(attr, int):
         return attr
     name = attr.upper()
@@ -73,8 +81,15 @@ def intify(attr: str | int) -> int | None:
 class DistillEmbVectors(BaseVectors):
     """spaCy's `BaseVectors` over a `DistillEmb`. Vectors are float32 ``[dim]``.
 
-    strings: the vocabulary's. encoder: an open encoder, or pretrained: where to read one when first needed.
     Vectors cannot be set: `add` (and so ``vocab.set_vector``) leaves everything as it is and returns -1.
+
+    Args:
+        strings: The vocabulary's strings.
+        encoder: An open encoder.
+        pretrained: Where to read the encoder when it is first needed, if it is not given.
+        cache_size: The most words whose vectors are kept.
+        attr: The token attribute that is encoded.
+        name: The name that spaCy shows.
     """
 
     def __init__(
@@ -93,15 +108,15 @@ class DistillEmbVectors(BaseVectors):
         self._pretrained = pretrained
         self._cache_size = cache_size
         self._ops: Ops | None = None
-        self._fingerprint: bytes | None = None
-        self.attr = intify(attr)
+        self._digest: bytes | None = None
+        self.attr = attribute_id(attr)
         self.name = name
 
     # The encoder
 
     @property
     def encoder(self) -> DistillEmb:
-        """The encoder, read now if it was not yet. Raises `DistillEmbError` naming the block when there is none."""
+        """The encoder, read when first needed. Raises `DistillEmbError` naming the block when there is none."""
         if self._encoder is None:
             if self._pretrained is None:
                 raise DistillEmbError(
@@ -119,7 +134,7 @@ class DistillEmbVectors(BaseVectors):
 
     def _take(self, files: EncoderFiles) -> None:
         self._encoder = DistillEmb.from_files(files, self._cache_size)
-        self._fingerprint = None
+        self._digest = None
 
     # What spaCy asks a table about itself
 
@@ -127,8 +142,8 @@ class DistillEmbVectors(BaseVectors):
     def shape(self) -> tuple[int, int]:
         """``(1, dim)``: one set of weights stands for all words.
 
-        spaCy asks for it while it loads a pipeline, before the encoder is there; then, and when `pretrained` cannot
-        be read, the answer is ``(0, 1)`` and the error comes with the first use (or in `to_ops`, before training).
+        spaCy asks for it while it loads a pipeline, before the encoder is there. Then, and when `pretrained` cannot be
+        read, the answer is ``(0, 1)``. The error comes with the first use (or in `to_ops`, before training).
         """
         if self._encoder is None and self._pretrained is None:
             return (0, 1)
@@ -139,7 +154,7 @@ class DistillEmbVectors(BaseVectors):
 
     @property
     def data(self) -> Any:
-        """An empty array ``[0, dim]`` of the kind (NumPy, CuPy) that vectors have; there is no table."""
+        """An empty array ``[0, dim]`` of the kind (NumPy, CuPy) that vectors have: there is no table."""
         return self._array(np.zeros((0, self.shape[1]), dtype=np.float32))
 
     def __len__(self) -> int:
@@ -172,7 +187,7 @@ class DistillEmbVectors(BaseVectors):
         return {}
 
     def keys(self) -> list[int]:
-        """Not empty, so that spaCy does not warn of vectors without words (W112)."""
+        """Return one key, so that spaCy does not warn of vectors without words (W112)."""
         return [ANY_KEY]
 
     def __iter__(self) -> Iterator[int]:
@@ -184,37 +199,37 @@ class DistillEmbVectors(BaseVectors):
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, DistillEmbVectors) and self.fingerprint == other.fingerprint
+        return isinstance(other, DistillEmbVectors) and self.digest == other.digest
 
     def __hash__(self) -> int:
         return id(self)
 
     @property
-    def fingerprint(self) -> bytes:
+    def digest(self) -> bytes:
         """A digest of the encoder, computed once."""
-        if self._fingerprint is None:
+        if self._digest is None:
             from hashlib import blake2b
 
-            self._fingerprint = blake2b(encoder_to_bytes(self.encoder.files) + bytes([cast(int, self.attr)])).digest()
-        return self._fingerprint
+            self._digest = blake2b(encoder_to_bytes(self.encoder.files) + bytes([cast(int, self.attr)])).digest()
+        return self._digest
 
     # Vectors
 
     def __getitem__(self, key: str | int) -> Any:
-        """The vector of a word or of its hash, float32 ``[dim]``."""
+        """Return the vector of a word or of its hash, float32 ``[dim]``."""
         return self._array(self.encoder.encode(self._word(key)))
 
     def get_batch(self, keys: Iterable[str | int]) -> Any:
-        """Vectors of words or hashes: float32 ``[n, dim]``. Repeated ones are computed once and cached by string."""
+        """Return vectors of words or hashes, float32 ``[n, dim]``. Each is computed once and cached by its string."""
         keys = get_current_ops().to_numpy(keys) if hasattr(keys, "ndim") else list(keys)
         if isinstance(keys, np.ndarray):
-            distinct, places = np.unique(keys, return_inverse=True)
+            distinct, indices = np.unique(keys, return_inverse=True)
             words = [self._word(key) for key in distinct.tolist()]
-            return self._array(self.encoder.encode(words)[places.reshape(-1)])
+            return self._array(self.encoder.encode(words)[indices.reshape(-1)])
         return self._array(self.encoder.encode([self._word(key) for key in keys]))
 
     def _word(self, key: str | int) -> str:
-        """The string of a hash.
+        """Return the string of a hash.
 
         A vocabulary that is unpickled takes its vectors before its strings and gives them a store that learns
         nothing afterwards (spaCy's floret mode fails there with E018): the store that came with us is the real one.
@@ -230,7 +245,7 @@ class DistillEmbVectors(BaseVectors):
         return vectors if self._ops is None else self._ops.asarray(vectors)
 
     def add(self, key: str | int, *, vector: Any = None, row: int | None = None) -> int:
-        """Nothing is added: the word has a computed vector already. Returns -1."""
+        """Add nothing and return -1: the word has a computed vector already."""
         return -1
 
     def to_ops(self, ops: Ops) -> None:
@@ -238,7 +253,7 @@ class DistillEmbVectors(BaseVectors):
         _ = self.encoder
         self._ops = None if ops.xp is np else ops
 
-    # Keeping them
+    # Saving and loading
 
     def to_bytes(self, *, exclude: Iterable[str] = (), **kwargs: Any) -> bytes:
         blob = encoder_to_bytes(self.encoder.files)
@@ -256,7 +271,7 @@ class DistillEmbVectors(BaseVectors):
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = (), **kwargs: Any) -> None:
-        """Write the encoder into the pipeline's ``vocab`` directory, replacing the table that may lie there."""
+        """Write the encoder into the pipeline's ``vocab`` directory, in the place of a table."""
         folder = cast(Path, ensure_path(path))
         files = {ENCODER_FILE: encoder_to_bytes(self.encoder.files), TABLE_CONFIG: self._table_config()}
         for stale in ("vectors", "key2row"):
@@ -266,7 +281,7 @@ class DistillEmbVectors(BaseVectors):
                 stream.write(content)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = (), **kwargs: Any) -> "DistillEmbVectors":
-        """Read the encoder that `to_disk` wrote. Without one, `pretrained` holds where it is given."""
+        """Read the encoder that `to_disk` wrote. Where there is none, `pretrained` holds."""
         folder = cast(Path, ensure_path(path))
         file = folder / ENCODER_FILE
         if not file.is_file():
@@ -304,12 +319,12 @@ class DistillEmbVectors(BaseVectors):
         return (unpickle_vectors, (files, self._real_strings(), rest))
 
     def _real_strings(self) -> StringStore:
-        """The store that knows every string: after unpickling that is our own, else the vocabulary's."""
+        """Return the store that knows every string: after unpickling our own, else the vocabulary's."""
         return self._own_strings if len(self._own_strings) > len(self.strings) else self.strings
 
 
 def unpickle_vectors(files: bytes | None, strings: StringStore, rest: dict[str, Any]) -> DistillEmbVectors:
-    """The inverse of `DistillEmbVectors.__reduce__`."""
+    """Undo `DistillEmbVectors.__reduce__`."""
     vectors = DistillEmbVectors(strings=strings, **rest)
     if files is not None:
         vectors._take(encoder_from_bytes(files))

@@ -85,15 +85,17 @@ def _name(parameter: Any) -> str:
 
 
 def presets() -> str:
-    """Every setting with its value in each preset; the default's where a preset says nothing."""
+    """Every setting with its meaning, its default, and its value in each preset that changes it."""
     from distillemb_plugins.distill import PRESETS
-    from distillemb_plugins.distill.presets import DEFAULT
+    from distillemb_plugins.distill.settings import default_settings, describe_settings
 
-    names = list(PRESETS)
-    rows = ["| setting | " + " | ".join(f"`{name}`" for name in names) + " |", "|---" * (len(names) + 1) + "|"]
-    for setting, default in DEFAULT.items():
-        cells = [_cell(PRESETS[name][setting]) if setting in PRESETS[name] else "" for name in names]
-        rows.append(f"| `{setting}` | " + " | ".join([_cell(default), *cells[1:]]) + " |")
+    meanings = describe_settings()
+    header = ["setting", "", *(f"`{name}`" for name in PRESETS)]
+    rows = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for setting, default in default_settings().items():
+        values = [{setting: default}, *list(PRESETS.values())[1:]]
+        cells = [_cell(preset[setting]) if setting in preset else "" for preset in values]
+        rows.append(f"| {' | '.join([f'`{setting}`', meanings[setting], *cells])} |")
     return "\n".join(rows)
 
 

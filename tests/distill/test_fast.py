@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from distillemb_plugins.distill.fast import fast_forward
+from distillemb_plugins.distill.student import fast_forward
 from distillemb_plugins.hf.configuration_distillemb import DistillEmbConfig
 from distillemb_plugins.hf.encoders_distillemb import DistillEmbEncoder, build_encoder
 

@@ -1,20 +1,21 @@
-"""Batches, corpus windows and neighbours."""
+"""Batches, corpus windows and neighbors."""
 
 from __future__ import annotations
 
 import gzip
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from distillemb_plugins.distill.corpus import corpus_tokens
 from distillemb_plugins.distill.sampling import (
-    NeighbourMiner,
+    NeighborMiner,
     WindowMiner,
     WordSampler,
-    nearest_neighbours,
+    corpus_tokens,
+    nearest_neighbors,
     sampling_weights,
     shared_batch_size,
 )
@@ -69,12 +70,25 @@ def test_corpus_becomes_word_numbers_once(tmp_path: Path) -> None:
     assert corpus_tokens([text, packed], numbers, tmp_path / "work").tolist() == [2, 2, 2, 1]
 
 
+def test_the_normal_form_of_corpus_and_words_does_not_matter(tmp_path: Path) -> None:
+    words, line = ["ọ̀rọ̀", "ilé", "soma"], "ilé soma ọ̀rọ̀ ilé\n"
+    for form in ("NFC", "NFD"):
+        (tmp_path / f"{form}.txt").write_text(unicodedata.normalize(form, line), "utf-8")
+    assert unicodedata.normalize("NFD", line) != unicodedata.normalize("NFC", line)
+    for corpus in ("NFC", "NFD"):
+        for vocabulary in ("NFC", "NFD"):
+            numbers = {unicodedata.normalize(vocabulary, word): number for number, word in enumerate(words)}
+            assert corpus_tokens([tmp_path / f"{corpus}.txt"], numbers, tmp_path / "work").tolist() == [1, 2, 0, 1]
+        twins = {unicodedata.normalize("NFD", "ilé"): 4, unicodedata.normalize("NFC", "ilé"): 5}  # in both forms: NFC's
+        assert corpus_tokens([tmp_path / f"{corpus}.txt"], twins, tmp_path / "work").tolist() == [5, 5]
+
+
 def test_corpus_without_known_words_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "a.txt"
     text.write_text("nothing here\n", "utf-8")
     with pytest.raises(DistillEmbError, match="none of the teachers' words"):
         corpus_tokens([text], {"soma": 0}, tmp_path / "work")
-    with pytest.raises(DistillEmbError, match="There is no corpus file"):
+    with pytest.raises(DistillEmbError, match="There is no file"):
         corpus_tokens([tmp_path / "missing.txt"], {"soma": 0}, tmp_path / "work")
 
 
@@ -115,25 +129,25 @@ def test_windows_that_cannot_be_are_refused() -> None:
         )
 
 
-def test_nearest_neighbours_are_exact_and_among_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearest_neighbors_are_exact_and_among_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distillemb_plugins.distill.sampling._GATHERED_VALUES", 64)  # several blocks
     table = torch.randn(25, 4, generator=torch.Generator().manual_seed(0))
     words = np.arange(1, 25, 2)
-    found = nearest_neighbours(table, words, 3)
+    found = nearest_neighbors(table, words, 3)
     units = torch.nn.functional.normalize(table, dim=1)
     for word in words:
         others = sorted((w for w in words if w != word), key=lambda w: -float(units[w] @ units[word]))
         assert found[word].tolist() == others[:3]
     with pytest.raises(DistillEmbError, match="only 12 training words"):
-        nearest_neighbours(table, words, 12)
+        nearest_neighbors(table, words, 12)
 
 
-def test_neighbour_negatives_are_neighbours_without_repetition() -> None:
-    neighbours = torch.arange(40, dtype=torch.int32).view(4, 10)
+def test_neighbour_negatives_are_neighbors_without_repetition() -> None:
+    neighbors = torch.arange(40, dtype=torch.int32).view(4, 10)
     batch = torch.tensor([3, 0, 1, 2])
-    drawn = NeighbourMiner(neighbours, 4).draw(batch, torch.tensor([0, 2]), np.random.default_rng(0))
+    drawn = NeighborMiner(neighbors, 4).draw(batch, torch.tensor([0, 2]), np.random.default_rng(0))
     for row, word in zip(drawn.tolist(), (3, 1), strict=True):
-        assert len(set(row)) == 4 and set(row) <= set(neighbours[word].tolist())
+        assert len(set(row)) == 4 and set(row) <= set(neighbors[word].tolist())
 
 
 def test_a_batch_is_shared_alike_and_never_by_more_processes_than_words() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 
 from distillemb_plugins.distill import DistillSettings
 from distillemb_plugins.distill.targets import build_targets, split_words
+from distillemb_plugins.encoder import DistillEmb
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.teachers import Teacher
 
-RAW: dict[str, Any] = {"centre": False, "normalise": False, "held_out": 2}
+RAW: dict[str, Any] = {"center": False, "normalize": False, "held_out": 2}
 
 
 def teacher(name: str, words: list[str], dim: int = 4, seed: int = 0) -> Teacher:
@@ -48,6 +51,29 @@ def test_combined_teachers_keep_the_cosines_of_their_parts() -> None:
     for kind in ("concat", "svd"):
         assert np.allclose(made[kind].vectors[0] @ made[kind].vectors[0].T, products, atol=1e-5)
     assert np.allclose(made["average"].vectors[0], (units[0] + units[1]) / 2, atol=1e-6)
+
+
+def test_an_encoder_teaches_its_vectors_of_the_words_of_the_tables(
+    tiny_encoder_dir: Path, tiny_teacher: Teacher
+) -> None:
+    encoder, settings = DistillEmb.from_pretrained(tiny_encoder_dir), DistillSettings(**RAW)
+    other = Teacher("other", tiny_teacher.words[:50:-1], tiny_teacher.vectors[:50:-1])
+    counted = replace(tiny_teacher, counts=np.arange(len(tiny_teacher)))
+    for opened in (tiny_encoder_dir, str(tiny_encoder_dir), encoder, ("mine", encoder)):
+        for teachers in ([counted, opened, other], [opened, counted, other]):
+            targets = build_targets(teachers, settings)  # type: ignore[arg-type]
+            place = teachers.index(opened)
+            assert targets.words == tiny_teacher.words[51:]
+            assert np.array_equal(targets.vectors[place], encoder.encode(targets.words))
+            assert targets.counts is not None and targets.counts.tolist() == list(range(51, len(tiny_teacher)))
+    assert build_targets([tiny_teacher, tiny_encoder_dir], settings).names == ("tiny", tiny_encoder_dir.name)
+    bundled = Teacher("t", ["ni", "soma", "ilé", "ọjọ́"], np.eye(4, 300, dtype=np.float32))
+    assert build_targets([bundled, "afro11"], settings).names == ("t", "afro11")
+
+
+def test_an_encoder_alone_is_refused(tiny_encoder_dir: Path) -> None:
+    with pytest.raises(DistillEmbError, match="cnn is an encoder, .*give a table of word vectors beside it"):
+        build_targets([tiny_encoder_dir], DistillSettings(**RAW))
 
 
 def test_held_out_words_do_not_depend_on_the_seed() -> None:

@@ -11,15 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
-from distillemb_plugins.card import CardInfo, Corpus
+from distillemb_plugins.facts import Corpus, EncoderFacts
 from distillemb_plugins.distill import DistillSettings, distill, training_speed
-from distillemb_plugins.distill.checkpoints import CHECKPOINT_FILE, Progress
-from distillemb_plugins.distill.run import LOG_FILE
+from distillemb_plugins.distill.checkpoints import Progress
+from distillemb_plugins.distill.log import LOG_FILE
 from distillemb_plugins.distill.trainer import few_steps
 from distillemb_plugins.encoder import DistillEmb
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.persistence import read_encoder
+from distillemb_plugins.runs import CHECKPOINT_FILE
 from distillemb_plugins.teachers import Teacher
 
 Quick = Callable[..., DistillSettings]
@@ -58,10 +61,10 @@ def assert_equal_weights(one: Path, two: Path) -> None:
 
 
 def test_a_student_learns_words_it_never_saw(tiny_teacher: Teacher, quick: Quick, tmp_path: Path) -> None:
-    card = CardInfo(
-        title="A tiny one", languages=("sw",), licence="mit", corpora=(Corpus("ours", "CC0"),), command="distill it"
+    facts = EncoderFacts(
+        title="A tiny one", languages=("sw",), license="mit", corpora=(Corpus("ours", "CC0"),), command="distill it"
     )
-    out = distill([tiny_teacher], tmp_path / "out", quick(epochs=25), progress=False, card=card)
+    out = distill([tiny_teacher], tmp_path / "out", quick(epochs=25), progress=False, facts=facts)
     assert out == tmp_path / "out"
     assert not (tmp_path / "out.work").exists()
     log = lines_of(out)
@@ -94,7 +97,7 @@ def test_all_losses_with_two_teachers_and_a_corpus(
 ) -> None:
     noise = np.random.default_rng(0).normal(size=tiny_teacher.vectors.shape).astype(np.float32)
     other = Teacher("other", tiny_teacher.words[::-1], tiny_teacher.vectors[::-1] + 0.1 * noise)
-    for mining in ("window", "neighbours"):
+    for mining in ("window", "neighbors"):
         settings = quick(losses=ALL_LOSSES, hard_negatives=mining, negatives=2, ema=0.9, sampling="log")
         out = distill([tiny_teacher, other], tmp_path / mining, settings, [tiny_corpus], progress=False)
         assert lines_of(out)[0]["losses"].keys() == {"loss", *ALL_LOSSES}
@@ -150,7 +153,7 @@ def test_an_interrupted_run_is_kept_and_its_settings_are_compared(
     settings = quick(checkpoint_seconds=1e-9)
     with pytest.raises(StopError):
         distill([tiny_teacher], out, settings, progress=False, callback=stop_after(5))
-    with pytest.raises(DistillEmbError, match="holds an interrupted run: say resume"):
+    with pytest.raises(DistillEmbError, match="holds an interrupted run: say --resume"):
         distill([tiny_teacher], out, settings, progress=False)
     with pytest.raises(DistillEmbError, match="learning_rate = 0.003, this one has 0.1"):
         distill([tiny_teacher], out, quick(learning_rate=0.1), progress=False, resume=True)
@@ -163,6 +166,52 @@ def test_an_interrupted_run_is_kept_and_its_settings_are_compared(
     distill([tiny_teacher], out, settings, progress=False, overwrite=True)
     with pytest.raises(DistillEmbError, match="already exists"):
         distill([tiny_teacher], out, settings, progress=False)
+
+
+def test_a_run_that_fails_before_a_checkpoint_does_not_stand_in_the_way(
+    tiny_teacher: Teacher, quick: Quick, tmp_path: Path
+) -> None:
+    def fails(progress: Progress) -> None:
+        raise StopError
+
+    with pytest.raises(StopError):
+        distill([tiny_teacher], tmp_path / "out", quick(epochs=3), progress=False, callback=fails)
+    assert not (tmp_path / "out.work").exists()
+
+
+def test_a_checkpoint_under_the_settings_names_of_earlier_versions_is_gone_on_with(
+    tiny_teacher: Teacher, quick: Quick, tmp_path: Path
+) -> None:
+    settings = quick(checkpoint_seconds=1e-9, hard_negatives="neighbors", losses={"triplet": 1.0})
+    distill([tiny_teacher], tmp_path / "whole", settings, progress=False)
+    with pytest.raises(StopError):
+        distill([tiny_teacher], tmp_path / "cut", settings, progress=False, callback=stop_after(9))
+    work = tmp_path / "cut.work"
+    renamed = json.loads((work / "settings.json").read_text("utf-8"))
+    for now, then in (("center", "centre"), ("normalize", "normalise"), ("neighbors", "neighbours")):
+        renamed[then] = renamed.pop(now)
+    renamed["hard_negatives"] = "neighbours"
+    with safe_open(work / CHECKPOINT_FILE, "np") as stored:
+        tensors, metadata = {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()  # noqa: SIM118
+    save_file(tensors, work / CHECKPOINT_FILE, {**metadata, "run": json.dumps(renamed)})
+    (work / "settings.json").unlink()  # it was in the checkpoint alone
+    for file in work.glob("neighbors-*"):
+        file.rename(file.with_name(file.name.replace("neighbors", "neighbours")))
+    distill([tiny_teacher], tmp_path / "cut", settings, resume=True, progress=False)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
+    with pytest.raises(DistillEmbError, match="already exists"):
+        distill([tiny_teacher], tmp_path / "cut", settings, resume=True, progress=False)
+
+
+def test_an_encoder_is_a_teacher_beside_a_table(
+    tiny_teacher: Teacher, tiny_encoder_dir: Path, quick: Quick, tmp_path: Path
+) -> None:
+    out = distill([tiny_teacher, tiny_encoder_dir], tmp_path / "out", quick(combine="average"), progress=False)
+    table = Teacher(
+        "table", tiny_teacher.words, DistillEmb.from_pretrained(tiny_encoder_dir).encode(tiny_teacher.words)
+    )
+    same = distill([tiny_teacher, table], tmp_path / "same", quick(combine="average"), progress=False)
+    assert_equal_weights(out, same)
 
 
 def test_early_stopping_keeps_the_best_weights(tiny_teacher: Teacher, quick: Quick, tmp_path: Path) -> None:
@@ -195,7 +244,7 @@ def test_speed_is_measured(tiny_teacher: Teacher, quick: Quick) -> None:
         ({"held_out": 299}, "held_out asks for 299 of the 300"),
         ({"min_char_count": 10_000}, "No character is seen 10000 times"),
         ({"encoder_args": {"depth": 3}}, "The student cnn cannot be built"),
-        ({"losses": {"global": 1.0}, "global_words": 900}, "450 neighbours a word"),
+        ({"losses": {"global": 1.0}, "global_words": 900}, "450 neighbors of each word"),
     ],
 )
 def test_settings_that_do_not_fit_the_data_are_refused(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distillemb_plugins.distill import held_out_scores
-from distillemb_plugins.distill.schedule import rate_factor
+from distillemb_plugins.distill.loop import rate_factor
 from distillemb_plugins.errors import DistillEmbError
 
 
@@ -30,7 +30,7 @@ def plain_scores(predicted: np.ndarray, table: np.ndarray, held: np.ndarray) -> 
 
 
 def test_scores_equal_their_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distillemb_plugins.distill.validation._VALUES_AT_ONCE", 300)  # several blocks
+    monkeypatch.setattr("distillemb_plugins.vectors.BLOCK_VALUES", 300)  # several blocks
     random = np.random.default_rng(0)
     table = random.normal(size=(80, 6)).astype(np.float32)
     held = random.permutation(80)[:17]

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError, Teacher
-from distillemb_plugins.cli.embed_rows import packed_rows
 from distillemb_plugins.cli.table_stream import npz_rows, text_rows
+from distillemb_plugins.cli.vectors import packed_rows
 from distillemb_plugins.persistence import EncoderFiles, read_encoder
 
 Script = Callable[[str], ModuleType]

@@ -409,7 +409,7 @@ def test_another_dimension_than_trained(tiny_encoder_dir: Path, tiny_words: list
         ({"grad_factor": 0.0}, "grad_factor is 0.0.*freeze = true"),
         ({"cache_size": -1}, "cache_size is -1"),
         ({"attrs": ["NORM"], "rows": [1, 2]}, "1 attrs and rows"),
-        ({"attrs": ["NOMR"], "rows": [10]}, "'NOMR', which is no token attribute"),
+        ({"attrs": ["NOMR"], "rows": [10]}, "'NOMR', which is not a token attribute"),
     ],
 )
 def test_settings_that_cannot_be(tiny_encoder_dir: Path, settings: dict[str, Any], sentence: str) -> None:

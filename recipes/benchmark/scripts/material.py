@@ -127,12 +127,12 @@ def without_memory(files: EncoderFiles) -> EncoderFiles:
 
 def with_memory(files: EncoderFiles, words: list[str]) -> EncoderFiles:
     """The encoder with its memory; when it has none, with a random one of these words, for the time it takes."""
-    from distillemb_plugins.distill.memory import fit_memory
+    from distillemb_plugins.distill import fit_residual_codebook
 
     if files.config.get("memory"):
         return files
     noise = np.random.default_rng(0).normal(size=(len(words), files.config["dim"])).astype(np.float32)
-    return fit_memory(files, Teacher("random", words, noise), len(words), codes=8)
+    return fit_residual_codebook(files, Teacher("random", words, noise), len(words), codes=8)
 
 
 def encoder_of(files: EncoderFiles, cache_size: int = 0, runtime: Runtime = "numpy") -> DistillEmb:

@@ -22,8 +22,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
 
 from distillemb_plugins import DistillEmb
-from distillemb_plugins.distill import DistillSettings, distill
-from distillemb_plugins.distill.memory import fit_memory
+from distillemb_plugins.distill import DistillSettings, distill, fit_residual_codebook
 from distillemb_plugins.evaluate import (
     EmbeddingModel,
     nearest_words,
@@ -139,7 +138,7 @@ def _encoder_a(row: Row, teacher: Teacher, seed: int) -> Path:
         return network
     path = HERE / "encoders" / _slug(row.name)
     if not path.is_dir():
-        hybrid = fit_memory(read_encoder(network), teacher.normalised(), *row.memory, seed=seed)
+        hybrid = fit_residual_codebook(read_encoder(network), teacher.normalised(), *row.memory, seed=seed)
         DistillEmb(hybrid).save_pretrained(path, storage="int8")
     return path
 

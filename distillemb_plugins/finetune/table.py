@@ -1,0 +1,98 @@
+"""The Hugging Face taggers and classifiers on a table of word vectors instead of an encoder: what to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..characters import UNKNOWN_ID
+from ..hf import DistillEmbConfig, DistillEmbForSequenceClassification, DistillEmbForTokenClassification
+from ..vectors import Floats
+
+_FIRST_WORD = UNKNOWN_ID + 1  # before it stand padding and words without a vector, whose vectors are zero
+
+
+class WordRows:
+    """Turns words into rows of a table, as a character table turns them into characters.
+
+    Args:
+        words: The words of the table, in the order of its rows.
+    """
+
+    max_chars = 1
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.rows = {word: row for row, word in enumerate(words, start=_FIRST_WORD)}
+
+    def __len__(self) -> int:
+        return len(self.rows) + _FIRST_WORD
+
+    def encode(self, words: Sequence[str]) -> NDArray[np.int64]:
+        """Rows int64 ``[words, 1]``. A word that is not in the table is unknown."""
+        return np.array([[self.rows.get(word, UNKNOWN_ID)] for word in words], dtype=np.int64).reshape(-1, 1)
+
+
+class _Table(nn.Module):
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(size, dim)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        vectors: Tensor = self.table(rows[:, 0])
+        return vectors
+
+
+def _put_table(model: Any) -> None:
+    model.distillemb.encoder = _Table(model.config.vocab_size, model.config.dim)
+    model.freeze()
+
+
+class TableForTokenClassification(DistillEmbForTokenClassification):
+    """The tagger on a table of ``config.vocab_size`` rows that is not trained."""
+
+    def __init__(self, config: DistillEmbConfig) -> None:
+        super().__init__(config)
+        _put_table(self)
+
+
+class TableForSequenceClassification(DistillEmbForSequenceClassification):
+    """The classifier on a table of ``config.vocab_size`` rows that is not trained."""
+
+    def __init__(self, config: DistillEmbConfig) -> None:
+        super().__init__(config)
+        _put_table(self)
+
+
+def table_model(words: Sequence[str], vectors: Floats, *, tagger: bool, **head: Any) -> tuple[Any, WordRows]:
+    """Make a tagger or a classifier on fixed word vectors. The weights of its head are new.
+
+    Args:
+        words: The words that have a vector.
+        vectors: Their vectors, float32 ``[words, dim]``.
+        tagger: Whether it tags words, or classifies texts.
+        head: What else the configuration says: ``head``, ``head_hidden_size``, ``id2label`` ...
+
+    Returns:
+        The model, and what turns words into its input.
+    """
+    rows = WordRows(words)
+    config = DistillEmbConfig(
+        encoder_type="ngram-bag",  # built and thrown away: the table takes its place
+        encoder_args={"buckets": 1},
+        dim=vectors.shape[1],
+        vocab_size=len(rows),
+        max_chars=1,
+        freeze_encoder=True,
+        **head,
+    )
+    model = (TableForTokenClassification if tagger else TableForSequenceClassification)(config)
+    with torch.no_grad():
+        weight = cast(Any, model.distillemb.encoder).table.weight
+        weight.zero_()
+        weight[_FIRST_WORD:] = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
+    return model, rows

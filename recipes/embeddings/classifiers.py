@@ -1,0 +1,195 @@
+"""The classifiers that are not spaCy's: logistic regression on averaged vectors, and the paper's BiLSTM."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from distillemb_plugins import DistillEmb
+from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.persistence import resolve
+from distillemb_plugins.text import tokenize
+from distillemb_plugins.vectors import Floats, unit_rows
+from recipes.embeddings import systems
+from recipes.embeddings.systems import ENCODER, SYSTEMS, table_path
+from recipes.embeddings.tasks import AnyTask, Row, class_names, split_scores, texts_of
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+Vectors = Callable[[Sequence[str]], Floats]
+BUNDLED = "afro11"
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # C, the inverse of the regularization
+STRENGTHS_OF_WORDS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+ITERATIONS = 300
+HIDDEN = 128  # units of the BiLSTM, each way
+
+
+def embedding_bytes(system: str, work: Path) -> int:
+    """Bytes of what a system loads to know its words, beside the model's own weights."""
+    if system == "bundled":
+        from safetensors.numpy import load_file
+
+        return sum(int(tensor.nbytes) for tensor in load_file(resolve(BUNDLED) / "model.safetensors").values())
+    return systems.embedding_bytes(system, work) if system in SYSTEMS else 0
+
+
+def static_vectors(table: Path) -> Vectors:
+    """fastText's vectors of a task's words, n-grams for unseen words; zeros where it has none.
+
+    Raises:
+        DistillEmbError: The table was not made.
+    """
+    import spacy
+
+    if not table.is_dir():
+        raise DistillEmbError(f"There is no table {table}: run `python recipes/embeddings/prepare.py tables` first.")
+    nlp = spacy.load(table)
+
+    def vectors(words: Sequence[str]) -> Floats:
+        rows = nlp.vocab.vectors.find(keys=[nlp.vocab.strings[word] for word in words])
+        found = np.asarray(nlp.vocab.vectors.data)[np.maximum(rows, 0)].astype(np.float32)
+        found[rows < 0] = 0
+        return found
+
+    return vectors
+
+
+def random_vectors(encoder: Path, seed: int) -> Vectors:
+    """The vectors of an encoder's architecture with weights drawn from `seed`."""
+    import torch
+
+    from distillemb_plugins.hf import DistillEmbConfig, DistillEmbModel, DistillEmbTokenizer
+
+    torch.manual_seed(seed)
+    model = DistillEmbModel(DistillEmbConfig.from_pretrained(encoder, memory=None)).eval()
+    characters = DistillEmbTokenizer.from_pretrained(encoder).characters
+
+    def vectors(words: Sequence[str]) -> Floats:
+        ids = torch.from_numpy(characters.encode(list(words)).astype(np.int64))
+        with torch.inference_mode():
+            return np.concatenate([model.encoder(rows).numpy() for rows in ids.split(1024)])
+
+    return vectors
+
+
+def mean_vectors(texts: Sequence[str], vectors: Vectors) -> Floats:
+    """The mean of the words' vectors, each scaled to length 1: float32 ``[texts, dim]``; zeros without words."""
+    sentences = [tokenize(text) for text in texts]
+    distinct = sorted({word for sentence in sentences for word in sentence}) or [""]
+    number = {word: row for row, word in enumerate(distinct)}
+    units = unit_rows(np.asarray(vectors(distinct), dtype=np.float32))
+    means = np.zeros((len(texts), units.shape[1]), dtype=np.float32)
+    for row, sentence in enumerate(sentences):
+        if sentence:
+            means[row] = units[[number[word] for word in sentence]].mean(axis=0)
+    return means
+
+
+def run_linear(task: AnyTask, data: Path, work: Path, run: Row) -> Row:
+    """Fit one model for each C, keep the best on dev, and score it once on test."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    dataset, _ = texts_of(data, task.name, run["language"])
+    words_alone = run["system"] == "tf-idf"
+    features = _tf_idf(dataset) if words_alone else _averages(dataset, _vectors_of(task, work, run))
+    gold = {name: list(split["label"]) for name, split in dataset.items()}
+    tried = []
+    for strength in STRENGTHS_OF_WORDS if words_alone else STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=ITERATIONS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features["train"], gold["train"])
+        tried.append((split_scores("dev", gold["dev"], model.predict(features["dev"]))["dev_f1"], -strength, model))
+    _, strength, model = max(tried, key=lambda one: one[:2])  # of equal ones the most regular
+    row: Row = {"C": -strength, "model_bytes": int(model.coef_.nbytes)}
+    for split in ("dev", "test"):
+        row |= split_scores(split, gold[split], model.predict(features[split]))
+    return row
+
+
+def _vectors_of(task: AnyTask, work: Path, run: Row) -> Vectors:
+    if run["system"] == "static":
+        return static_vectors(table_path("static", task.name, run["language"], work))
+    if run["system"] == "random":
+        return random_vectors(work / ENCODER, run["seed"])
+    encoder = DistillEmb.from_pretrained(BUNDLED if run["system"] == "bundled" else work / ENCODER)
+    return lambda words: encoder.encode(list(words))
+
+
+def _averages(dataset: DatasetDict, vectors: Vectors) -> dict[str, Any]:
+    """Mean vectors without the mean of the training texts, at length 1, each value scaled to variance 1.
+
+    (On the dev sets of three tasks better than the means as they are: short and long texts become alike.)
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    means = {name: mean_vectors(list(split["text"]), vectors) for name, split in dataset.items()}
+    center = means["train"].mean(axis=0)
+    units = {name: unit_rows(rows - center) for name, rows in means.items()}
+    scaler = StandardScaler().fit(units["train"])
+    return {name: scaler.transform(rows) for name, rows in units.items()}
+
+
+def _tf_idf(dataset: DatasetDict) -> dict[str, Any]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(tokenizer=tokenize, token_pattern=None, sublinear_tf=True)
+    vectorizer.fit(dataset["train"]["text"])
+    return {name: vectorizer.transform(split["text"]) for name, split in dataset.items()}
+
+
+def run_bilstm(task: AnyTask, data: Path, work: Path, run: Row) -> Row:
+    """The classifier of Mersha & Wu 2022 (section 4): word vectors, a BiLSTM, pooling, a linear layer.
+
+    The best of the evaluations by dev is kept. The system `static` has a table in the place of the encoder, with a row
+    for each word of the task, that does not learn.
+    """
+    from distillemb_plugins.finetune.trainer import TrainSettings, predict, train_model
+
+    dataset, _ = texts_of(data, task.name, run["language"])
+    model, reader = _bilstm(task, data, work, run, dataset)
+    settings = TrainSettings(seed=run["seed"], evaluations=task.evaluations)
+    batches = math.ceil(len(dataset["train"]) / settings.batch_size)
+    settings = replace(settings, epochs=max(2, round(run["steps"] / batches)))
+    with tempfile.TemporaryDirectory() as folder:
+        result = train_model(model, reader, dataset, settings, Path(folder) / "run")
+    row: Row = {"epochs": settings.epochs}
+    row["model_bytes"] = sum(p.numel() * p.element_size() for p in result.model.parameters())
+    names = class_names(dataset["train"])
+    for split in ("dev", "test"):
+        found = predict(result.model, reader, dataset[split])
+        row |= split_scores(split, dataset[split]["label"], [names.index(name) for name in found])
+    return row
+
+
+def _bilstm(task: AnyTask, data: Path, work: Path, run: Row, dataset: DatasetDict) -> tuple[Any, Any]:
+    """A model with a head drawn from the seed, and what turns words into its input."""
+    from transformers import set_seed
+
+    from distillemb_plugins.finetune.table import table_model
+    from distillemb_plugins.hf import DistillEmbConfig, DistillEmbForSequenceClassification, DistillEmbTokenizer
+
+    names = class_names(dataset["train"])
+    head: dict[str, Any] = {"head": "bilstm", "head_hidden_size": HIDDEN, "id2label": dict(enumerate(names))}
+    head["label2id"] = {name: number for number, name in enumerate(names)}
+    set_seed(run["seed"])
+    if run["system"] == "static":
+        words = sorted(task.words(data, run["language"]))
+        vectors = static_vectors(table_path("static", task.name, run["language"], work))
+        return table_model(words, unit_rows(vectors(words)), tagger=False, **head)
+    encoder = work / ENCODER
+    reader = DistillEmbTokenizer.from_pretrained(encoder).characters
+    if run["system"] == "random":
+        config = DistillEmbConfig.from_pretrained(encoder, memory=None, **head)
+        return DistillEmbForSequenceClassification(config), reader
+    frozen = run["system"] == "frozen"
+    return DistillEmbForSequenceClassification.from_pretrained(encoder, freeze_encoder=frozen, **head), reader

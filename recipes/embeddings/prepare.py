@@ -1,0 +1,267 @@
+"""Make what the systems read, in the working folder; what is there is not made again.
+
+python recipes/embeddings/prepare.py all
+python recipes/embeddings/prepare.py tables pos --language swa     # one step
+
+fasttext     fastText on the raw text of eleven languages: a teacher, and the table of the system `static`
+ppmi_svd     PPMI-SVD of each language's text, merged: the other teacher, and the table of `static-ppmi_svd`
+floret       a floret table of 50,000 rows, trained on the same text
+compressed   fastText after compress-fasttext, at about the encoders' bytes
+encoders     an encoder distilled from each teacher, and one with random weights
+tables       what the systems with tables have of the words of a task
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
+
+from distillemb_plugins.data.sources import corpus_files
+from distillemb_plugins.errors import require
+from distillemb_plugins.files import atomic_directory, atomic_file, iter_lines
+from distillemb_plugins.text import normalize, tokenize
+from recipes.embeddings.systems import (
+    COMPRESSED,
+    ENCODER,
+    FASTTEXT,
+    FLORET,
+    PPMI_SVD,
+    PPMI_SVD_ENCODER,
+    RANDOM,
+    SYSTEMS,
+    TABLES,
+    WORK,
+    Lookup,
+    check_systems,
+    source,
+    table_path,
+)
+from recipes.embeddings.tasks import RAW_TEXT, TASKS, TEXT_TASKS
+from recipes.results import DEFAULT_DATA, run_app
+
+DIM, PPMI_SVD_DIM = 300, 200
+FLORET_ROWS = 50_000
+FLORET_SEED = 2166136261  # of floret's hashes; spaCy's own default is another one
+EPOCHS = 3  # over the raw text, for fastText and floret alike
+# compress-fasttext at about the encoder's bytes: three dimensions a code, and more n-grams than words.
+KEPT_WORDS, KEPT_NGRAMS, CODES = 40_000, 60_000, 100
+# 400,000 words of eleven languages: twice the default student's n-gram rows, and a codebook of the most frequent words.
+DISTILLATION: dict[str, Any] = {
+    "max_seconds": 600,
+    "held_out": 2000,
+    "sampling": "log",
+    "encoder_args": {"buckets": 27_000, "ngram_dim": 72, "hidden": 768},
+    "codebook_words": 100_000,
+}
+Languages = Sequence[str]
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+
+Data = Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")]
+Work = Annotated[Path, typer.Option(help="Where teachers, encoders and tables are kept.")]
+
+
+def train_fasttext(data: Path, work: Path, languages: Languages = RAW_TEXT, **settings: Any) -> Path:
+    """Train fastText on all raw text of the languages: CBOW, 300 dimensions, n-grams of 4 and 5 characters."""
+    from distillemb_plugins.teachers import train_teacher
+
+    out = work / FASTTEXT
+    if not out.is_file():
+        work.mkdir(parents=True, exist_ok=True)
+        given = {"epochs": EPOCHS, "buckets": 200_000, "threads": 1, "resume": True} | settings
+        train_teacher(corpus_files(data, sorted(languages)), out, "fasttext", **given)
+    return out
+
+
+def count_ppmi_svd(data: Path, work: Path, languages: Languages = RAW_TEXT, **settings: Any) -> Path:
+    """Count the neighbors of each language's words, reduce them to 200 dimensions, and merge the tables."""
+    from distillemb_plugins.teachers import load_teacher, merge_languages, save_teacher, train_teacher
+
+    out = work / PPMI_SVD
+    if not out.is_file():
+        parts = [out.with_suffix("") / f"{language}.npz" for language in sorted(languages)]
+        for language, part in zip(sorted(languages), parts, strict=True):
+            if not part.is_file():
+                part.parent.mkdir(parents=True, exist_ok=True)
+                given = {"dim": PPMI_SVD_DIM, "resume": True} | settings
+                train_teacher(corpus_files(data, [language]), part, "ppmi-svd", **given)
+        teachers = sorted(map(load_teacher, parts), key=len, reverse=True)  # the others are rotated onto the largest
+        save_teacher(merge_languages(teachers, out.stem), out)
+    return out
+
+
+def train_floret(data: Path, work: Path, languages: Languages = RAW_TEXT, **settings: Any) -> Path:
+    """Train a floret table (Explosion 2021) on the same text with the same settings as fastText."""
+    floret = require("floret", "recipes")
+    out = work / FLORET
+    if out.is_dir():
+        return out
+    given: dict[str, Any] = {"dim": DIM, "minn": 4, "maxn": 5, "minCount": 5, "epoch": EPOCHS, "bucket": FLORET_ROWS}
+    # Its default of 12 threads: with fewer than ten, the library leaves part of the rows at zero before training.
+    given |= {"hashCount": 2, "ws": 5, "neg": 5, "lr": 0.05, "t": 1e-4, "thread": 12, "verbose": 1} | settings
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        text = Path(folder) / "text.txt"
+        with atomic_file(text, "w") as stream:  # cut into words as for a teacher
+            lines = iter_lines(corpus_files(data, sorted(languages)))
+            stream.writelines(" ".join(tokenize(normalize(line).replace("\0", " "))) + "\n" for line in lines)
+        model = floret.train_unsupervised(str(text), model="cbow", mode="floret", **given)
+    rows = model.get_input_matrix()[-given["bucket"] :]  # before them stand rows of words, which this mode never uses
+    floret_keys = {"minn": given["minn"], "maxn": given["maxn"], "hash_count": given["hashCount"]}
+    _save_vectors(out, np.array(rows, np.float32), mode="floret", hash_seed=FLORET_SEED, name="floret", **floret_keys)
+    return out
+
+
+def compress(work: Path, words: int = KEPT_WORDS, ngrams: int = KEPT_NGRAMS, codes: int = CODES, **more: Any) -> Path:
+    """Compress fastText by compress-fasttext's ``prune_ft_freq`` (Dale 2021): product quantization, n-grams kept."""
+    library = require("compress_fasttext", "recipes")
+    gensim = require("gensim.models.fasttext", "train")
+    out = work / COMPRESSED
+    if not out.is_file():
+        model = gensim.load_facebook_vectors(str(work / FASTTEXT))
+        sizes = {"qdim": codes, "new_vocab_size": words, "new_ngrams_size": ngrams}
+        small = library.prune_ft_freq(model, pq=True, **sizes, **more)
+        with tempfile.TemporaryDirectory(dir=work) as folder:
+            small.save(str(Path(folder) / "small.bin"))
+            (Path(folder) / "small.bin").rename(out)
+    return out
+
+
+def distill_encoder(work: Path, teacher: str, name: str, limit: int | None = None, **settings: Any) -> Path:
+    """Distill a teacher's words (the `limit` most frequent, else all) into one encoder of all languages."""
+    from distillemb_plugins.distill import DistillSettings, distill
+    from distillemb_plugins.teachers import load_teacher
+
+    out = work / name
+    if not out.is_dir():
+        taught = load_teacher(work / teacher, limit=limit)
+        distill([taught], out, DistillSettings(**DISTILLATION | settings), resume=True)
+    return out
+
+
+def random_encoder(work: Path, seed: int = 0) -> Path:
+    """The encoder's twin: the same architecture and characters, weights drawn anew, no codebook of words."""
+    import torch
+
+    from distillemb_plugins.hf.configuration_distillemb import DistillEmbConfig
+    from distillemb_plugins.hf.encoders_distillemb import build_encoder
+    from distillemb_plugins.persistence import read_encoder, write_encoder
+
+    out = work / RANDOM
+    if not out.is_dir():
+        files = read_encoder(work / ENCODER)
+        config = {name: files.config[name] for name in ("encoder_type", "encoder_args", "dim")}
+        torch.manual_seed(seed)
+        sizes = {"vocab_size": len(files.characters), "max_chars": files.characters.max_chars}
+        module = build_encoder(DistillEmbConfig(**config, **sizes))
+        tensors = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+        write_encoder(out, config, tensors, files.characters)
+    return out
+
+
+def write_tables(task: str, words: Mapping[str, set[str]], systems: Sequence[str], work: Path) -> None:
+    """Write the vectors that systems have of a task's words, by language, as spaCy pipelines without components.
+
+    Words that the task does not hold are left out: they change nothing, and every checkpoint copies the table. The
+    words are those of all splits; vectors of unseen words are computed as the system's own library does.
+    """
+    for system in systems:
+        paths = {language: table_path(system, task, language, work) for language in words}
+        missing = [language for language, path in paths.items() if not path.is_dir()]
+        opened = SYSTEMS[system].lookup
+        if missing and opened is not None:
+            lookup = opened(source(system, work))  # each model is read once
+            for language in missing:
+                write_table(paths[language], system, sorted(words[language]), lookup)
+
+
+def write_table(out: Path, name: str, words: Sequence[str], lookup: Lookup) -> None:
+    """Write the vectors of words."""
+    rows, found = lookup(words)
+    _save_vectors(out, rows[found], [word for word, has in zip(words, found, strict=True) if has], name=name)
+
+
+def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: Any) -> None:
+    import spacy
+    from spacy.vectors import Vectors
+
+    nlp = spacy.blank("xx")
+    if keys:
+        settings["keys"] = [nlp.vocab.strings.add(key) for key in keys]
+    nlp.vocab.vectors = Vectors(strings=nlp.vocab.strings, data=rows, **settings)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_directory(out) as folder:
+        nlp.to_disk(folder)
+
+
+@app.command("fasttext")
+def fasttext_command(data: Data = DEFAULT_DATA, work: Work = WORK) -> None:
+    """Train fastText."""
+    train_fasttext(data, work)
+
+
+@app.command("ppmi_svd")
+def ppmi_svd_command(data: Data = DEFAULT_DATA, work: Work = WORK) -> None:
+    """Count the PPMI-SVD table."""
+    count_ppmi_svd(data, work)
+
+
+@app.command("floret")
+def floret_command(data: Data = DEFAULT_DATA, work: Work = WORK) -> None:
+    """Train floret."""
+    train_floret(data, work)
+
+
+@app.command("compressed")
+def compressed_command(work: Work = WORK) -> None:
+    """Compress fastText."""
+    compress(work)
+
+
+@app.command()
+def encoders(work: Work = WORK) -> None:
+    """Distill both teachers, and draw the random encoder."""
+    distill_encoder(work, FASTTEXT, ENCODER)
+    distill_encoder(work, PPMI_SVD, PPMI_SVD_ENCODER)
+    random_encoder(work)
+
+
+@app.command()
+def tables(
+    task: Annotated[list[str] | None, typer.Argument(help="Which tasks; all if not given.")] = None,
+    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; all of the task.")] = [],  # noqa: B006
+    system: Annotated[list[str], typer.Option(help="Which systems with tables; those that the task uses.")] = [],  # noqa: B006
+    data: Data = DEFAULT_DATA,
+    work: Work = WORK,
+) -> None:
+    """Write the tables of the tasks' words."""
+    check_systems(system, TABLES, "table")
+    for one in task or TASKS:
+        chosen = TASKS[one]
+        systems = system or (["static"] if one in TEXT_TASKS else list(TABLES))
+        named = [name for name in chosen.languages if not language or name in language]
+        paths = {name: [table_path(s, one, name, work) for s in systems] for name in named}
+        missing = [name for name in named if not all(path.is_dir() for path in paths[name])]
+        write_tables(one, {name: chosen.words(data, name) for name in missing}, systems, work)
+
+
+@app.command(name="all")
+def everything(data: Data = DEFAULT_DATA, work: Work = WORK) -> None:
+    """Every step, in order."""
+    train_fasttext(data, work)
+    count_ppmi_svd(data, work)
+    train_floret(data, work)
+    compress(work)
+    encoders(work)
+    tables(data=data, work=work)
+
+
+if __name__ == "__main__":
+    run_app(app)

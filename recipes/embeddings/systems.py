@@ -1,0 +1,169 @@
+"""The systems: ways to embed a word in spaCy pipelines that are otherwise equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distillemb_plugins.errors import DistillEmbError, require
+from distillemb_plugins.spacy_plugin.configs import build_config
+from distillemb_plugins.teachers import load_teacher
+from distillemb_plugins.vectors import Floats
+
+if TYPE_CHECKING:
+    from confection import Config
+
+HERE = Path(__file__).resolve().parent
+WORK = HERE / "training"
+# What the systems read, in the working folder.
+FASTTEXT = "afro11-fasttext.bin"
+PPMI_SVD = "afro11-ppmi_svd.npz"
+FLORET = "afro11-floret"
+COMPRESSED = "afro11-compressed.bin"
+ENCODER, RANDOM, PPMI_SVD_ENCODER = "afro11-encoder", "afro11-random", "afro11-ppmi_svd-encoder"
+
+Lookup = Callable[[Sequence[str]], tuple[Floats, NDArray[np.bool_]]]  # vectors of words, and which words have one
+
+
+def _fasttext_lookup(path: Path) -> Lookup:
+    return load_teacher(path).lookup
+
+
+def _ppmi_svd_lookup(path: Path) -> Lookup:
+    """The row of a word, else that of its lower-case form: there are no n-grams."""
+    table = load_teacher(path)
+    return lambda words: table.lookup([word if word in table else word.lower() for word in words])
+
+
+def _floret_lookup(path: Path) -> Lookup:
+    import spacy
+
+    vectors = spacy.load(path).vocab.vectors
+    return lambda words: (np.asarray(vectors.get_batch(list(words)), np.float32), np.ones(len(words), dtype=bool))
+
+
+def _compressed_lookup(path: Path) -> Lookup:
+    model = require("compress_fasttext", "recipes").models.CompressedFastTextKeyedVectors.load(str(path))
+    return lambda words: (np.array([model[word] for word in words], np.float32), np.ones(len(words), dtype=bool))
+
+
+@dataclass(frozen=True)
+class System:
+    """One way to embed words.
+
+    Attributes:
+        name: As results and tables have it.
+        embedding: As `build_config` names it: "none", "static" (an encoder's vectors), "trainable" (an encoder).
+        reads: The file or directory in the working folder that it reads; "{seed}" stands for the seed of the run.
+        lookup: Opens what a system with a table of vectors reads.
+        grad_factor: How fast the encoder learns, as a share of the pipeline's rate (NER; see the README).
+    """
+
+    name: str
+    embedding: str = "none"
+    reads: str = ""
+    lookup: Callable[[Path], Lookup] | None = None
+    grad_factor: float = 1.0
+
+
+SYSTEMS = {
+    system.name: system
+    for system in (
+        System("hash"),
+        System("static", reads=FASTTEXT, lookup=_fasttext_lookup),
+        System("floret", reads=FLORET, lookup=_floret_lookup),
+        System("compressed", reads=COMPRESSED, lookup=_compressed_lookup),
+        System("random", "trainable", RANDOM),
+        System("frozen", "static", ENCODER),
+        System("finetuned", "trainable", ENCODER, grad_factor=0.1),
+        System("static-ppmi_svd", reads=PPMI_SVD, lookup=_ppmi_svd_lookup),
+        System("frozen-ppmi_svd", "static", PPMI_SVD_ENCODER),
+        System("finetuned-ppmi_svd", "trainable", PPMI_SVD_ENCODER, grad_factor=0.3),
+        # The encoders of taggers of all languages at once, which recipes/tagging trains.
+        System("joint", "trainable", "joint-encoder-{seed}", grad_factor=0.1),
+        System("refined", "trainable", "refined-encoder-{seed}", grad_factor=0.1),
+    )
+}
+TABLES = tuple(name for name, system in SYSTEMS.items() if system.lookup)
+TAGGERS = ("joint", "refined")
+COMMON = tuple(name for name in SYSTEMS if name not in TAGGERS)  # those of every task with tagged words
+DISTILLED = ("frozen", "finetuned", "frozen-ppmi_svd", "finetuned-ppmi_svd")
+
+
+def check_systems(names: Sequence[str], known: Sequence[str], model: str) -> None:
+    """Raises `DistillEmbError` for a system that a model does not have."""
+    for name in names:
+        if name not in known:
+            raise DistillEmbError(f"The {model} model has no system {name}: choose from {', '.join(known)}.")
+
+
+def source(name: str, work: Path, seed: int = 0) -> Path:
+    """What a system reads.
+
+    Raises:
+        DistillEmbError: It is the encoder of a tagger that is not there.
+    """
+    path = work / SYSTEMS[name].reads.format(seed=seed)
+    if name in TAGGERS and not path.is_dir():
+        tagger = path.with_name(f"hf-{name}-fasttext-{seed}")
+        if not tagger.is_dir():
+            raise DistillEmbError(
+                f"{tagger} is not there: train it with recipes/tagging (mode {name}, seed {seed}) and put it there."
+            )
+        _save_encoder(tagger, path)
+    return path
+
+
+def _save_encoder(tagger: Path, out: Path) -> None:
+    """Write the encoder below a tagger's head as a directory of its own."""
+    from transformers import AutoTokenizer
+
+    from distillemb_plugins.files import atomic_directory
+    from distillemb_plugins.hf import DistillEmbForTokenClassification
+
+    with atomic_directory(out) as folder:
+        DistillEmbForTokenClassification.from_pretrained(tagger).distillemb.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(tagger).save_pretrained(folder)
+
+
+def embedding_bytes(name: str, work: Path, seed: int = 0) -> int:
+    """Bytes of what a user of a system loads beside the pipeline's weights: the whole model, not a task's table."""
+    if not SYSTEMS[name].reads:
+        return 0
+    path = source(name, work, seed)
+    inside = "" if path.is_file() else "vocab/vectors" if name == "floret" else "model.safetensors"
+    return (path / inside).stat().st_size
+
+
+def table_path(name: str, task: str, language: str, work: Path) -> Path:
+    """A spaCy pipeline without components that holds a system's vectors of the words of a task in one language."""
+    return work / "tables" / f"{task}-{language}-{name}"
+
+
+def system_config(
+    name: str, task: str, overlay: str, table: Path, encoder: Path, overrides: Mapping[str, Any]
+) -> Config:
+    """The config of a pipeline: the package's, the recipe's overlay, the system, and what the run sets.
+
+    Args:
+        name: The system.
+        task: As `build_config` names it.
+        overlay: The name of the file in configs/.
+        table: The vectors of a system with a table.
+        encoder: The directory of any other system but `hash`.
+        overrides: With dotted keys; they win.
+    """
+    from thinc.api import Config as ThincConfig
+
+    system = SYSTEMS[name]
+    changes: dict[str, Any] = dict(ThincConfig().from_disk(HERE / "configs" / f"{overlay}.cfg", interpolate=False))
+    if system.lookup:
+        changes |= {"components.tok2vec.model.embed.include_static_vectors": True, "paths.vectors": str(table)}
+    elif system.reads:
+        changes["paths.encoder"] = str(encoder)
+    return build_config(task, system.embedding, {**changes, **overrides})

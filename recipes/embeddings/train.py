@@ -1,0 +1,172 @@
+"""Train and score the grid: every system of a task in every language with every seed.
+
+    python recipes/embeddings/train.py ner
+    python recipes/embeddings/train.py pos --language swa --system frozen --seed 0
+    python recipes/embeddings/train.py masakhanews --model linear
+    python recipes/embeddings/train.py ner --share 10 --share 25 --share 50 --system hash --system static
+    python recipes/embeddings/train.py ner --study     # what studies.yml names, scored on dev
+
+A run that has a row in the results is not done again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
+
+from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.spacy_plugin.training import TrainedPipeline, train_pipeline
+from recipes.embeddings.systems import SYSTEMS, WORK, check_systems, embedding_bytes, source, system_config, table_path
+from recipes.embeddings.tasks import TASKS, AnyTask, PosTask, Row
+from recipes.results import DEFAULT_DATA, run_app, run_missing
+
+HERE = Path(__file__).resolve().parent
+RESULTS, TRIED = HERE / "results.jsonl", HERE / "tried.jsonl"
+KEY = ("task", "model", "language", "system", "seed", "share", "steps")
+TRIED_KEY = ("task", "language", "system", "setting", "seed")
+ONCE = ("tf-idf", "static", "bundled", "frozen")  # of the linear model: nothing is drawn
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def runs_of(
+    task: AnyTask, models: list[str], languages: list[str], systems: list[str], seeds: list[int], shares: list[int],
+    steps: int = 0,
+) -> list[Row]:  # fmt: skip
+    """The runs that are asked for, by `KEY`; an empty list means all of the task.
+
+    Raises:
+        DistillEmbError: There is no such model, language or system.
+    """
+    _check("model", models, tuple(task.models))
+    _check("language", languages, task.languages)
+    runs = []
+    for model in models or task.models:
+        known = task.models[model]
+        check_systems(systems, known, model)
+        usual = (model != "linear" and task.network_languages) or task.languages
+        chosen = [one for one in task.languages if one in (languages or usual)]
+        for seed, language, share, system in product(seeds, chosen, shares, systems or known):
+            once = model == "linear" and system in ONCE
+            run = {"task": task.name, "model": model, "language": language, "system": system}
+            size = 0 if model == "linear" else steps or task.steps_for(language, share)
+            run |= {"seed": 0 if once else seed, "share": share, "steps": size}
+            runs += [run] if run not in runs else []
+    return runs
+
+
+def _check(kind: str, given: list[str], known: tuple[str, ...]) -> None:
+    for name in given:
+        if name not in known:
+            raise DistillEmbError(f"There is no {kind} {name}: choose from {', '.join(known)}.")
+
+
+def train_run(task: AnyTask, data: Path, work: Path, run: Row) -> Row:
+    """Train and score one run: the rest of its row."""
+    start = time.process_time()
+    if run["model"] in ("linear", "bilstm"):
+        from recipes.embeddings import classifiers
+
+        row = getattr(classifiers, f"run_{run['model']}")(task, data, work, run)
+        row["embedding_bytes"] = classifiers.embedding_bytes(run["system"], work)
+        row["seconds"] = round(time.process_time() - start, 1)
+    else:
+        trained = train_spacy(task, data, work, run)
+        row = {"seconds": round(trained.seconds, 1), **task.score(trained.nlp, data, run)}
+        size = embedding_bytes(run["system"], work, run["seed"])
+        row |= {"embedding_bytes": size, "model_bytes": trained.bytes}
+    typer.echo(f"{' '.join(str(run[name]) for name in KEY)}: {row['seconds']} s")
+    return row
+
+
+def train_spacy(task: AnyTask, data: Path, work: Path, run: Row, **overrides: Any) -> TrainedPipeline:
+    """Train the pipeline of a run; overrides: of its config, with dotted keys."""
+    with task.corpora(data, run) as files:
+        return train_pipeline(run_config(task, work, run, {**files, **overrides}))
+
+
+def run_config(task: AnyTask, work: Path, run: Row, overrides: Row) -> Any:
+    """The config of a run."""
+    system = SYSTEMS[run["system"]]
+    changes: Row = {"system.seed": run["seed"], "training.max_steps": run["steps"]}
+    changes["training.eval_frequency"] = max(1, run["steps"] // task.evaluations)
+    if system.embedding == "trainable" and system.name != "random":
+        rate = system.grad_factor if task.grad_factor is None else task.grad_factor
+        changes["components.tok2vec.model.embed.grad_factor"] = rate
+    encoder = source(system.name, work, run["seed"])
+    table = table_path(system.name, task.name, run["language"], work)
+    return system_config(system.name, task.config, task.config, table, encoder, {**changes, **overrides})
+
+
+def study(task: AnyTask, data: Path, work: Path, languages: list[str], seeds: list[int], steps: int, out: Path) -> None:
+    """Score the tries of studies.yml on dev alone."""
+    import srsly
+
+    planned = srsly.read_yaml(HERE / "studies.yml")[task.name]
+    tries = {(one["system"], one.get("setting", "")): one for one in planned["tries"]}
+    runs = [
+        {"task": task.name, "language": language, "system": system, "setting": setting, "seed": seed}
+        for (system, setting), language, seed in product(tries, languages or planned["languages"], seeds)
+    ]
+
+    def do(run: Row) -> Row:
+        one = tries[run["system"], run["setting"]]
+        changes = dict(one.get("overrides", {}))
+        if "ngram_dropout" in one:
+            encoder = with_ngram_dropout(source(run["system"], work), one["ngram_dropout"])
+            changes["paths.encoder"] = str(encoder)
+        whole = {**run, "share": 100, "steps": steps or task.steps_for(run["language"], 100)}
+        trained = train_spacy(task, data, work, whole, **changes)
+        return {"seconds": round(trained.seconds, 1), **task.score(trained.nlp, data, whole, ["dev"])}
+
+    run_missing(out, runs, TRIED_KEY, do)
+
+
+def with_ngram_dropout(encoder: Path, rate: float) -> Path:
+    """A copy of an encoder that leaves out another share of the n-grams while it learns."""
+    from distillemb_plugins.persistence import read_encoder, write_encoder
+
+    out = encoder.with_name(f"{encoder.name}-dropout-{rate}")
+    if not out.is_dir():
+        files = read_encoder(encoder)
+        config = {**files.config, "encoder_args": {**files.config["encoder_args"], "ngram_dropout": rate}}
+        write_encoder(out, config, files.tensors, files.characters, storage=config["storage"])
+    return out
+
+
+@app.command(help=__doc__)
+def train(
+    task: Annotated[str, typer.Argument(help=f"One of {', '.join(TASKS)}.")],
+    model: Annotated[list[str], typer.Option(help="Which models; all if not given.")] = [],  # noqa: B006
+    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; the task's.")] = [],  # noqa: B006
+    system: Annotated[list[str], typer.Option(help="Which systems; all that the model has.")] = [],  # noqa: B006
+    seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],  # noqa: B006
+    share: Annotated[list[int], typer.Option(help="Per cent of the training sentences (NER).")] = [100],  # noqa: B006
+    steps: Annotated[int, typer.Option(help="Updates of a run; 0: the task's.")] = 0,
+    joint_language: Annotated[list[str], typer.Option(help="Of the POS set joint.")] = [],  # noqa: B006
+    only_study: Annotated[bool, typer.Option("--study", help="Score what studies.yml names, on dev.")] = False,
+    data: Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")] = DEFAULT_DATA,
+    work: Annotated[Path, typer.Option(help="Where teachers, encoders and tables are kept.")] = WORK,
+    results: Annotated[Path | None, typer.Option(help="Where the scores are kept (JSON lines).")] = None,
+) -> None:
+    """Train and score the grid of a task."""
+    _check("task", [task], tuple(TASKS))
+    chosen = TASKS[task]
+    if isinstance(chosen, PosTask) and joint_language:
+        chosen = replace(chosen, joint_languages=tuple(joint_language))
+    if only_study:
+        study(chosen, data, work, language, seed[:1], steps, results or TRIED)
+        return
+    runs = runs_of(chosen, model, language, system, seed, share, steps)
+    run_missing(results or RESULTS, runs, KEY, lambda run: train_run(chosen, data, work, run))
+
+
+if __name__ == "__main__":
+    run_app(app)
