@@ -15,7 +15,7 @@ from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.distill import fit_residual_codebook
 from distillemb_plugins.encoder import Runtime
 from distillemb_plugins.errors import MissingExtraError
-from distillemb_plugins.inference.cnn import CnnFeatures, FoldedLayers
+from distillemb_plugins.inference.cnn import CnnFeatures, DenseWeights
 from distillemb_plugins.persistence import EncoderFiles, read_encoder
 from distillemb_plugins.teachers import Teacher
 from distillemb_plugins.vectors import unit_rows
@@ -83,10 +83,10 @@ def test_int8_is_near_whatever_is_computed_beside_it(files: EncoderFiles, words:
 
 @onnx_only
 def test_int8_weights_fit_processors_that_add_products_in_16_bits(tiny_encoder_dir: Path) -> None:
-    from distillemb_plugins.inference.onnx_runtime import Int8Products
+    from distillemb_plugins.inference.onnx_runtime import Int8Head
 
-    layers = FoldedLayers(read_encoder(tiny_encoder_dir).tensors)
-    weights = Int8Products(layers, None, None)._quantised(layers, None)
+    layers = DenseWeights(read_encoder(tiny_encoder_dir).tensors)
+    weights = Int8Head(layers, None, None)._quantized(layers, None)
     for name in ("w1", "w2"):
         assert weights[name].dtype == np.int8 and 0 < np.abs(weights[name].astype(int)).max() <= 64
 

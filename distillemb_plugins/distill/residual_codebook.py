@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..characters import PAD_ID, UNKNOWN_ID
 from ..encoder import DistillEmb
 from ..errors import DistillEmbError, require
-from ..inference.students import fingerprints
+from ..inference.students import row_hashes
 from ..persistence import EncoderFiles
 from ..quantization import Storage, Tensors, dequantize, quantize
 from ..teachers import Teacher
@@ -132,7 +132,7 @@ def _distinct_rows(files: EncoderFiles, words: list[str]) -> tuple[NDArray[np.in
     ids = files.characters.encode(words)
     own = ((ids != PAD_ID).sum(1) < files.characters.max_chars) & ~(ids == UNKNOWN_ID).any(1)
     positions = np.flatnonzero(own)
-    keys, first = np.unique(fingerprints(ids[positions]), return_index=True)
+    keys, first = np.unique(row_hashes(ids[positions]), return_index=True)
     return positions[first], keys.astype(np.int32)
 
 

@@ -1,6 +1,6 @@
-"""The default student, `cnn`, in NumPy: what it reads of the characters, and the two products behind it.
+"""The default student, `cnn`, in NumPy: the features of the characters, and the dense head behind them.
 
-The products are apart, so that another runtime can compute them (see `onnx_runtime`).
+The head is apart, so that another runtime can compute it (see `onnx_runtime`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Tensors = dict[str, NDArray[Any]]
 
 _NOWHERE = np.float32(-1e30)  # what no maximum takes
 _LEAST_STEPS = 127  # of a rounded table; where the words are too long for it, it is not rounded
-EPSILON = 1e-5  # of torch's normalisation layers
+EPSILON = 1e-5  # of torch's normalization layers
 _SPREAD = np.float32(EPSILON)
 
 
@@ -46,10 +46,14 @@ def _number_of_ngrams(min_n: int, max_n: int, length: int) -> int:
 
 
 class CnnFeatures:
-    """What the network reads of the words: summed n-grams beside the convolution's maximum, not yet normalised.
+    """The features of words: summed n-grams beside the convolution's maximum, not yet normalized.
 
-    rounded: keep the n-grams' table in int16, as fine as the sum over the longest word leaves room for: half as many
-    bytes to fetch.
+    Args:
+        args: Sizes of the student.
+        weights: Its tensors.
+        max_chars: Row length.
+        rounded: Keep the n-grams' table in int16, as fine as the sum over the longest word leaves room for. That is
+            half as many bytes to fetch.
     """
 
     def __init__(self, args: dict[str, Any], weights: Tensors, max_chars: int, rounded: bool = False) -> None:
@@ -74,7 +78,7 @@ class CnnFeatures:
         columns, words = as_columns(rows), len(rows)
         x = np.empty((words, self.width), np.float32)
         self._ngrams(columns, x[:, : self._split].reshape(words, self.hashes, -1))
-        self._places(columns, x[:, self._split :])
+        self._positions(columns, x[:, self._split :])
         return x
 
     def _ngrams(self, columns: Rows, out: Array) -> None:
@@ -99,7 +103,7 @@ class CnnFeatures:
             self.scale = np.float32((np.abs(self.table).max() or 1) / limit)
             self.table = np.rint(self.table / self.scale).astype(np.int16)
 
-    def _places(self, columns: Rows, out: Array) -> None:
+    def _positions(self, columns: Rows, out: Array) -> None:
         """Write the convolution's maximum over the places of each word into `out`, ``[n, channels]``."""
         kernel, (length, words) = self.kernel, columns.shape
         framed = np.zeros((length + kernel // 2 * 2, words), np.intp)
@@ -112,7 +116,7 @@ class CnnFeatures:
         np.maximum(out, 0, out=out)  # both keep the order, so that they can come last
 
 
-class FoldedLayers:
+class DenseWeights:
     """The hidden and the output layer, matrices transposed, the norm's scale and shift within the hidden layer."""
 
     def __init__(self, weights: Tensors) -> None:
@@ -123,37 +127,43 @@ class FoldedLayers:
         self.output_bias: Array = weights["output.bias"]
 
 
-class Products(Protocol):
-    """LayerNorm, hidden layer, ReLU and output layer; with a memory, its directions are inputs of the output layer."""
+class DenseHead(Protocol):
+    """LayerNorm, hidden layer, ReLU and output layer. The basis of a residual codebook is part of the output layer."""
 
     def tables(self, codebooks: Array) -> NDArray[Any]:
-        """The memory's codebooks in the form in which `parts` come from them, ``[codes, 256, width]``."""
+        """Return the codebooks in the form in which `parts` come from them, ``[codes, 256, width]``."""
         ...
 
     def __call__(self, x: Array, parts: NDArray[Any] | None) -> Array:
-        """Vectors float32 ``[n, dim]`` of features ``[n, width]``, which may be overwritten.
+        """Compute vectors.
 
-        parts: what the memory holds of the first words, ``[k, dims]`` from `tables`; None for nothing.
+        Args:
+            x: Features float32 ``[n, width]``. They may be overwritten.
+            parts: Coordinates of the first words in the residual codebook's basis, ``[k, dims]`` from `tables`, or
+                None.
+
+        Returns:
+            float32 ``[n, dim]``.
         """
         ...
 
 
-class NumpyProducts:
-    """`Products` in float32, always there."""
+class NumpyHead:
+    """`DenseHead` in float32, always there."""
 
-    def __init__(self, layers: FoldedLayers, basis: Array | None) -> None:
+    def __init__(self, layers: DenseWeights, basis: Array | None) -> None:
         self.layers = layers
         self.both = layers.output if basis is None else np.concatenate([layers.output, basis])
         layers.output = self.both[: len(layers.output)]
 
     def tables(self, codebooks: Array) -> Array:
-        """See `Products`."""
+        """See `DenseHead`."""
         return codebooks
 
     def __call__(self, x: Array, parts: Array | None) -> Array:
-        """See `Products`."""
+        """See `DenseHead`."""
         layers = self.layers
-        normalise(x)
+        normalize(x)
         inner = np.empty((len(x), len(self.both)), np.float32)
         hidden = inner[:, : len(layers.hidden_bias)]
         np.matmul(x, layers.hidden, out=hidden)
@@ -172,7 +182,7 @@ class NumpyProducts:
         return result
 
 
-def normalise(x: Array) -> None:
+def normalize(x: Array) -> None:
     """LayerNorm without scale and shift, in place."""
     width = np.float32(x.shape[1])
     if len(x) == 1:  # a single word, for which every call counts

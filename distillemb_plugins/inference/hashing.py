@@ -25,7 +25,7 @@ _FEW = 512  # numbers, for which one call matters more than vectors
 
 
 def mix_hash(value: Hashes) -> Hashes:
-    """The same finaliser as in the torch encoders."""
+    """The same finalizer as in the torch encoders."""
     value = value ^ (value >> _15)
     value *= _HASH_MIX
     value &= HASH_MASK
@@ -99,25 +99,25 @@ def without_padding(rows: Rows) -> Rows:
 
 
 @lru_cache(maxsize=64)
-def _place_factors(length: int) -> Hashes:
+def _position_factors(length: int) -> Hashes:
     """A number for each place of a row, uint32 ``[length]``, unrelated to each other."""
     places = np.arange(1, length + 1, dtype=np.uint32)
     return mix_hash(mix_hash((places * _HASH_FACTOR) & HASH_MASK))
 
 
-def fingerprints(rows: Rows) -> NDArray[np.int32]:
+def row_hashes(rows: Rows) -> NDArray[np.int32]:
     """31-bit hash of each row, int32 ``[n]``; the same as in the torch encoders."""
-    total = np.add.reduce(rows.astype(np.uint32) * _place_factors(rows.shape[1]), axis=1, dtype=np.uint32)
+    total = np.add.reduce(rows.astype(np.uint32) * _position_factors(rows.shape[1]), axis=1, dtype=np.uint32)
     total &= HASH_MASK
     return mix_hash(total).view(np.int32)
 
 
 @lru_cache(maxsize=64)
 def _factor_list(length: int) -> list[int]:
-    return [int(factor) for factor in _place_factors(length)]
+    return [int(factor) for factor in _position_factors(length)]
 
 
-def fingerprint(row: Sequence[int]) -> int:
+def row_hash(row: Sequence[int]) -> int:
     """The same of a single row, in Python's numbers: arrays of one element cost more."""
     value = sum(map(mul, row, _factor_list(len(row)))) & _MASK
     value = ((value ^ value >> 15) * _MIX) & _MASK

@@ -1,7 +1,7 @@
-"""The products of the `cnn` student through ONNX Runtime, in float32 or int8: an optional extra, for speed.
+"""The dense head of the `cnn` student through ONNX Runtime, in float32 or int8: an optional extra, for speed.
 
 NumPy's matrix products do not know every processor's widest instructions, and no int8. ONNX Runtime does; what stands
-before the products stays in NumPy. One thread: the products are too small to be shared out, and a session without
+before the head stays in NumPy. One thread: the products are too small to be shared out, and a session without
 threads of its own survives a fork.
 
 int8 is static, so that a word has the same vector (but for a rounding that the last bit of a feature may tip) whatever
@@ -9,7 +9,7 @@ is computed beside it, and needs no text to calibrate on:
 
 * LayerNorm bounds what the hidden layer reads; six standard deviations are kept.
 * A hidden unit is the product of that with its own weights, so it seldom exceeds five times their length. Each unit is
-  scaled by this bound, which the output layer's weights take back: cross-layer equalisation, which ReLU allows (Nagel
+  scaled by this bound, which the output layer's weights take back: cross-layer equalization, which ReLU allows (Nagel
   et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.1).
 * Weights are symmetric, a scale for each output, in 7 bits: with 8, processors without VNNI would saturate.
 """
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import require
-from .cnn import EPSILON, Array, FoldedLayers
+from .cnn import EPSILON, Array, DenseWeights
 
 _INPUT_DEVIATIONS = 6
 _HIDDEN_DEVIATIONS = 5
@@ -34,19 +34,19 @@ _OPSET, _IR_VERSION = 17, 8  # old enough for every ONNX Runtime of the extra
 _TINY = np.float32(1e-30)
 
 
-class OnnxProducts:
-    """`Products` in float32."""
+class OnnxHead:
+    """`DenseHead` in float32."""
 
-    def __init__(self, layers: FoldedLayers, basis: Array | None) -> None:
+    def __init__(self, layers: DenseWeights, basis: Array | None) -> None:
         self.dims = 0 if basis is None else len(basis)
         self.session = self._session(layers, basis)
 
     def tables(self, codebooks: Array) -> NDArray[Any]:
-        """See `Products`."""
+        """See `DenseHead`."""
         return codebooks
 
     def __call__(self, x: Array, parts: NDArray[Any] | None) -> Array:
-        """See `Products`."""
+        """See `DenseHead`."""
         inputs: dict[str, NDArray[Any]] = {"features": x}
         if self.dims:
             inputs["parts"] = self._for_all(parts, len(x))
@@ -65,7 +65,7 @@ class OnnxProducts:
     def _nothing(self, words: int) -> NDArray[Any]:
         return np.zeros((words, self.dims), np.float32)
 
-    def _session(self, layers: FoldedLayers, basis: Array | None) -> Any:
+    def _session(self, layers: DenseWeights, basis: Array | None) -> Any:
         node = require("onnx.helper", "onnx").make_node
         nodes = [
             _layer_norm(node),
@@ -83,22 +83,22 @@ class OnnxProducts:
         return _open(nodes, weights, self.dims, np.dtype(np.float32))
 
 
-class Int8Products(OnnxProducts):
-    """`Products` in int8, a little less exact; see the module."""
+class Int8Head(OnnxHead):
+    """`DenseHead` in int8, a little less exact; see the module."""
 
-    def __init__(self, layers: FoldedLayers, basis: Array | None, codebooks: Array | None) -> None:
+    def __init__(self, layers: DenseWeights, basis: Array | None, codebooks: Array | None) -> None:
         largest = 0.0 if codebooks is None else float(np.abs(codebooks).max())
         self._part_scale = np.float32((largest or 1.0) / (_ZERO - 1))
         super().__init__(layers, basis)
 
     def tables(self, codebooks: Array) -> NDArray[Any]:
-        """See `Products`; uint8, 128 for nothing."""
+        """See `DenseHead`; uint8, 128 for nothing."""
         return (np.rint(codebooks / self._part_scale) + _ZERO).astype(np.uint8)
 
     def _nothing(self, words: int) -> NDArray[Any]:
         return np.full((words, self.dims), _ZERO, np.uint8)
 
-    def _session(self, layers: FoldedLayers, basis: Array | None) -> Any:
+    def _session(self, layers: DenseWeights, basis: Array | None) -> Any:
         node = require("onnx.helper", "onnx").make_node
         first, last = "x8 x_scale x_zero w1 w1_scale w1_zero b1", "h_scale h_zero w2 w2_scale w2_zero b2"
         nodes = [
@@ -109,9 +109,9 @@ class Int8Products(OnnxProducts):
             *([node("Concat", ["h8", "parts"], ["inner8"], axis=1)] if self.dims else []),
             node("QGemm", ["inner8" if self.dims else "h8", *last.split()], ["vectors"], domain="com.microsoft"),
         ]
-        return _open(nodes, self._quantised(layers, basis), self.dims, np.dtype(np.uint8))
+        return _open(nodes, self._quantized(layers, basis), self.dims, np.dtype(np.uint8))
 
-    def _quantised(self, layers: FoldedLayers, basis: Array | None) -> dict[str, NDArray[Any]]:
+    def _quantized(self, layers: DenseWeights, basis: Array | None) -> dict[str, NDArray[Any]]:
         x_scale = np.float32(_INPUT_DEVIATIONS / (_ZERO - 1))
         h_scale = np.float32(1 / _ACTIVATION_LIMIT)
         bound = _HIDDEN_DEVIATIONS * np.linalg.norm(layers.hidden, axis=0) + np.maximum(layers.hidden_bias, 0)

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from ..characters import PAD_ID
 from ..errors import DistillEmbError
-from .cnn import EPSILON, Array, CnnFeatures, FoldedLayers, NumpyProducts, Products, Tensors, zero_padding
-from .hashing import Rows, fingerprint, fingerprints, ngram_buckets, without_padding
+from .cnn import EPSILON, Array, CnnFeatures, DenseHead, DenseWeights, NumpyHead, Tensors, zero_padding
+from .hashing import Rows, ngram_buckets, row_hash, row_hashes, without_padding
 
-__all__ = ["FORWARDS", "RUNTIMES", "build_forward", "fingerprints"]
+__all__ = ["FORWARDS", "RUNTIMES", "build_forward", "fingerprints", "row_hashes"]
 
+fingerprints = row_hashes  # until its last user has the new name
 RUNTIMES = ("numpy", "onnx", "onnx-int8")
 _BATCH = 256  # words at a time: enough for good matrix products, few enough for the processor's cache
 _FEW = 32  # words that are not worth sorting
@@ -36,9 +37,9 @@ def _linear(weights: Tensors, name: str, x: Array) -> Array:
 def _layer_norm(weights: Tensors, name: str, x: Array) -> Array:
     scale, shift = weights[f"{name}.weight"], weights[f"{name}.bias"]
     axes = tuple(range(-scale.ndim, 0))
-    centred = x - x.mean(axis=axes, keepdims=True)
-    spread = np.sqrt((centred * centred).mean(axis=axes, keepdims=True) + np.float32(EPSILON))
-    return centred / spread * scale + shift
+    centered = x - x.mean(axis=axes, keepdims=True)
+    spread = np.sqrt((centered * centered).mean(axis=axes, keepdims=True) + np.float32(EPSILON))
+    return centered / spread * scale + shift
 
 
 def _windows(x: Array, width: int) -> Array:
@@ -147,39 +148,39 @@ def _ngram_sam(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
     return result
 
 
-class _Memory:
-    """What the network misses of frequent words, found by the fingerprint of the row; see `WordMemory` in torch."""
+class _ResidualCodebook:
+    """What the network misses of frequent words, product-quantized. A word is found by the hash of its row."""
 
     def __init__(self, tensors: Tensors, tables: NDArray[Any]) -> None:
         self.keys, self.codes = tensors["memory.keys"], tensors["memory.codes"]
         number, size, width = tables.shape
         if self.codes.shape != (len(self.keys), number) or len(tensors["memory.basis"]) != number * width:
-            raise ValueError("the memory's parts are of different sizes")
+            raise ValueError("the residual codebook's tables are of different sizes")
         self.rows = tables.reshape(number * size, width)
         self.first_rows = np.arange(0, number * size, size)
 
     def find(self, rows: Rows) -> NDArray[np.intp]:
         """Where the codes of each word stand, -1 for a word that is not held."""
-        wanted = fingerprints(rows)  # of the keys' type, or NumPy would convert all keys at every call
+        wanted = row_hashes(rows)  # of the keys' type, or NumPy would convert all keys at every call
         places = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         places[self.keys[places] != wanted] = -1
         return places
 
     def parts_of_one(self, row: NDArray[np.int32]) -> NDArray[Any] | None:
         """`parts` of a single row ``[max_chars]``, ``[1, dims]``; None for a word that is not held."""
-        wanted = np.int32(fingerprint(row.tolist()))
+        wanted = np.int32(row_hash(row.tolist()))
         place = self.keys.searchsorted(wanted)
         held = place < len(self.keys) and self.keys[place] == wanted
         return self.parts(np.array([place])) if held else None
 
     def parts(self, places: NDArray[np.intp]) -> NDArray[Any]:
-        """The words' coordinates in the memory's basis, ``[n, dims]``."""
+        """The words' coordinates in the codebook's basis, ``[n, dims]``."""
         codes = self.codes[places] + self.first_rows
         return self.rows.take(codes, axis=0).reshape(len(places), -1)
 
 
 class _Plain:
-    """A student whose forward pass is one piece; the memory's directions are added behind it."""
+    """A student whose forward pass is one piece; the codebook's directions are added behind it."""
 
     def __init__(self, forward: Callable[[dict[str, Any], Tensors, Rows], Array], args: Any, weights: Tensors) -> None:
         self.forward, self.args = forward, args
@@ -187,11 +188,11 @@ class _Plain:
         self.tables = weights.get("memory.codebooks")
 
     def features(self, rows: Rows) -> Array:
-        """The vectors, without the memory."""
+        """The vectors, without the residual codebook."""
         return self.forward(self.args, self.weights, rows).astype(np.float32, copy=False)
 
-    def products(self, x: Array, parts: NDArray[Any] | None) -> Array:
-        """See `Products`."""
+    def head(self, x: Array, parts: NDArray[Any] | None) -> Array:
+        """See `DenseHead`."""
         if parts is not None:
             x[: len(parts)] += parts @ self.weights["memory.basis"]
         return x
@@ -202,20 +203,20 @@ class _Cnn:
 
     def __init__(self, args: dict[str, Any], weights: Tensors, max_chars: int, runtime: str) -> None:
         self.features = CnnFeatures(args, weights, max_chars, rounded=runtime == "onnx-int8")
-        self.products = _products(weights, runtime)
+        self.head = _dense_head(weights, runtime)
         codebooks = weights.get("memory.codebooks")
-        self.tables = None if codebooks is None else self.products.tables(codebooks)
+        self.tables = None if codebooks is None else self.head.tables(codebooks)
 
 
-def _products(weights: Tensors, runtime: str) -> Products:
-    layers, basis = FoldedLayers(weights), weights.get("memory.basis")
+def _dense_head(weights: Tensors, runtime: str) -> DenseHead:
+    layers, basis = DenseWeights(weights), weights.get("memory.basis")
     if runtime == "numpy":
-        return NumpyProducts(layers, basis)
-    from .onnx_runtime import Int8Products, OnnxProducts
+        return NumpyHead(layers, basis)
+    from .onnx_runtime import Int8Head, OnnxHead
 
     if runtime == "onnx":
-        return OnnxProducts(layers, basis)
-    return Int8Products(layers, basis, weights.get("memory.codebooks"))
+        return OnnxHead(layers, basis)
+    return Int8Head(layers, basis, weights.get("memory.codebooks"))
 
 
 def _plain(forward: Callable[[dict[str, Any], Tensors, Rows], Array]) -> Callable[..., _Plain]:
@@ -236,10 +237,18 @@ FORWARDS: dict[str, Callable[..., _Plain | _Cnn]] = {
 
 
 def build_forward(config: dict[str, Any], tensors: Tensors, runtime: str = "numpy") -> Callable[[Rows], Array]:
-    """The forward pass of the student that ``config["encoder_type"]`` names, for any number of rows.
+    """Build the forward pass of a student.
 
-    runtime: what computes the matrix products; one of `RUNTIMES`, all but the first for `cnn` only.
-    Raises `DistillEmbError` for a type or runtime that does not exist, or weights that do not fit the sizes.
+    Args:
+        config: The configuration; ``config["encoder_type"]`` names the student.
+        tensors: Its weights.
+        runtime: What computes the matrix products: one of `RUNTIMES`, all but the first for `cnn` only.
+
+    Returns:
+        A function of rows of character ids int32 ``[n, max_chars]`` that gives vectors float32 ``[n, dim]``.
+
+    Raises:
+        DistillEmbError: The type or the runtime does not exist, or the weights do not fit the sizes.
     """
     kind = config["encoder_type"]
     if kind not in FORWARDS:
@@ -262,34 +271,34 @@ def build_forward(config: dict[str, Any], tensors: Tensors, runtime: str = "nump
 
 def _build(config: dict[str, Any], tensors: Tensors, runtime: str) -> Callable[[Rows], Array]:
     network = FORWARDS[config["encoder_type"]](config["encoder_args"], tensors, config["max_chars"], runtime)
-    memory = _Memory(tensors, cast(Any, network.tables)) if config.get("memory") else None
+    codebook = _ResidualCodebook(tensors, cast(Any, network.tables)) if config.get("memory") else None
 
     def run(rows: Rows) -> Array:
         if len(rows) == 1:  # for which every call counts
-            return network.products(network.features(rows), None if memory is None else memory.parts_of_one(rows[0]))
+            return network.head(network.features(rows), None if codebook is None else codebook.parts_of_one(rows[0]))
         vectors = np.empty((len(rows), config["dim"]), np.float32)
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
-            _compute(network, memory, block, vectors[start : start + _BLOCK])
+            _compute(network, codebook, block, vectors[start : start + _BLOCK])
         return vectors
 
     return run
 
 
-def _compute(network: _Plain | _Cnn, memory: _Memory | None, rows: Rows, out: Array) -> None:
+def _compute(network: _Plain | _Cnn, codebook: _ResidualCodebook | None, rows: Rows, out: Array) -> None:
     """Write the vectors of words into `out`, float32 ``[n, dim]``."""
     x = _features(network, rows)
-    places = np.zeros(0, np.intp) if memory is None else memory.find(rows)
+    places = np.zeros(0, np.intp) if codebook is None else codebook.find(rows)
     held, absent = np.flatnonzero(places >= 0), np.flatnonzero(places < 0)
-    if memory is None or not len(held):
+    if codebook is None or not len(held):
         for start in range(0, len(rows), _BATCH):
-            out[start : start + _BATCH] = network.products(x[start : start + _BATCH], None)
+            out[start : start + _BATCH] = network.head(x[start : start + _BATCH], None)
         return
-    order = np.concatenate([held, absent])  # those that the memory holds stand together
+    order = np.concatenate([held, absent])  # those that the codebook holds stand together
     for start in range(0, len(rows), _BATCH):
         chunk = order[start : start + _BATCH]
         known = chunk[: max(len(held) - start, 0)]
-        out[chunk] = network.products(x[chunk], memory.parts(places[known]) if len(known) else None)
+        out[chunk] = network.head(x[chunk], codebook.parts(places[known]) if len(known) else None)
 
 
 def _features(network: _Plain | _Cnn, rows: Rows) -> Array:
