@@ -18,9 +18,8 @@ from ..errors import DistillEmbError
 from .cnn import EPSILON, Array, CnnFeatures, DenseHead, DenseWeights, NumpyHead, Tensors, zero_padding
 from .hashing import Rows, ngram_buckets, row_hash, row_hashes, without_padding
 
-__all__ = ["FORWARDS", "RUNTIMES", "build_forward", "fingerprints", "row_hashes"]
+__all__ = ["FORWARDS", "RUNTIMES", "build_forward", "row_hashes"]
 
-fingerprints = row_hashes  # until its last user has the new name
 RUNTIMES = ("numpy", "onnx", "onnx-int8")
 _BATCH = 256  # words at a time: enough for good matrix products, few enough for the processor's cache
 _FEW = 32  # words that are not worth sorting
