@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,9 +11,11 @@ import pytest
 
 from distillemb_plugins import DistillEmbError
 from distillemb_plugins.teachers import Teacher, load_teacher, save_teacher, train_teacher
+from recipes.results import read_results
+from recipes.transfer import prepare, tabulate, tigrinya, train
 
-Script = Callable[[str], ModuleType]
-PATH = "transfer/scripts/transfer.py"
+from .projects import read_project, run_project
+
 CONLL = [
     "ጂናእ B-PER",
     "ኩክ I-PER",
@@ -36,11 +36,6 @@ CONLL = [
 ]
 
 
-@pytest.fixture(scope="module")
-def recipe(script: Script) -> ModuleType:
-    return script(PATH)
-
-
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that was unpacked on this machine before is found."""
@@ -57,8 +52,8 @@ def write_corpus(folder: Path, lines: list[str]) -> Path:
 # -- the Tigrinya corpus
 
 
-def test_the_corpus_is_mended_and_every_repair_is_said(recipe: ModuleType, tmp_path: Path) -> None:
-    corpus = recipe.tigrinya.read_corpus(write_corpus(tmp_path, CONLL))
+def test_the_corpus_is_mended_and_every_repair_is_said(tmp_path: Path) -> None:
+    corpus = tigrinya.read_corpus(write_corpus(tmp_path, CONLL))
     assert corpus.sentences == [
         [("ጂናእ", "B-PER"), ("ኩክ", "I-PER"), ("ኣብ", "O"), ("ከተማ", "O")],
         [("ሓሙስ", "B-DATE"), ("ቻይና", "B-LOC"), ("ምዕራብ", "O"), ("ይብል", "O"), ("ገንዘብን", "O")],
@@ -67,32 +62,32 @@ def test_the_corpus_is_mended_and_every_repair_is_said(recipe: ModuleType, tmp_p
     assert corpus.dropped == 1  # the last sentence has the letters of the one before
     assert [line.split(",")[0] for line in corpus.mended] == [f"line {n}" for n in (6, 7, 8, 9, 10, 12)]
     assert "I- that continues nothing, read as B-LOC" in corpus.mended[-1]
-    recipe.check(tmp_path, tmp_path / "results.jsonl")
-    text = recipe.report.corpus_text(recipe.read_results(tmp_path / "results.jsonl"))
+    prepare.check(tmp_path, tmp_path / "results.jsonl")
+    text = tabulate.corpus_text(read_results(tmp_path / "results.jsonl"))
     assert "Repeated sentences dropped: 1." in text and "3 x misspelt tag" in text and "1 x no tag" in text
 
 
-def test_a_corpus_that_cannot_be_read_is_refused(recipe: ModuleType, tmp_path: Path) -> None:
+def test_a_corpus_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DistillEmbError, match=r"no file .*Tigrinya-NER-Dataset.txt: give --data"):
-        recipe.tigrinya_corpus(tmp_path)
+        tigrinya.tigrinya_corpus(tmp_path)
     file = write_corpus(tmp_path, ["ኣብ O", "ኣብ ከተማ O"])
     with pytest.raises(DistillEmbError, match="line 2: 3 columns"):
-        recipe.tigrinya.read_corpus(file)
+        tigrinya.read_corpus(file)
 
 
-def test_the_split_is_by_sentence_and_always_the_same(recipe: ModuleType) -> None:
+def test_the_split_is_by_sentence_and_always_the_same() -> None:
     sentences = [[(f"w{n}", "O")] for n in range(50)]
-    parts = recipe.tigrinya.split(sentences)
-    assert parts == recipe.tigrinya.split(sentences)
+    parts = tigrinya.split(sentences)
+    assert parts == tigrinya.split(sentences)
     assert {name: len(part) for name, part in parts.items()} == {"train": 35, "dev": 5, "test": 10}
     assert sorted(s[0][0] for part in parts.values() for s in part) == sorted(s[0][0] for s in sentences)
-    assert parts != recipe.tigrinya.split(sentences, seed=1)
+    assert parts != tigrinya.split(sentences, seed=1)
 
 
 # -- encoders
 
 
-def test_text_that_holds_a_test_sentence_is_left_out(recipe: ModuleType, tmp_path: Path) -> None:
+def test_text_that_holds_a_test_sentence_is_left_out(tmp_path: Path) -> None:
     sentence = [(word, "O") for word in ["ኢትዮጵያ", "ናብ", "ኣስመራ", "መጺኡ", "ምስ", "ህዝቢ", "ተዘራሪቡ", "ኣሎ", "።"]]
     lines = [
         "ንሱ፡ ኢትዮጵያ፣ ናብ ኣስመራ መጺኡ ምስ ህዝቢ ተዘራሪቡ ኣሎ! ድሕሪኡ ከይዱ",  # inside a line, with other punctuation
@@ -101,7 +96,7 @@ def test_text_that_holds_a_test_sentence_is_left_out(recipe: ModuleType, tmp_pat
     ]
     (tmp_path / "raw.txt").write_text("\n".join(lines), "utf-8")
     short = [("ሰላም", "O"), ("ዓለም", "O")]
-    left_out = recipe.encoders.clean_text([tmp_path / "raw.txt"], tmp_path / "out.txt", [sentence, short])
+    left_out = prepare.clean_text([tmp_path / "raw.txt"], tmp_path / "out.txt", [sentence, short])
     assert left_out == 2
     assert (tmp_path / "out.txt").read_text("utf-8") == lines[1] + "\n"
 
@@ -120,26 +115,26 @@ def two_languages(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_language_is_left_out_by_the_rates_of_its_words(recipe: ModuleType, two_languages: Path) -> None:
-    work, encoders = two_languages / "work", recipe.encoders
-    without_luo = encoders.teacher_without(two_languages, "luo", work)
+def test_a_language_is_left_out_by_the_rates_of_its_words(two_languages: Path) -> None:
+    work = two_languages / "work"
+    without_luo = prepare.teacher_without(two_languages, "luo", work)
     assert without_luo.words == ["na", "ya", "xx"]
-    assert encoders.teacher_without(two_languages, "swa", work).words == ["gi", "na", "xx"]
-    assert len(encoders.teacher_without(two_languages, "all", work)) == 4
+    assert prepare.teacher_without(two_languages, "swa", work).words == ["gi", "na", "xx"]
+    assert len(prepare.teacher_without(two_languages, "all", work)) == 4
     words, table = ["gi", "na", "ya", "xx"], work / "word-rates.npz"
-    rates = encoders.word_rates(two_languages, words, ["luo", "swa"], table)
+    rates = prepare.word_rates(two_languages, words, ["luo", "swa"], table)
     assert rates.tolist() == [[750_000, 0], [250_000, 250_000], [0, 750_000], [0, 0]]
     shutil.rmtree(two_languages / "corpora" / "luo")  # counted once: the table is kept
-    assert np.array_equal(encoders.word_rates(two_languages, words, ["luo", "swa"], table), rates)
+    assert np.array_equal(prepare.word_rates(two_languages, words, ["luo", "swa"], table), rates)
     with pytest.raises(DistillEmbError, match="no raw text"):  # other words are counted anew
-        encoders.word_rates(two_languages, words[::-1], ["luo", "swa"], table)
+        prepare.word_rates(two_languages, words[::-1], ["luo", "swa"], table)
 
 
-def test_a_language_or_teacher_that_is_not_there_is_refused(recipe: ModuleType, two_languages: Path) -> None:
+def test_a_language_or_teacher_that_is_not_there_is_refused(two_languages: Path) -> None:
     with pytest.raises(DistillEmbError, match="fra is none of the teacher's languages"):
-        recipe.encoders.teacher_without(two_languages, "fra", two_languages)
+        prepare.teacher_without(two_languages, "fra", two_languages)
     with pytest.raises(DistillEmbError, match="no teacher"):
-        recipe.encoders.teacher_without(two_languages / "corpora", "luo", two_languages)
+        prepare.teacher_without(two_languages / "corpora", "luo", two_languages)
 
 
 # -- everything, small
@@ -167,27 +162,25 @@ def data(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def work(recipe: ModuleType, data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def work(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The teacher of Tigrinya, and encoders that stand for the distilled ones."""
     folder = tmp_path_factory.mktemp("work")
     sizes: dict[str, Any] = {"dim": 24, "epochs": 1, "buckets": 100, "min_count": 1}
     for language in ("amh", "tir"):
-        recipe.encoders.teach_language(data, language, folder, [], **sizes)
+        prepare.teach_language(data, language, folder, [], **sizes)
     for name in ("amh", "tir", "all", "without-luo"):
         shutil.copytree(tiny_encoder_dir, folder / f"encoder-{name}")
     return folder
 
 
-def test_every_task_is_trained_scored_and_put_into_the_tables(
-    recipe: ModuleType, data: Path, work: Path, tmp_path: Path
-) -> None:
+def test_every_task_is_trained_scored_and_put_into_the_tables(data: Path, work: Path, tmp_path: Path) -> None:
     results, readme, plot = tmp_path / "results.jsonl", tmp_path / "README.md", tmp_path / "shares.svg"
     run: dict[str, Any] = {"data": data, "seed": [0], "epochs": 1, "hidden": 4, "work": work, "results": results}
-    arms = ["random", "amharic", "static"]
-    recipe.ner(arm=arms, share=[0.5, 1.0], **run)
-    recipe.sentiment(arm=arms[:1], share=[1.0], limit=20, **run)
-    recipe.left_out(language=["luo"], arm=["random", "without", "with"], **run)
-    rows = {(row["task"], row["arm"], row["share"]): row for row in recipe.read_results(results)}
+    systems = ["random", "amharic", "static"]
+    train.train("ner", system=systems, share=[0.5, 1.0], **run)
+    train.train("sentiment", system=systems[:1], share=[1.0], limit=20, **run)
+    train.train("left-out", language=["luo"], system=["random", "without", "with"], **run)
+    rows = {(row["task"], row["system"], row["share"]): row for row in read_results(results)}
     assert len(rows) == 6 + 1 + 3
     assert all(0 <= row["test_f1"] <= 100 and row["embedding_bytes"] > 0 for row in rows.values())
     assert rows["ner", "random", 0.5]["train_rows"] == round(rows["ner", "random", 1.0]["train_rows"] / 2)
@@ -195,85 +188,82 @@ def test_every_task_is_trained_scored_and_put_into_the_tables(
     assert rows["ner", "static", 1.0]["embedding_bytes"] == (work / "tir-fasttext.bin").stat().st_size
 
     before = results.read_bytes()
-    recipe.ner(arm=["random"], share=[1.0], **run)  # a row that is there is not run again
+    train.train("ner", system=["random"], share=[1.0], **run)  # a row that is there is not run again
     assert results.read_bytes() == before
-    recipe.ner(arm=["random"], share=[1.0], **(run | {"hidden": 8}))  # other settings are another row
-    rows_with_other = recipe.read_results(results)
+    train.train("ner", system=["random"], share=[1.0], **(run | {"hidden": 8}))  # other settings are another row
+    rows_with_other = read_results(results)
     assert len(rows_with_other) == 11
-    assert [row["hidden"] for row in recipe.report.settled(rows_with_other)] == [4] * 10  # they are not mixed
+    assert [row["hidden"] for row in tabulate.settled(rows_with_other)] == [4] * 10  # they are not mixed
 
     marks = ("corpus", "encoders", "ner", "sentiment", "left-out", "cost")
     readme.write_text("\n".join(f"<!-- {name} -->\n<!-- /{name} -->" for name in marks), "utf-8")
-    recipe.table(results, readme, plot)
+    tabulate.write(results, readme)
     text = readme.read_text("utf-8")
     assert "| 81.97 / 85.12 / 85.96 |" in text and "| luo |" in text and "50 % of the data" in text
     assert "static fastText" in plot.read_text("utf-8")
 
 
-def test_an_unknown_arm_or_a_missing_encoder_is_refused(recipe: ModuleType, data: Path, tmp_path: Path) -> None:
+def test_an_unknown_arm_or_a_missing_encoder_is_refused(data: Path, tmp_path: Path) -> None:
     run: dict[str, Any] = {"data": data, "seed": [0], "epochs": 1, "work": tmp_path, "results": tmp_path / "r.jsonl"}
-    with pytest.raises(DistillEmbError, match="no arm magic"):
-        recipe.ner(arm=["magic"], share=[1.0], **run)
-    with pytest.raises(DistillEmbError, match="run the command distill first"):
-        recipe.ner(arm=["amharic"], share=[1.0], **run)
-    with pytest.raises(DistillEmbError, match="run the command distill-without first"):
-        recipe.left_out(language=["luo"], arm=["without"], **run)
+    with pytest.raises(DistillEmbError, match="no system magic"):
+        train.train("ner", system=["magic"], share=[1.0], **run)
+    with pytest.raises(DistillEmbError, match=r"prepare\.py distill` first"):
+        train.train("ner", system=["amharic"], share=[1.0], **run)
+    with pytest.raises(DistillEmbError, match=r"prepare\.py distill-without` first"):
+        train.train("left-out", language=["luo"], system=["without"], **run)
 
 
-def test_distilling_writes_an_encoder_and_its_facts(recipe: ModuleType, tiny_teacher: Teacher, tmp_path: Path) -> None:
+def test_distilling_writes_an_encoder_and_its_facts(tiny_teacher: Teacher, tmp_path: Path) -> None:
     sizes = {"channels": 8, "hidden": 16, "buckets": 100, "ngram_dim": 8}
-    facts = recipe.encoders.distil(tiny_teacher, tmp_path / "e", {"encoder_args": sizes, "epochs": 1, "batch_size": 64})
+    facts = prepare.distill_into(tiny_teacher, tmp_path / "e", {"encoder_args": sizes, "epochs": 1, "batch_size": 64})
     assert facts["teacher_words"] == 300 and facts["bytes"] > 0 and -1 <= facts["cosine"] <= 1
-    again = recipe.encoders.distil(tiny_teacher, tmp_path / "e", {"epochs": 50})  # it is there
+    again = prepare.distill_into(tiny_teacher, tmp_path / "e", {"epochs": 50})  # it is there
     assert again == facts
-    assert "| one | 300 |" in recipe.report.encoder_table([{"task": "encoder", "language": "one", **facts}])
+    assert "| one | 300 |" in tabulate.encoder_table([{"task": "encoder", "language": "one", **facts}])
 
 
-# -- arms
+# -- systems
 
 
-def test_the_random_arm_has_the_encoders_form_and_not_its_weights(recipe: ModuleType, tiny_encoder_dir: Path) -> None:
+def test_random_weights_have_the_encoders_form_and_not_its_weights(tiny_encoder_dir: Path) -> None:
     import torch
 
-    from recipes.transfer.scripts.arms import pretrained_arm, random_arm
-
-    head = recipe.Head("ner", recipe.tigrinya.TAGS, 4)
-    made = [
-        pretrained_arm(tiny_encoder_dir, head, 0),
-        *(random_arm(tiny_encoder_dir, head, seed) for seed in (5, 5, 6)),
-    ]
-    weights = [arm.model.distillemb.encoder.state_dict() for arm in made]
+    head = train.head_settings("ner", tigrinya.TAGS, 4)
+    wanted = [("amharic", 0), ("random", 5), ("random", 5), ("random", 6)]
+    made = [train.build_model("ner", system, tiny_encoder_dir, [], head, seed)[0] for system, seed in wanted]
+    weights = [model.distillemb.encoder.state_dict() for model in made]
     name = next(name for name, tensor in weights[0].items() if tensor.dim() > 1)
     assert weights[0].keys() == weights[1].keys()
     assert torch.equal(weights[1][name], weights[2][name])
     assert not torch.equal(weights[0][name], weights[1][name]) and not torch.equal(weights[1][name], weights[3][name])
-    assert made[0].model.config.id2label == made[1].model.config.id2label == dict(enumerate(recipe.tigrinya.TAGS))
+    assert made[0].config.id2label == made[1].config.id2label == dict(enumerate(tigrinya.TAGS))
 
 
-def test_the_static_arm_holds_fasttexts_vectors_and_does_not_train_them(recipe: ModuleType, tmp_path: Path) -> None:
+def test_the_static_system_holds_fasttexts_vectors_and_does_not_train_them(tmp_path: Path) -> None:
     import torch
-
-    from recipes.transfer.scripts.arms import static_arm
 
     (tmp_path / "t.txt").write_text("\n".join(["ሰላም ቤት ልጅ በሰላም"] * 30), "utf-8")
     file = train_teacher(
         [tmp_path / "t.txt"], tmp_path / "t.bin", dim=8, epochs=1, buckets=50, threads=1, progress=False
     )
-    arm = static_arm(file, ["ሰላም", "ለሰላም"], recipe.Head("ner", recipe.tigrinya.TAGS, 4), 0)
-    rows = torch.from_numpy(arm.characters.encode(["ሰላም", "ለሰላም", "unheard-of"]))[None]
-    vectors = arm.model.distillemb.encode_words(rows, torch.ones(1, 3, dtype=torch.bool))[0].detach().numpy()
+    head = train.head_settings("ner", tigrinya.TAGS, 4)
+    model, reader, size = train.build_model("ner", "static", file, ["ሰላም", "ለሰላም"], head, 0)
+    assert size == file.stat().st_size
+    rows = torch.from_numpy(reader.encode(["ሰላም", "ለሰላም", "unheard-of"]))[None]
+    vectors = model.distillemb.encode_words(rows, torch.ones(1, 3, dtype=torch.bool))[0].detach().numpy()
     expected, _ = load_teacher(file).centred().normalised().lookup(["ሰላም", "ለሰላም"])
     assert np.allclose(vectors[:2], expected, atol=1e-6) and expected[1].any() and not vectors[2].any()
-    assert not any(p.requires_grad for p in arm.model.distillemb.parameters())
-    arm.model.save_pretrained(tmp_path / "saved")
-    again = type(arm.model).from_pretrained(tmp_path / "saved")
-    assert torch.equal(again.distillemb.encoder.table.weight, arm.model.distillemb.encoder.table.weight)
+    assert not any(p.requires_grad for p in model.distillemb.parameters())
 
 
-def test_the_project_file_names_commands_that_exist(recipe: ModuleType) -> None:
-    import yaml  # type: ignore[import-untyped]
-
-    project = yaml.safe_load((recipe.HERE / "project.yml").read_text("utf-8"))
-    known = {command.name or command.callback.__name__ for command in recipe.app.registered_commands}
-    assert {command["name"] for command in project["commands"]} <= known
-    assert project["workflows"]["all"] == [command["name"] for command in project["commands"]]
+def test_the_project_runs_small(data: Path, work: Path, tmp_path: Path) -> None:
+    results, readme = tmp_path / "results.jsonl", tmp_path / "README.md"
+    shutil.copy(train.RESULTS.with_name("README.md"), readme)
+    some = "--system random --seed 0 --epochs 1 --hidden 4 --share 1.0 --language luo --limit 20"
+    values = {"data": data, "work": work, "results": results, "readme": readme, "some": some}
+    names = ["check", "teach", "ner", "sentiment", "left-out", "tabulate"]
+    assert run_project(prepare.HERE, values, names) == len(names)
+    assert {row["task"] for row in read_results(results)} == {"corpus", "ner", "sentiment", "left-out"}
+    assert "| luo |" in readme.read_text("utf-8")
+    commands = [command["name"] for command in read_project(prepare.HERE)["commands"]]
+    assert read_project(prepare.HERE)["workflows"]["all"] == commands

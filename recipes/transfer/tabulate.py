@@ -1,18 +1,29 @@
-"""Tables and the plot of the transfer recipe, from its results."""
+"""Write the tables and the plot of all results found into the README.
+
+python recipes/transfer/tabulate.py
+"""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins.evaluate.plots import COLORS, figure_of, svg_text
 from distillemb_plugins.files import atomic_file
-from recipes.common import markdown_table, mean_spread, megabytes, replace_block
-from recipes.transfer.scripts.arms import LEFT_OUT_ARMS, TIGRINYA_ARMS
+from recipes.results import markdown_table, mean_spread, megabytes, pick, read_results, replace_block, run_app
 
+HERE = Path(__file__).resolve().parent
+TIGRINYA_SYSTEMS = ("random", "amharic", "tigrinya", "afro11", "static")
+LEFT_OUT_SYSTEMS = ("random", "without", "with")  # weights; the encoder of all languages but one; of all
 Rows = list[dict[str, Any]]
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 TASKS = {"ner": "NER", "sentiment": "sentiment"}
 SETTINGS = ("epochs", "limit", "hidden", "learning_rate", "encoder_learning_rate")
 # Mersha & Wu 2022, Tigrinya sentiment with 33, 66 and 100 % of their data.
@@ -31,25 +42,6 @@ LABELS = {
 }
 
 
-def write(rows: Rows, readme: Path, plot: Path) -> None:
-    """Every table that has results, and the plot when a Tigrinya task has some."""
-    rows = settled(rows)
-    blocks = {
-        "corpus": corpus_text(rows),
-        "encoders": encoder_table(rows),
-        "ner": share_table(rows, "ner"),
-        "sentiment": share_table(rows, "sentiment"),
-        "left-out": left_out_table(rows),
-        "cost": cost_table(rows),
-    }
-    for name, text in blocks.items():
-        if text:
-            replace_block(readme, name, text)
-    if any(row["task"] in TASKS for row in rows):
-        with atomic_file(plot, "w") as stream:
-            stream.write(share_plot(rows))
-
-
 def settled(rows: Rows) -> Rows:
     """The rows without those of a task that were trained with other settings than most of that task's rows."""
 
@@ -60,11 +52,6 @@ def settled(rows: Rows) -> Rows:
     for row in rows:
         counts.setdefault(row["task"], Counter())[setting(row)] += 1
     return [row for row in rows if setting(row) == counts[row["task"]].most_common(1)[0][0]]
-
-
-def pick(rows: Rows, **values: Any) -> Rows:
-    """The rows with these values."""
-    return [row for row in rows if all(row.get(name) == value for name, value in values.items())]
 
 
 def corpus_text(rows: Rows) -> str:
@@ -100,20 +87,20 @@ def encoder_table(rows: Rows) -> str:
 
 
 def share_table(rows: Rows, task: str) -> str:
-    """Test F1 of every arm at every share of the training data; for sentiment the paper's figures beside it."""
+    """Test F1 of every system at every share of the training data; for sentiment the paper's figures beside it."""
     found = pick(rows, task=task)
     shares = sorted({row["share"] for row in found})
-    header = ["arm", *(f"{100 * share:.0f} % of the data" for share in shares)]
+    header = ["system", *(f"{100 * share:.0f} % of the data" for share in shares)]
     header += ["dev, 100 %", "seeds", "embedding"]
     header += ["the paper's, 33 / 66 / 100 %"] if task == "sentiment" else []
     lines = []
-    for arm, label in LABELS.items():
-        own = pick(found, arm=arm)
+    for system, label in LABELS.items():
+        own = pick(found, system=system)
         if own:
             lines.append([label, *(_scores(pick(own, share=share), "test_f1") for share in shares)])
             lines[-1] += [_scores(pick(own, share=1.0), "dev_f1"), _seeds(own), megabytes(own[0]["embedding_bytes"])]
             if task == "sentiment":
-                lines[-1].append(" / ".join(f"{score:.2f}" for score in PUBLISHED.get(arm, ())) or "-")
+                lines[-1].append(" / ".join(f"{score:.2f}" for score in PUBLISHED.get(system, ())) or "-")
     return markdown_table(header, lines) if lines else ""
 
 
@@ -123,9 +110,9 @@ def left_out_table(rows: Rows) -> str:
     languages = sorted({row["language"] for row in found})
     lines = []
     for language in languages:
-        own = [_scores(pick(found, language=language, arm=arm), "test_f1") for arm in LEFT_OUT_ARMS]
+        own = [_scores(pick(found, language=language, system=system), "test_f1") for system in LEFT_OUT_SYSTEMS]
         lines.append([language, *own, _seeds(pick(found, language=language))])
-    means = [_mean_over(pick(found, arm=arm), languages) for arm in LEFT_OUT_ARMS]
+    means = [_mean_over(pick(found, system=system), languages) for system in LEFT_OUT_SYSTEMS]
     header = ["language", "random weights", "distilled without it", "distilled with it", "seeds"]
     return markdown_table(header, [*lines, ["mean", *means, ""]]) if lines else ""
 
@@ -154,7 +141,7 @@ def cost_table(rows: Rows) -> str:
 
 def _tasks(rows: Rows) -> list[tuple[str, str, str]]:
     """Task, language and title of everything that was trained."""
-    found = sorted({(row["task"], row["language"]) for row in rows if "arm" in row})
+    found = sorted({(row["task"], row["language"]) for row in rows if "system" in row})
     titles = {"ner": "Tigrinya NER", "sentiment": "Tigrinya sentiment"}
     return [(task, language, titles.get(task, f"{language} NER, left out")) for task, language in found]
 
@@ -168,18 +155,18 @@ def _seeds(rows: Rows) -> str:
 
 
 def share_plot(rows: Rows) -> str:
-    """Mean test F1 against the share of the training data, a line for each arm and a panel for each task, as SVG."""
+    """Mean test F1 against the share of the training data, a line for each system and a panel for each task, as SVG."""
     tasks = [task for task in TASKS if pick(rows, task=task)]
     with figure_of(3.8 * len(tasks) + 0.4, 3.6, len(tasks)) as (figure, panels):
         for task, axes in zip(tasks, panels, strict=True):
-            for colour, arm in zip(COLORS, TIGRINYA_ARMS, strict=False):
-                own = pick(rows, task=task, arm=arm)
+            for colour, system in zip(COLORS, TIGRINYA_SYSTEMS, strict=False):
+                own = pick(rows, task=task, system=system)
                 shares = sorted({row["share"] for row in own})
                 scores = [[row["test_f1"] for row in pick(own, share=share)] for share in shares]
                 if not own:
                     continue
                 places = [100 * share for share in shares]
-                axes.plot(places, [sum(s) / len(s) for s in scores], marker="o", color=colour, label=LABELS[arm])
+                axes.plot(places, [sum(s) / len(s) for s in scores], marker="o", color=colour, label=LABELS[system])
                 axes.fill_between(places, [min(s) for s in scores], [max(s) for s in scores], color=colour, alpha=0.12)
             axes.set_title(f"Tigrinya {TASKS[task]}")
             axes.set_xlabel("% of the training data")
@@ -187,3 +174,30 @@ def share_plot(rows: Rows) -> str:
         named = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
         return svg_text(figure)
+
+
+@app.command(help=__doc__)
+def write(
+    results: Annotated[Path, typer.Option(help="The scores (JSON lines).")] = HERE / "results.jsonl",
+    readme: Annotated[Path, typer.Option(help="Where the tables go; the plot goes beside it.")] = HERE / "README.md",
+) -> None:
+    """Write every table that has results, and the plot when a Tigrinya task has some."""
+    rows = settled(read_results(results))
+    blocks = {
+        "corpus": corpus_text(rows),
+        "encoders": encoder_table(rows),
+        "ner": share_table(rows, "ner"),
+        "sentiment": share_table(rows, "sentiment"),
+        "left-out": left_out_table(rows),
+        "cost": cost_table(rows),
+    }
+    for name, text in blocks.items():
+        if text:
+            replace_block(readme, name, text)
+    if any(row["task"] in TASKS for row in rows):
+        with atomic_file(readme.with_name("shares.svg"), "w") as stream:
+            stream.write(share_plot(rows))
+
+
+if __name__ == "__main__":
+    run_app(app)

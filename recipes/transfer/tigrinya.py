@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distillemb_plugins.data.sources import task_file
 from distillemb_plugins.data.tagged import dataset_of, split_sentences, tag_names
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import numbered_lines
@@ -23,6 +24,7 @@ TYPES = ("DATE", "LOC", "MISC", "ORG", "PER")
 TAGS = tag_names({f"B-{kind}" for kind in TYPES}, "ner")
 SHARES = {"dev": 0.1, "test": 0.2}
 SPLIT_SEED = 0
+NER_CORPUS = "tir-mehari/Tigrinya-NER-Dataset.txt"
 _GLUED = re.compile(rf"(.*[^\x00-\x7f])(O|[BI]-(?:{'|'.join(TYPES)}))")
 _NO_LETTER = re.compile(r"\W+")
 
@@ -55,6 +57,11 @@ def letters(text: str) -> str:
 def sentence_letters(sentence: Sentence) -> str:
     """The letters of a sentence."""
     return letters("".join(word for word, _ in sentence))
+
+
+def tigrinya_corpus(data: Path) -> Corpus:
+    """The corpus in the data, mended."""
+    return read_corpus(task_file(data, "ner", NER_CORPUS) or data / "tasks" / "ner" / NER_CORPUS)
 
 
 def read_corpus(file: Path) -> Corpus:

@@ -1,0 +1,200 @@
+"""Train and score: Tigrinya NER and sentiment with a part of the data, and NER in a language left out.
+
+    python recipes/transfer/train.py ner
+    python recipes/transfer/train.py sentiment --seed 0 --system amharic
+    python recipes/transfer/train.py left-out --language luo
+
+A run that has a row in results.jsonl is not done again.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
+
+from distillemb_plugins.data.classification import classification_dataset
+from distillemb_plugins.data.sources import task_files
+from distillemb_plugins.data.tagged import labels_of, named_tags, tagged_dataset
+from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.evaluate.tagging import class_scores, entity_scores
+from distillemb_plugins.finetune.table import table_model
+from distillemb_plugins.finetune.trainer import TrainSettings, predict, train_model
+from distillemb_plugins.hf import (
+    DistillEmbConfig,
+    DistillEmbForSequenceClassification,
+    DistillEmbForTokenClassification,
+    DistillEmbTokenizer,
+)
+from distillemb_plugins.teachers import Teacher, load_teacher
+from distillemb_plugins.text import tokenize
+from recipes.results import DEFAULT_DATA, run_app, run_missing
+from recipes.transfer import tigrinya
+from recipes.transfer.prepare import LEFT_OUT, RESULTS, WORK, encoder_bytes, encoder_path, teacher_path
+from recipes.transfer.tabulate import LEFT_OUT_SYSTEMS, TIGRINYA_SYSTEMS
+
+SHARES = (0.33, 0.66, 1.0)
+# The encoder that a system begins with; of "random" only its architecture and characters are used.
+ENCODERS = {"random": "tir", "amharic": "amh", "tigrinya": "tir", "afro11": "afro11"}
+ENCODERS_LEFT_OUT = {"random": "all", "without": "without-{language}", "with": "all"}
+# What tells one row from another: the task, and all settings of its training.
+TRAINING = ("epochs", "learning_rate", "encoder_learning_rate")
+KEY = ("task", "language", "system", "share", "seed", "limit", "hidden", *TRAINING)
+SETTINGS = {
+    "ner": TrainSettings(epochs=6, batch_size=16),
+    "sentiment": TrainSettings(epochs=3, batch_size=32, max_words=64),
+    "left-out": TrainSettings(epochs=5, batch_size=16),
+}
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@lru_cache(maxsize=1)
+def read_dataset(task: str, language: str, data: Path) -> Any:
+    """The splits of a task."""
+    if task == "ner":
+        return tigrinya.tigrinya_dataset(tigrinya.split(tigrinya.tigrinya_corpus(data).sentences))
+    if task == "sentiment":
+        return classification_dataset(data, "tir-sentiment", "tir")
+    return tagged_dataset(task_files(data, "ner/masakhaner1", language))
+
+
+def part_of(dataset: Any, share: float, seed: int, limit: int) -> Any:
+    """The dataset with a share of its training data, or of `limit` of it (0: all); larger shares hold smaller ones."""
+    order = list(range(len(dataset["train"])))
+    random.Random(seed).shuffle(order)
+    order = order[: limit or None]
+    return {**dataset, "train": dataset["train"].select(sorted(order[: round(share * len(order))]))}
+
+
+def head_settings(task: str, labels: Iterable[str], hidden: int) -> dict[str, Any]:
+    """What a configuration says of the head of all systems."""
+    names = dict(enumerate(labels))
+    kind = "bilstm" if task == "sentiment" else "bilstm-crf"
+    label2id = {name: number for number, name in names.items()}
+    return {"head": kind, "head_hidden_size": hidden, "id2label": names, "label2id": label2id}
+
+
+def build_model(task: str, system: str, path: Path, words: Iterable[str], head: dict[str, Any], seed: int) -> Any:
+    """A model that is not trained, what turns words into its input, and the bytes of the embedding below its head.
+
+    Args:
+        task: One of `SETTINGS`.
+        system: Its name.
+        path: The encoder, or the teacher of the system static.
+        words: Of the task; a word that it does not hold changes nothing in the table of the system static.
+        head: See `head_settings`.
+        seed: Of the new weights.
+    """
+    kind: Any = DistillEmbForSequenceClassification if task == "sentiment" else DistillEmbForTokenClassification
+    if system == "static":
+        # Centered and at length 1, as the encoders' targets were; unseen words by their n-grams. It is not trained.
+        known, vectors = task_vectors(load_teacher(path).centred().normalised(), words)
+        torch.manual_seed(seed)
+        model, reader = table_model(known, vectors, tagger=task != "sentiment", **head)
+        return model, reader, path.stat().st_size
+    characters = DistillEmbTokenizer.from_pretrained(path).characters
+    if system != "random":
+        torch.manual_seed(seed)
+        return kind.from_pretrained(path, **head), characters, encoder_bytes(path)
+    config = DistillEmbConfig.from_pretrained(path, **head)
+    config.memory, config.storage = None, "float32"
+    torch.manual_seed(seed)
+    model = kind(config)
+    return model, characters, 4 * sum(parameter.numel() for parameter in model.distillemb.encoder.parameters())
+
+
+def task_vectors(teacher: Teacher, words: Iterable[str]) -> tuple[list[str], NDArray[np.float32]]:
+    """The words that have a vector, and their vectors float32 ``[known, dim]``."""
+    wanted = sorted(set(words))
+    rows, found = teacher.lookup(wanted)
+    return [word for word, has in zip(wanted, found, strict=True) if has], rows[found]
+
+
+def needed_path(task: str, system: str, language: str, work: Path) -> Path:
+    """The encoder or teacher of a system.
+
+    Raises:
+        DistillEmbError: It is not there.
+    """
+    names = ENCODERS_LEFT_OUT if task == "left-out" else ENCODERS
+    step = "teach" if system == "static" else "distill-without" if task == "left-out" else "distill"
+    name = names.get(system, "").format(language=language)
+    path = teacher_path(work, "tir") if system == "static" else encoder_path(work, name)
+    if not path.exists():
+        raise DistillEmbError(f"There is no {path}: run `python recipes/transfer/prepare.py {step}` first.")
+    return path
+
+
+def run_row(run: dict[str, Any], data: Path, work: Path, settings: TrainSettings) -> dict[str, Any]:
+    """Train and score one run: the rest of its row."""
+    task, system, seed = run["task"], run["system"], run["seed"]
+    path = needed_path(task, system, run["language"], work)
+    dataset = read_dataset(task, run["language"], data)
+    column = "text" if task == "sentiment" else "tokens"
+    sentences = (map(tokenize, split[column]) if column == "text" else split[column] for split in dataset.values())
+    words = {word for split in sentences for sentence in split for word in sentence}
+    train = dataset["train"]
+    labels = train.features["label"].names if task == "sentiment" else labels_of(train)
+    model, reader, size = build_model(task, system, path, words, head_settings(task, labels, run["hidden"]), seed)
+    part = part_of(dataset, run["share"], seed, run["limit"])
+    with tempfile.TemporaryDirectory() as folder:
+        result = train_model(model, reader, part, replace(settings, seed=seed), Path(folder) / "model")
+    found = predict(result.model, reader, part["test"])
+    if task == "sentiment":
+        scores = class_scores([labels[label] for label in part["test"]["label"]], found)
+    else:
+        scores = entity_scores(named_tags(part["test"]), found)
+    dev = {name: result.dev[name] for name in ("f1", "macro_f1", "accuracy") if name in result.dev}
+    row = {f"dev_{name}": round(value, 2) for name, value in dev.items()}
+    row |= {f"test_{name}": round(value, 2) for name, value in scores.items()}
+    row |= {"train_rows": len(part["train"]), "test_rows": len(part["test"])}
+    return row | {"embedding_bytes": size, "seconds": round(result.seconds, 1)}
+
+
+@app.command(help=__doc__)
+def train(
+    task: Annotated[str, typer.Argument(help=f"One of {', '.join(SETTINGS)}.")],
+    system: Annotated[list[str], typer.Option(help="Which systems; all of the task.")] = [],  # noqa: B006
+    share: Annotated[list[float], typer.Option(help="Shares of the training data.")] = list(SHARES),  # noqa: B006
+    language: Annotated[list[str], typer.Option(help="Languages left out.")] = list(LEFT_OUT),  # noqa: B006
+    seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],  # noqa: B006
+    epochs: Annotated[int, typer.Option(help="Passes over the training sentences; 0: the recipe's.")] = 0,
+    limit: Annotated[int, typer.Option(help="Comments (sentiment) of which shares are taken; 0: all.")] = 6000,
+    hidden: Annotated[int, typer.Option(help="Units of the BiLSTM, each way.")] = 128,
+    data: Annotated[Path, typer.Option(help="Folder with corpora/, teachers/ and tasks/.")] = DEFAULT_DATA,
+    work: Annotated[Path, typer.Option(help="Where teachers and encoders are kept.")] = WORK,
+    results: Annotated[Path, typer.Option(help="Where the scores are kept (JSON lines).")] = RESULTS,
+) -> None:
+    """Train and score every system of a task with every seed."""
+    if task not in SETTINGS:
+        raise DistillEmbError(f"There is no task {task}: choose from {', '.join(SETTINGS)}.")
+    known = LEFT_OUT_SYSTEMS if task == "left-out" else TIGRINYA_SYSTEMS
+    for one in system:
+        if one not in known:
+            raise DistillEmbError(f"There is no system {one}: choose from {', '.join(known)}.")
+    settings = replace(SETTINGS[task], epochs=epochs or SETTINGS[task].epochs)
+    fixed = {"task": task, "limit": limit if task == "sentiment" else 0, "hidden": hidden}
+    fixed |= {name: asdict(settings)[name] for name in TRAINING}
+    places = product(language, [1.0]) if task == "left-out" else product(["tir"], share)
+    runs = [
+        {"language": place, "share": part, "system": one, "seed": number, **fixed}
+        for number, (place, part), one in product(seed, list(places), system or known)
+    ]
+    run_missing(results, runs, KEY, lambda run: run_row(run, data, work, settings))
+
+
+if __name__ == "__main__":
+    run_app(app)
