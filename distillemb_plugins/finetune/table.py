@@ -10,8 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..characters import UNKNOWN_ID
-from ..hf import DistillEmbConfig, DistillEmbForSequenceClassification, DistillEmbForTokenClassification
+from ..characters import UNKNOWN_ID, CharTable
+from ..hf import (
+    DistillEmbConfig,
+    DistillEmbForSequenceClassification,
+    DistillEmbForTokenClassification,
+    DistillEmbTokenizer,
+)
+from ..hf.tokenization_distillemb import build_tokenizer
 from ..vectors import Floats
 
 _FIRST_WORD = UNKNOWN_ID + 1  # before it stand padding and words without a vector, whose vectors are zero
@@ -68,7 +74,7 @@ class TableForSequenceClassification(DistillEmbForSequenceClassification):
         _put_table(self)
 
 
-def table_model(words: Sequence[str], vectors: Floats, *, tagger: bool, **head: Any) -> tuple[Any, WordRows]:
+def table_model(words: Sequence[str], vectors: Floats, *, tagger: bool, **head: Any) -> tuple[Any, DistillEmbTokenizer]:
     """Make a tagger or a classifier on fixed word vectors. The weights of its head are new.
 
     Args:
@@ -78,7 +84,7 @@ def table_model(words: Sequence[str], vectors: Floats, *, tagger: bool, **head: 
         head: What else the configuration says: ``head``, ``head_hidden_size``, ``id2label`` ...
 
     Returns:
-        The model, and what turns words into its input.
+        The model, and a tokenizer whose ``char_ids`` are the rows of the words.
     """
     rows = WordRows(words)
     config = DistillEmbConfig(
@@ -95,4 +101,6 @@ def table_model(words: Sequence[str], vectors: Floats, *, tagger: bool, **head: 
         weight = cast(Any, model.distillemb.encoder).table.weight
         weight.zero_()
         weight[_FIRST_WORD:] = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
-    return model, rows
+    tokenizer = build_tokenizer(CharTable(["a"]))
+    tokenizer.__dict__["_characters"] = rows  # the property `characters` reads it from here
+    return model, tokenizer

@@ -6,7 +6,6 @@ import math
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,26 +152,26 @@ def run_bilstm(task: AnyTask, data: Path, work: Path, run: Row) -> Row:
     The best of the evaluations by dev is kept. The system `static` has a table in the place of the encoder, with a row
     for each word of the task, that does not learn.
     """
-    from distillemb_plugins.finetune.trainer import TrainSettings, predict, train_model
+    from distillemb_plugins.finetune import FineTuneArguments, fine_tune, predict
 
     dataset, _ = texts_of(data, task.name, run["language"])
-    model, reader = _bilstm(task, data, work, run, dataset)
-    settings = TrainSettings(seed=run["seed"], evaluations=task.evaluations)
-    batches = math.ceil(len(dataset["train"]) / settings.batch_size)
-    settings = replace(settings, epochs=max(2, round(run["steps"] / batches)))
+    model, tokenizer = _bilstm(task, data, work, run, dataset)
+    batches = math.ceil(len(dataset["train"]) / FineTuneArguments.per_device_train_batch_size)
+    epochs = max(2, round(run["steps"] / batches))
     with tempfile.TemporaryDirectory() as folder:
-        result = train_model(model, reader, dataset, settings, Path(folder) / "run")
-    row: Row = {"epochs": settings.epochs}
+        args = FineTuneArguments(folder, num_train_epochs=epochs, evaluations=task.evaluations, seed=run["seed"])
+        result = fine_tune(model, tokenizer, dataset, args)
+    row: Row = {"epochs": epochs}
     row["model_bytes"] = sum(p.numel() * p.element_size() for p in result.model.parameters())
     names = class_names(dataset["train"])
     for split in ("dev", "test"):
-        found = predict(result.model, reader, dataset[split])
+        found = predict(result.model, tokenizer, dataset[split])
         row |= split_scores(split, dataset[split]["label"], [names.index(name) for name in found])
     return row
 
 
 def _bilstm(task: AnyTask, data: Path, work: Path, run: Row, dataset: DatasetDict) -> tuple[Any, Any]:
-    """A model with a head drawn from the seed, and what turns words into its input."""
+    """A model with a head drawn from the seed, and its tokenizer."""
     from transformers import set_seed
 
     from distillemb_plugins.finetune.table import table_model
@@ -187,9 +186,9 @@ def _bilstm(task: AnyTask, data: Path, work: Path, run: Row, dataset: DatasetDic
         vectors = static_vectors(table_path("static", task.name, run["language"], work))
         return table_model(words, unit_rows(vectors(words)), tagger=False, **head)
     encoder = work / ENCODER
-    reader = DistillEmbTokenizer.from_pretrained(encoder).characters
+    tokenizer = DistillEmbTokenizer.from_pretrained(encoder)
     if run["system"] == "random":
         config = DistillEmbConfig.from_pretrained(encoder, memory=None, **head)
-        return DistillEmbForSequenceClassification(config), reader
+        return DistillEmbForSequenceClassification(config), tokenizer
     frozen = run["system"] == "frozen"
-    return DistillEmbForSequenceClassification.from_pretrained(encoder, freeze_encoder=frozen, **head), reader
+    return DistillEmbForSequenceClassification.from_pretrained(encoder, freeze_encoder=frozen, **head), tokenizer

@@ -17,10 +17,9 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins.data.overlap import share_in_text
-
 from distillemb_plugins.data import pos
 from distillemb_plugins.data.conll import Layout, read_sentences
+from distillemb_plugins.data.overlap import share_in_text
 from distillemb_plugins.data.sources import corpus_files
 from distillemb_plugins.data.tagged import check_tagged, tagged_dataset
 from distillemb_plugins.evaluate.plots import figure_of, svg_text

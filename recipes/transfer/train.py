@@ -13,7 +13,6 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from datasets import DatasetDict
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
@@ -31,8 +31,8 @@ from distillemb_plugins.data.sources import task_files
 from distillemb_plugins.data.tagged import labels_of, named_tags, tagged_dataset
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate.tagging import class_scores, entity_scores
+from distillemb_plugins.finetune import FineTuneArguments, fine_tune, predict
 from distillemb_plugins.finetune.table import table_model
-from distillemb_plugins.finetune.trainer import TrainSettings, predict, train_model
 from distillemb_plugins.hf import (
     DistillEmbConfig,
     DistillEmbForSequenceClassification,
@@ -51,12 +51,12 @@ SHARES = (0.33, 0.66, 1.0)
 ENCODERS = {"random": "tir", "amharic": "amh", "tigrinya": "tir", "afro11": "afro11"}
 ENCODERS_LEFT_OUT = {"random": "all", "without": "without-{language}", "with": "all"}
 # What tells one row from another: the task, and all settings of its training.
-TRAINING = ("epochs", "learning_rate", "encoder_learning_rate")
-KEY = ("task", "language", "system", "share", "seed", "limit", "hidden", *TRAINING)
-SETTINGS = {
-    "ner": TrainSettings(epochs=6, batch_size=16),
-    "sentiment": TrainSettings(epochs=3, batch_size=32, max_words=64),
-    "left-out": TrainSettings(epochs=5, batch_size=16),
+KEY = ("task", "language", "system", "share", "seed", "limit", "hidden")
+KEY += ("epochs", "learning_rate", "encoder_learning_rate")
+SETTINGS: dict[str, dict[str, Any]] = {  # of `FineTuneArguments`
+    "ner": {"num_train_epochs": 6, "per_device_train_batch_size": 16},
+    "sentiment": {"num_train_epochs": 3, "per_device_train_batch_size": 32, "max_words": 64},
+    "left-out": {"num_train_epochs": 5, "per_device_train_batch_size": 16},
 }
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -88,7 +88,7 @@ def head_settings(task: str, labels: Iterable[str], hidden: int) -> dict[str, An
 
 
 def build_model(task: str, system: str, path: Path, words: Iterable[str], head: dict[str, Any], seed: int) -> Any:
-    """A model that is not trained, what turns words into its input, and the bytes of the embedding below its head.
+    """A model that is not trained, its tokenizer, and the bytes of the embedding below its head.
 
     Args:
         task: One of `SETTINGS`.
@@ -103,17 +103,17 @@ def build_model(task: str, system: str, path: Path, words: Iterable[str], head: 
         # Centered and at length 1, as the encoders' targets were; unseen words by their n-grams. It is not trained.
         known, vectors = task_vectors(load_teacher(path).centred().normalised(), words)
         torch.manual_seed(seed)
-        model, reader = table_model(known, vectors, tagger=task != "sentiment", **head)
-        return model, reader, path.stat().st_size
-    characters = DistillEmbTokenizer.from_pretrained(path).characters
+        model, tokenizer = table_model(known, vectors, tagger=task != "sentiment", **head)
+        return model, tokenizer, path.stat().st_size
+    tokenizer = DistillEmbTokenizer.from_pretrained(path)
     if system != "random":
         torch.manual_seed(seed)
-        return kind.from_pretrained(path, **head), characters, encoder_bytes(path)
+        return kind.from_pretrained(path, **head), tokenizer, encoder_bytes(path)
     config = DistillEmbConfig.from_pretrained(path, **head)
     config.memory, config.storage = None, "float32"
     torch.manual_seed(seed)
     model = kind(config)
-    return model, characters, 4 * sum(parameter.numel() for parameter in model.distillemb.encoder.parameters())
+    return model, tokenizer, 4 * sum(parameter.numel() for parameter in model.distillemb.encoder.parameters())
 
 
 def task_vectors(teacher: Teacher, words: Iterable[str]) -> tuple[list[str], NDArray[np.float32]]:
@@ -138,7 +138,7 @@ def needed_path(task: str, system: str, language: str, work: Path) -> Path:
     return path
 
 
-def run_row(run: dict[str, Any], data: Path, work: Path, settings: TrainSettings) -> dict[str, Any]:
+def run_row(run: dict[str, Any], data: Path, work: Path) -> dict[str, Any]:
     """Train and score one run: the rest of its row."""
     task, system, seed = run["task"], run["system"], run["seed"]
     path = needed_path(task, system, run["language"], work)
@@ -148,11 +148,12 @@ def run_row(run: dict[str, Any], data: Path, work: Path, settings: TrainSettings
     words = {word for split in sentences for sentence in split for word in sentence}
     train = dataset["train"]
     labels = train.features["label"].names if task == "sentiment" else labels_of(train)
-    model, reader, size = build_model(task, system, path, words, head_settings(task, labels, run["hidden"]), seed)
+    model, tokenizer, size = build_model(task, system, path, words, head_settings(task, labels, run["hidden"]), seed)
     part = part_of(dataset, run["share"], seed, run["limit"])
     with tempfile.TemporaryDirectory() as folder:
-        result = train_model(model, reader, part, replace(settings, seed=seed), Path(folder) / "model")
-    found = predict(result.model, reader, part["test"])
+        settings = {**SETTINGS[task], "num_train_epochs": run["epochs"], "seed": seed}
+        result = fine_tune(model, tokenizer, DatasetDict(part), FineTuneArguments(folder, **settings))
+    found = predict(result.model, tokenizer, part["test"])
     if task == "sentiment":
         scores = class_scores([labels[label] for label in part["test"]["label"]], found)
     else:
@@ -185,15 +186,15 @@ def train(
     for one in system:
         if one not in known:
             raise DistillEmbError(f"There is no system {one}: choose from {', '.join(known)}.")
-    settings = replace(SETTINGS[task], epochs=epochs or SETTINGS[task].epochs)
-    fixed = {"task": task, "limit": limit if task == "sentiment" else 0, "hidden": hidden}
-    fixed |= {name: asdict(settings)[name] for name in TRAINING}
+    fixed: dict[str, Any] = {"task": task, "limit": limit if task == "sentiment" else 0, "hidden": hidden}
+    fixed |= {name: getattr(FineTuneArguments, name) for name in ("learning_rate", "encoder_learning_rate")}
+    fixed["epochs"] = epochs or SETTINGS[task]["num_train_epochs"]
     places = product(language, [1.0]) if task == "left-out" else product(["tir"], share)
     runs = [
         {"language": place, "share": part, "system": one, "seed": number, **fixed}
         for number, (place, part), one in product(seed, list(places), system or known)
     ]
-    run_missing(results, runs, KEY, lambda run: run_row(run, data, work, settings))
+    run_missing(results, runs, KEY, lambda run: run_row(run, data, work))
 
 
 if __name__ == "__main__":

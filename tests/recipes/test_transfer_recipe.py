@@ -247,9 +247,9 @@ def test_the_static_system_holds_fasttexts_vectors_and_does_not_train_them(tmp_p
         [tmp_path / "t.txt"], tmp_path / "t.bin", dim=8, epochs=1, buckets=50, threads=1, progress=False
     )
     head = train.head_settings("ner", tigrinya.TAGS, 4)
-    model, reader, size = train.build_model("ner", "static", file, ["ሰላም", "ለሰላም"], head, 0)
+    model, tokenizer, size = train.build_model("ner", "static", file, ["ሰላም", "ለሰላም"], head, 0)
     assert size == file.stat().st_size
-    rows = torch.from_numpy(reader.encode(["ሰላም", "ለሰላም", "unheard-of"]))[None]
+    rows = torch.from_numpy(tokenizer.characters.encode(["ሰላም", "ለሰላም", "unheard-of"]))[None]
     vectors = model.distillemb.encode_words(rows, torch.ones(1, 3, dtype=torch.bool))[0].detach().numpy()
     expected, _ = load_teacher(file).centred().normalised().lookup(["ሰላም", "ለሰላም"])
     assert np.allclose(vectors[:2], expected, atol=1e-6) and expected[1].any() and not vectors[2].any()
