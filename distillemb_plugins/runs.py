@@ -131,20 +131,17 @@ def work_directory(
             writing `out`.
     """
     work = work_path(out)
-    if work.exists() and not work.is_dir():
-        raise _foreign(work)
     check_output(out, resume=resume, overwrite=overwrite)
     with locked(work):
-        begun = begun_settings(work)
-        if begun is not None and not resume:
+        if has_run(work) and not resume:
             if not overwrite:
                 raise DistillEmbError(
                     f"{work} holds an interrupted run: say --resume (resume=True) to go on with it, or --overwrite "
                     "(overwrite=True) to start again."
                 )
             _empty(work)
-        elif begun:
-            check_same_settings(read(begun), settings, work)
+        elif before := begun_settings(work):
+            check_same_settings(read(before), settings, work)
         if not (work / SETTINGS_FILE).is_file():
             write_json(work / SETTINGS_FILE, dict(settings))
         yield work
@@ -154,42 +151,45 @@ def check_output(out: Path, *, resume: bool = False, overwrite: bool = False) ->
     """Refuse to replace what stands at `out`, unless that is wished for or an interrupted run goes on.
 
     Raises:
-        DistillEmbError: Something stands there. An empty directory does not count.
+        DistillEmbError: Something stands there (an empty directory does not count), or its work directory is none.
     """
-    if overwrite or not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    begun = has_run(work_path(out))
+    if overwrite or (resume and begun) or not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    if resume and _left(work_path(out)):
-        return
-    raise DistillEmbError(f"{out} already exists: choose another name, or say --overwrite (overwrite=True).")
+    hint = ", or --resume to go on with the interrupted run" if begun else ""
+    raise DistillEmbError(f"{out} already exists: choose another name, or say --overwrite (overwrite=True){hint}.")
 
 
-def begun_settings(work: Path) -> Facts | None:
-    """The settings that a run was begun with ({} where nobody knows), or None where no run was begun.
+def has_run(work: Path) -> bool:
+    """Whether an interrupted run left something in a work directory.
+
+    Raises:
+        DistillEmbError: Something else stands there.
+    """
+    left = _left(work)
+    if (work.exists() and not work.is_dir()) or not (
+        (work / SETTINGS_FILE).is_file() or all(any(file.match(name) for name in _OLD_FILES) for file in left)
+    ):
+        raise DistillEmbError(f"{work} is not a work directory of a run: move it out of the way.")
+    return bool(left)
+
+
+def begun_settings(work: Path) -> Facts:
+    """The settings that the run of a work directory was begun with; none where nobody knows.
 
     Earlier versions of `distill` kept them in the checkpoint, and nowhere before the first one.
 
     Raises:
-        DistillEmbError: The directory holds something else, or is damaged.
+        DistillEmbError: They are damaged.
     """
     if (work / SETTINGS_FILE).is_file():
         return read_json(work / SETTINGS_FILE)
-    left = _left(work)
-    if not left:
-        return None
-    if not all(any(file.match(pattern) for pattern in _OLD_FILES) for file in left):
-        raise _foreign(work)
-    if not (work / CHECKPOINT_FILE).is_file():
-        return {}
-    return _metadata(work / CHECKPOINT_FILE)[_RUN]
+    return _metadata(work / CHECKPOINT_FILE)[_RUN] if (work / CHECKPOINT_FILE).is_file() else {}
 
 
 def _left(work: Path) -> list[Path]:
     """What is in a work directory. What begins with a dot may be left of a process that was killed."""
     return [file for file in sorted(work.iterdir()) if not file.name.startswith(".")] if work.is_dir() else []
-
-
-def _foreign(work: Path) -> DistillEmbError:
-    return DistillEmbError(f"{work} is not a work directory of a run: move it out of the way.")
 
 
 def _empty(work: Path) -> None:

@@ -11,7 +11,7 @@ A recipe gives a config whose ``tok2vec`` component embeds words with ``spacy.Mu
     finetuned    the distilled encoder, trained with the pipeline
 
 Three more stand on another teacher, counted from the same text in place of fastText (PPMI over positional contexts,
-SVD; see `distillemb_plugins.teachers.neighbours`):
+SVD; see `distillemb_plugins.teachers.ppmi_svd`):
 
     static-svd     the counted table itself
     frozen-svd     the vectors of an encoder that is distilled from it

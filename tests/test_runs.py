@@ -50,6 +50,9 @@ def test_a_run_goes_on_only_where_it_is_said(tmp_path: Path) -> None:
         work_directory(out, {"dim": 4}, resume=True),
     ):
         pass
+    (work / "settings.json").write_text("{")
+    with pytest.raises(DistillEmbError, match="settings.json is damaged"), work_directory(out, {}, resume=True):
+        pass
     with work_directory(out, {"dim": 4}, overwrite=True):
         assert [file.name for file in work.iterdir() if file.name[0] != "."] == ["settings.json"]
         assert json.loads((work / "settings.json").read_text()) == {"dim": 4}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -9,16 +10,12 @@ from typing import Annotated
 
 import typer
 
+from ..teachers.settings import ALGORITHMS
 from .guard import interrupt_hint
 from .output import JsonFlag, print_json
 
-
-class Algorithm(StrEnum):
-    """What the table is trained with."""
-
-    fasttext = "fasttext"
-    word2vec = "word2vec"
-    ppmi_svd = "ppmi-svd"
+Algorithm = StrEnum("Algorithm", {name: name for name in ALGORITHMS})  # type: ignore[misc]
+_DEFAULT = Algorithm("fasttext")
 
 
 class Storage(StrEnum):
@@ -36,7 +33,7 @@ def teach_command(
         Path,
         typer.Option("--out", "-o", help="Table to write: .npz, .safetensors or .vec; .bin keeps fastText's n-grams."),
     ],
-    algorithm: Annotated[Algorithm, typer.Option("--algorithm", "-a", help="What to train.")] = Algorithm.fasttext,
+    algorithm: Annotated[Algorithm, typer.Option("--algorithm", "-a", help="What to train.")] = _DEFAULT,
     dim: Annotated[int, typer.Option(help="Width of a vector.")] = 300,
     window: Annotated[
         int | None, typer.Option(help="Words of context on each side; default 5, for ppmi-svd 2.", show_default=False)
@@ -53,14 +50,17 @@ def teach_command(
     learning_rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.05,
     sample: Annotated[float, typer.Option(help="Threshold above which frequent words are thinned out.")] = 1e-4,
     limit: Annotated[int | None, typer.Option(help="Keep the most frequent so many words.")] = None,
-    contexts: Annotated[int, typer.Option(help="Most frequent words told apart as neighbours (ppmi-svd).")] = 5000,
+    contexts: Annotated[int, typer.Option(help="Most frequent words told apart as neighbors (ppmi-svd).")] = 5000,
     storage: Annotated[Storage, typer.Option(help="Numbers of an .npz or .safetensors table.")] = Storage.float32,
     threads: Annotated[int | None, typer.Option(help="Threads; all when not given.")] = None,
     seed: Annotated[int, typer.Option(help="With one thread, the same seed gives the same table.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run's checkpoint.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what stands at --out, and forget an interrupted run.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Train a word2vec or fastText table on raw text, or count its words' neighbours; files are streamed.
+    """Train a fastText, word2vec or PPMI-SVD table on raw text. Files are streamed.
 
     \b
     Example:
@@ -93,7 +93,8 @@ def teach_command(
         threads=threads,
         seed=seed,
         resume=resume,
-        progress=_wants_progress(),
+        overwrite=overwrite,
+        progress=sys.stderr.isatty(),
     )
     seconds = time.monotonic() - start
     table = load_teacher(out)
@@ -103,9 +104,3 @@ def teach_command(
     else:
         typer.echo(f"{out}: {len(table):,} words, {table.dim} dimensions, in {seconds:.0f} s.")
         typer.echo(f"Next: distillemb distill {out} -o my-encoder")
-
-
-def _wants_progress() -> bool:
-    import sys
-
-    return sys.stderr.isatty()

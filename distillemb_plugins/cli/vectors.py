@@ -19,7 +19,7 @@ from .output import JsonFlag, print_json
 
 if TYPE_CHECKING:
     from ..encoder import DistillEmb
-    from .table_stream import Pack
+    from ..teachers.io.writing import Pack
 
 _MANY = 50_000  # words from which on starting processes pays
 _AHEAD = 3  # batches a process that may wait
@@ -63,7 +63,7 @@ def vectors_command(
 
     from ..encoder import DistillEmb
     from ..errors import DistillEmbError
-    from .table_stream import packer, table_writer
+    from ..teachers.io.writing import packer, table_writer
     from .words import WordSpool, listed_words, text_words
 
     if json and out is None:

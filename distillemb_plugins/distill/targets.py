@@ -170,8 +170,8 @@ def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:
 
 def _cleaned(teacher: Teacher, settings: DistillSettings) -> Teacher:
     if settings.center or settings.remove_top:
-        teacher = teacher.centred(settings.remove_top)
-    return teacher.normalised() if settings.normalize else teacher
+        teacher = teacher.center(settings.remove_top)
+    return teacher.normalize() if settings.normalize else teacher
 
 
 def _combined(tables: list[Floats], settings: DistillSettings) -> list[Floats]:

@@ -1,4 +1,4 @@
-"""Teacher tables: reading them in every common format, training them from raw text, and writing them.
+"""Teacher tables: reading them in every common format, training them from raw text, combining and writing them.
 
 The public names are imported lazily; gensim, spaCy and safetensors are only imported by what needs them.
 """
@@ -12,9 +12,11 @@ _EXPORTS = {
     "Teacher": "table",
     "combine_teachers": "combine",
     "common_words": "combine",
-    "load_teacher": "readers",
-    "merge_languages": "align",
-    "save_teacher": "writers",
+    "load_teacher": "io.reading",
+    "merge_languages": "combine",
+    "save_teacher": "io.writing",
+    "teacher_from_keyed_vectors": "io.objects",
+    "teacher_from_spacy": "io.objects",
     "train_teacher": "training",
 }
 __all__ = [
@@ -24,16 +26,18 @@ __all__ = [
     "load_teacher",
     "merge_languages",
     "save_teacher",
+    "teacher_from_keyed_vectors",
+    "teacher_from_spacy",
     "train_teacher",
 ]
 
 if TYPE_CHECKING:
-    from .align import merge_languages
-    from .combine import combine_teachers, common_words
-    from .readers import load_teacher
+    from .combine import combine_teachers, common_words, merge_languages
+    from .io.objects import teacher_from_keyed_vectors, teacher_from_spacy
+    from .io.reading import load_teacher
+    from .io.writing import save_teacher
     from .table import Teacher
     from .training import train_teacher
-    from .writers import save_teacher
 
 
 def __getattr__(name: str) -> Any:

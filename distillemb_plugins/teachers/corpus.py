@@ -1,34 +1,36 @@
-"""Raw text to what the trainer reads: tokenised shards on disk and a counted vocabulary."""
+"""Raw text to what the trainer reads: tokenized shards on disk and a counted vocabulary."""
 
 from __future__ import annotations
 
-import json
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from tqdm import tqdm
-
 from ..errors import DistillEmbError
-from ..files import atomic_file, iter_lines
-from ..text import tokenize
-from .checkpoint import damaged, read_record
+from ..runs import damaged, read_json, write_json
+from ..text import read_tokens
 
+CORPUS_FILE = "corpus.json"
 # gensim's buffers hold 10,000 words.
 MAX_LINE_WORDS = 10_000
 # A shard is the unit of progress and of a checkpoint. Shards grow with the corpus: even a huge one has few.
 FIRST_SHARD_WORDS = 1_000_000
-# Distinct words held while counting, about 1.5 GB; past it the rarest are dropped, as word2vec.c does.
+# Distinct words held while counting, about 1.5 GB. Past it the rarest are dropped, as word2vec.c does.
 MAX_COUNTED = 10_000_000
 
 
 @dataclass
 class Corpus:
-    """A tokenised corpus. shards: file name and number of words of each. counts: the vocabulary, the most
-    frequent first. lines, words: totals of the text.
+    """A tokenized corpus.
+
+    Args:
+        directory: Where the shards are.
+        shards: File name and number of words of each.
+        counts: The vocabulary, the most frequent first.
+        lines: Lines of the text.
+        words: Words of the text.
     """
 
     directory: Path
@@ -38,44 +40,64 @@ class Corpus:
     words: int
 
 
-def tokenised(
+def make_corpus(
     texts: Sequence[str | Path], directory: Path, min_count: int, limit: int | None, progress: bool
 ) -> Corpus:
-    """Tokenise `texts` into `directory`, streaming; or open what an interrupted run completed there.
+    """Tokenize texts into a directory, streaming.
 
     Text is brought to NFC, so that the two spellings of a tone-marked letter are counted as one word.
-    Raises `DistillEmbError` when there is no word, or none occurs `min_count` times.
+
+    Args:
+        texts: Text files, plain or compressed.
+        directory: Where the shards go.
+        min_count: Leave out of the vocabulary what occurs less often.
+        limit: Most words of the vocabulary, the most frequent ones.
+        progress: Show a bar.
+
+    Raises:
+        DistillEmbError: There is no word, or none occurs `min_count` times.
     """
-    if (directory / "corpus.json").is_file():
-        return _open(directory)
     writer = _ShardWriter(directory)
-    for tokens in _sentences(texts, progress):
-        writer.write(tokens)
+    for tokens in read_tokens(texts, progress=progress):
+        for start in range(0, len(tokens), MAX_LINE_WORDS):
+            writer.write(tokens[start : start + MAX_LINE_WORDS])
     writer.close()
     if writer.words == 0:
         names = ", ".join(str(path) for path in texts)
         raise DistillEmbError(f"The corpus ({names}) holds no word: give text files with one sentence a line.")
     ordered = sorted(writer.counts.items(), key=lambda item: (-item[1], item[0]))
-    counts = {word: count for word, count in ordered if count >= min_count}
-    if not counts:
+    frequent = [(word, count) for word, count in ordered if count >= min_count]
+    if not frequent:
         raise DistillEmbError(
             f"No word of the corpus occurs min_count={min_count} times ({ordered[0][0]!r} has the most, "
             f"{ordered[0][1]}): lower min_count, or give more text."
         )
-    counts = dict(list(counts.items())[:limit])
-    corpus = Corpus(directory, writer.shards, counts, writer.lines, writer.words)
-    _save(corpus)
+    corpus = Corpus(directory, writer.shards, dict(frequent[:limit]), writer.lines, writer.words)
+    record = asdict(corpus)
+    del record["directory"]
+    write_json(directory / CORPUS_FILE, record)  # last: where it stands, the shards are complete
     return corpus
 
 
-def _sentences(texts: Iterable[str | Path], progress: bool) -> Iterator[list[str]]:
-    with tqdm(desc="reading", unit=" words", unit_scale=True, disable=not progress, mininterval=0.5) as bar:
-        for line in iter_lines(texts):
-            # A zero byte would end the word early in fastText's dictionary.
-            tokens = tokenize(unicodedata.normalize("NFC", line).replace("\0", " "))
-            for start in range(0, len(tokens), MAX_LINE_WORDS):
-                yield tokens[start : start + MAX_LINE_WORDS]
-            bar.update(len(tokens))
+def open_corpus(directory: Path) -> Corpus | None:
+    """Open what `make_corpus` completed in a directory; None where it did not.
+
+    Raises:
+        DistillEmbError: It is damaged.
+    """
+    file = directory / CORPUS_FILE
+    if not file.is_file():
+        return None
+    record = read_json(file)
+    try:
+        shards = [(Path(name).name, int(words)) for name, words in record.pop("shards")]
+        corpus = Corpus(directory, shards, **record)
+    except (KeyError, ValueError, TypeError) as error:
+        raise damaged(file, error) from error
+    missing = [name for name, _ in shards if not (directory / name).is_file()]
+    if missing:
+        raise damaged(file, f"{missing[0]} is missing")
+    return corpus
 
 
 class _ShardWriter:
@@ -110,25 +132,3 @@ class _ShardWriter:
             self._stream.close()
             self.shards[-1] = (self.shards[-1][0], self._in_shard)
             self._stream, self._in_shard = None, 0
-
-
-def _save(corpus: Corpus) -> None:
-    """The file corpus.json is written last: where it stands, the shards are complete."""
-    record = asdict(corpus)
-    del record["directory"]
-    with atomic_file(corpus.directory / "corpus.json", "w") as stream:
-        json.dump(record, stream, ensure_ascii=False)
-
-
-def _open(directory: Path) -> Corpus:
-    file = directory / "corpus.json"
-    record = read_record(file)
-    try:
-        shards = [(Path(name).name, int(words)) for name, words in record.pop("shards")]
-        corpus = Corpus(directory, shards, **record)
-    except (KeyError, ValueError, TypeError) as error:
-        raise damaged(file, error) from error
-    missing = [name for name, _ in shards if not (directory / name).is_file()]
-    if missing:
-        raise damaged(file, f"{missing[0]} is missing")
-    return corpus

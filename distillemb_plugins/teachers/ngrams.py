@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .table import Floats
+from ..vectors import Floats
 
 _FNV_START = np.uint32(2166136261)
 _FNV_PRIME = np.uint32(16777619)
@@ -21,11 +21,19 @@ _BLOCK = 1024
 def ngram_buckets(
     words: Sequence[str], min_n: int, max_n: int, buckets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Bucket numbers of the character n-grams of ``<word>``.
+    """Hash the character n-grams of ``<word>`` into buckets.
 
-    Returns all buckets, int64 ``[total]``, word after word, and how many each word has, int64 ``[n]``.
-    The hash is FNV-1a over the UTF-8 bytes, each sign-extended to 32 bits, as fastText does by accident of
-    C++'s signed char.
+    The hash is FNV-1a over the UTF-8 bytes, each sign-extended to 32 bits, as fastText does by accident of C++'s
+    signed char.
+
+    Args:
+        words: n words.
+        min_n: Length of the shortest n-gram, in characters.
+        max_n: Length of the longest one.
+        buckets: Number of buckets.
+
+    Returns:
+        All bucket numbers, int64 ``[total]``, word after word, and how many each word has, int64 ``[n]``.
     """
     if not words or max_n < 1 or buckets < 1:
         return np.zeros(0, np.int64), np.zeros(len(words), np.int64)
@@ -83,7 +91,10 @@ def _extend(
 class NgramTable:
     """Vectors of words from fastText's n-gram matrix, exactly as fastText computes them.
 
-    matrix: float32 ``[buckets, d]``, may be memory-mapped. min_n, max_n: lengths of the n-grams.
+    Args:
+        matrix: float32 ``[buckets, dim]``. It may be memory-mapped.
+        min_n: Length of the shortest n-gram, in characters.
+        max_n: Length of the longest one.
     """
 
     def __init__(self, matrix: Floats, min_n: int, max_n: int) -> None:
@@ -97,13 +108,11 @@ class NgramTable:
         return int(self.matrix.nbytes)
 
     def __call__(self, words: Sequence[str]) -> Floats:
-        """Mean of the n-gram vectors of words outside the vocabulary, float32 ``[n, d]``; zero without
-        any.
-        """
+        """Mean of the n-gram vectors of words outside the vocabulary, float32 ``[n, dim]``. Zero without any."""
         return self._means(words, None)
 
     def word_vectors(self, words: Sequence[str], own: Floats) -> Floats:
-        """Vectors of words of the vocabulary: the mean of their own row of `own` and their n-grams."""
+        """Mean of the own vectors of words, float32 ``[n, dim]``, and those of their n-grams."""
         return self._means(words, own)
 
     def _means(self, words: Sequence[str], own: Floats | None) -> Floats:

@@ -1,8 +1,8 @@
-"""Training teachers from raw text: word2vec and fastText with gensim, and vectors of counted neighbours.
+"""Training teachers from raw text: word2vec and fastText with gensim, and counted PPMI-SVD.
 
 gensim trains from file on many threads without the GIL. It is called shard by shard with its own slice of the
-learning-rate schedule: that gives progress within an epoch and checkpoints. (It also keeps the schedule
-right: with several threads gensim lowers the rate within one call only by 1 / threads of what it should.)
+learning-rate schedule: that gives progress within an epoch and checkpoints. (It also keeps the schedule right: with
+several threads gensim lowers the rate within one call only by 1 / threads of what it should.)
 """
 
 from __future__ import annotations
@@ -12,49 +12,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import DistillEmbError, require
-from ..files import atomic_file, locked
-from .checkpoint import Matrices, WorkDirectory, work_path
-from .corpus import Corpus, tokenised
-from .neighbours import neighbour_vectors
+from ..files import atomic_file, remove_directory
+from ..quantization import check_storage
+from ..runs import CHECKPOINT_FILE, damaged, file_identity, load_checkpoint, save_checkpoint, work_directory
+from ..vectors import Floats
+from .corpus import Corpus, make_corpus, open_corpus
+from .io.writing import save_teacher, table_format
 from .ngrams import NgramTable
+from .ppmi_svd import ppmi_svd_vectors
+from .settings import Algorithm, TeacherSettings, default_window
 from .table import Teacher
-from .writers import STORAGES, save_teacher, table_format
 
-Algorithm = Literal["fasttext", "word2vec", "ppmi-svd"]
-ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
-_WINDOWS = {"fasttext": 5, "word2vec": 5, "ppmi-svd": 2}
 _END_RATE = 1e-5
 _CHECKPOINT_SECONDS = 600.0
 # A thread reads at least a batch of 10,000 words: with too little text each, threads would train it twice.
 _WORDS_A_THREAD = 50_000
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """What makes two runs the same; threads do not belong here."""
-
-    algorithm: str
-    dim: int
-    window: int
-    negative: int
-    min_count: int
-    epochs: int
-    skipgram: bool
-    min_n: int
-    max_n: int
-    buckets: int
-    learning_rate: float
-    sample: float
-    seed: int
-    limit: int | None
-    contexts: int
 
 
 def train_teacher(
@@ -79,97 +57,93 @@ def train_teacher(
     contexts: int = 5000,
     storage: str = "float32",
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> Path:
-    """Train a teacher on text files of any size, plain or .gz/.xz/.bz2, and write it to `out`; returns `out`.
+    """Train a teacher on text files of any size and write it to a file.
 
-    out: by suffix a table (``.npz``, ``.safetensors``, ``.vec``; `storage` as in `save_teacher`), or a
-    fastText ``.bin`` that holds the n-grams too, so that unseen words have vectors. algorithm: ``"fasttext"``
-    (n-grams of min_n to max_n characters hashed into `buckets` rows of ``4 * dim`` bytes), ``"word2vec"``
-    (no n-grams), or ``"ppmi-svd"``: counted instead of trained, from the `contexts` most frequent words and their
-    places beside a word (see `neighbours`). CBOW, or with `skipgram` skip-gram: slower by about four times. window:
-    words on each side, default 5, for ppmi-svd 2. epochs: default 5. sample: downsampling threshold of frequent
-    words. limit: vocabulary, the most frequent words. threads: default all; the same seed gives the same result only
-    with one thread. (ppmi-svd reads only dim, window, min_count, limit, contexts and seed.) resume: go on from
-    ``<out>.work/``, which holds the tokenised text and the last checkpoint (after every epoch, and every 10 minutes)
-    of an interrupted run, and which success removes. Raises `DistillEmbError` for bad arguments, an empty corpus, or
-    one where no word reaches `min_count`, or whose words are too few for `dim` (ppmi-svd).
+    While it trains, ``<out>.work`` holds the tokenized text and the last checkpoint (after every epoch, and every 10
+    minutes). It is removed at the end.
+
+    Args:
+        texts: Text files, plain or .gz/.xz/.bz2.
+        out: By suffix a table (.npz, .safetensors, .vec), or a fastText .bin that holds the n-grams too, so that
+            unseen words have vectors.
+        algorithm: ``"fasttext"``, ``"word2vec"`` (no n-grams), or ``"ppmi-svd"``: counted instead of trained, see
+            `ppmi_svd`. The last reads only dim, window, min_count, limit, contexts and seed.
+        dim: Width of a vector.
+        window: Words on each side. Default 5, for ppmi-svd 2.
+        negative: Negative samples.
+        min_count: Leave out words that occur less often.
+        epochs: Passes over the text. Default 5.
+        skipgram: Skip-gram in place of CBOW: about four times slower.
+        min_n: Length of the shortest character n-gram (fasttext).
+        max_n: Length of the longest one.
+        buckets: Rows of ``4 * dim`` bytes that the n-grams are hashed into.
+        learning_rate: Learning rate at the start.
+        sample: Threshold above which frequent words are downsampled.
+        threads: Default all. The same seed gives the same result only with one thread.
+        seed: Of all random numbers.
+        limit: Most words of the vocabulary, the most frequent ones.
+        contexts: Most frequent words told apart as neighbors (ppmi-svd).
+        storage: Numbers of a table, as in `save_teacher`.
+        resume: Go on with an interrupted run.
+        overwrite: Replace what stands at `out`. Without `resume`, also forget an interrupted run.
+        progress: Show a bar.
+
+    Returns:
+        The path `out`.
+
+    Raises:
+        DistillEmbError: An argument is bad, `out` or an interrupted run is there and neither `resume` nor `overwrite`
+            is given, the corpus is empty, no word reaches `min_count`, or the words are too few for `dim` (ppmi-svd).
     """
     out = Path(out)
-    epochs = 5 if epochs is None else epochs
-    window = _WINDOWS.get(algorithm, 0) if window is None else window
-    settings = _Settings(
-        algorithm, dim, window, negative, min_count, epochs, skipgram,
-        min_n, max_n, buckets, learning_rate, sample, seed, limit, contexts,
+    settings = TeacherSettings(
+        algorithm, dim, default_window(algorithm) if window is None else window, negative, min_count,
+        5 if epochs is None else epochs, skipgram, min_n, max_n, buckets, learning_rate, sample, seed, limit, contexts,
     )  # fmt: skip
     threads = _available_threads() if threads is None else threads
     _check(settings, threads, out, storage)
     require("sklearn" if algorithm == "ppmi-svd" else "gensim", "train")
-    texts = _checked_texts(texts)
-    with locked(work_path(out)):
-        work = WorkDirectory(out, asdict(settings) | {"texts": _identity(texts)}, resume)
+    texts = [texts] if isinstance(texts, str | Path) else list(texts)
+    if not texts:
+        raise DistillEmbError("No text file was given to train on: give at least one.")
+    begun_with = asdict(settings) | {"texts": file_identity(texts)}
+    with work_directory(out, begun_with, resume=resume, overwrite=overwrite) as work:
+        corpus = open_corpus(work)
         try:
-            corpus = tokenised(texts, work.path, min_count, limit, progress)
+            if corpus is None:
+                corpus = make_corpus(texts, work, min_count, limit, progress)
             if algorithm == "ppmi-svd":
-                _write_counted(settings, corpus, out, storage, progress)
+                _write_ppmi_svd(settings, corpus, out, storage, progress)
         except DistillEmbError:
-            work.remove()  # bad text: there is nothing to resume
+            remove_directory(work)  # bad text: there is nothing to resume
             raise
         if algorithm != "ppmi-svd":
             model = _new_model(settings, corpus)
             _Run(model, settings, corpus, work, threads).train(progress)
             _write(model, settings, corpus, out, storage)
-        work.remove()
+        remove_directory(work)
     return out
 
 
-def _check(settings: _Settings, threads: int, out: Path, storage: str) -> None:
-    """Refuse bad arguments before hours of work."""
-    if settings.algorithm not in ALGORITHMS:
-        raise DistillEmbError(f"algorithm={settings.algorithm!r} is unknown: choose {', '.join(ALGORITHMS)}.")
-    names = ("dim", "window", "negative", "min_count", "epochs", "contexts")
-    positive = {name: getattr(settings, name) for name in names}
-    positive |= {"threads": threads, "learning_rate": settings.learning_rate}
-    if settings.algorithm == "fasttext":
-        positive |= {"min_n": settings.min_n, "buckets": settings.buckets}
-        if settings.max_n < settings.min_n:
-            raise DistillEmbError(
-                f"max_n={settings.max_n} is below min_n={settings.min_n}: raise it, or use word2vec for no n-grams."
-            )
-    if settings.limit is not None:
-        positive["limit"] = settings.limit
-    for name, value in positive.items():
-        if value <= 0:
-            raise DistillEmbError(f"{name}={value} must be positive.")
-    if storage not in STORAGES:
-        raise DistillEmbError(f"storage={storage!r} is unknown: choose {', '.join(STORAGES)}.")
+def _check(settings: TeacherSettings, threads: int, out: Path, storage: str) -> None:
+    """Refuse what the settings do not know of before hours of work."""
+    if threads <= 0:
+        raise DistillEmbError(f"threads={threads} must be positive.")
+    check_storage(storage)
     if out.suffix.lower() != ".bin":
         table_format(out)
     elif settings.algorithm != "fasttext":
         raise DistillEmbError(f"{out}: .bin is fastText's format: write a {settings.algorithm} table as .npz or .vec.")
 
 
-def _checked_texts(texts: Sequence[str | Path]) -> list[Path]:
-    if isinstance(texts, str | Path):
-        texts = [texts]
-    paths = [Path(path) for path in texts]
-    if not paths:
-        raise DistillEmbError("No text file was given to train on: give at least one.")
-    for path in paths:
-        if not path.is_file():
-            raise DistillEmbError(f"There is no file {path}: check the path.")
-    return paths
-
-
-def _identity(paths: list[Path]) -> list[list[Any]]:
-    return [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
-
-
 def _available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _new_model(settings: _Settings, corpus: Corpus) -> Any:
+def _new_model(settings: TeacherSettings, corpus: Corpus) -> Any:
     """An untrained gensim model over the corpus's vocabulary, its rows in our order."""
     from gensim.models import FastText, Word2Vec
 
@@ -192,7 +166,7 @@ def _new_model(settings: _Settings, corpus: Corpus) -> Any:
     return model
 
 
-def _matrices(model: Any) -> Matrices:
+def _matrices(model: Any) -> dict[str, Floats]:
     """The trained state, by reference: filling these arrays sets the model."""
     if hasattr(model.wv, "vectors_ngrams"):
         return {"words": model.wv.vectors_vocab, "ngrams": model.wv.vectors_ngrams, "output": model.syn1neg}
@@ -204,9 +178,9 @@ class _Run:
     """One training run. A step is one shard in one epoch."""
 
     model: Any
-    settings: _Settings
+    settings: TeacherSettings
     corpus: Corpus
-    work: WorkDirectory
+    work: Path
     threads: int
 
     @property
@@ -220,7 +194,7 @@ class _Run:
 
     def train(self, progress: bool) -> None:
         """All epochs, from the last checkpoint on."""
-        begun = self.work.load(_matrices(self.model))
+        begun = self.load()
         done = sum(self.shard(step)[1] for step in range(begun))
         saved = time.monotonic()
         label = f"training {self.settings.algorithm}"
@@ -234,11 +208,24 @@ class _Run:
                 bar.update(words)
                 end_of_epoch = (step + 1) % len(self.corpus.shards) == 0
                 if end_of_epoch or time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                    self.work.save(step + 1, _matrices(self.model))
+                    save_checkpoint(self.work, _matrices(self.model), {"step": step + 1})
                     saved = time.monotonic()
 
+    def load(self) -> int:
+        """Fill the matrices from the last checkpoint, if there is one. Returns the number of steps done."""
+        found = load_checkpoint(self.work)
+        if found is None:
+            return 0
+        tensors, progress = found
+        try:
+            for name, matrix in _matrices(self.model).items():
+                matrix[:] = tensors[name]
+            return int(progress["step"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise damaged(self.work / CHECKPOINT_FILE, error) from error
+
     def train_step(self, step: int, before: float, after: float) -> None:
-        """Train on one shard. before, after: share of the whole run done, which sets the learning rate."""
+        """Train on one shard. The learning rate follows from the shares of the whole run done before and after it."""
         path, words = self.shard(step)
         start, end = (self.rate(share) for share in (before, after))
         # Its own random numbers for each step: a resumed run goes on exactly as the first one would have.
@@ -251,12 +238,12 @@ class _Run:
         return self.settings.learning_rate + (_END_RATE - self.settings.learning_rate) * share
 
 
-def _write(model: Any, settings: _Settings, corpus: Corpus, out: Path, storage: str) -> None:
+def _write(model: Any, settings: TeacherSettings, corpus: Corpus, out: Path, storage: str) -> None:
     if out.suffix.lower() == ".bin":
         _write_fasttext(model, settings, out)
         return
     words = list(model.wv.index_to_key)
-    vectors: NDArray[np.float32] = model.wv.vectors
+    vectors: Floats = model.wv.vectors
     if settings.algorithm == "fasttext":
         ngrams = NgramTable(model.wv.vectors_ngrams, settings.min_n, settings.max_n)
         vectors = ngrams.word_vectors(words, model.wv.vectors_vocab)
@@ -264,15 +251,13 @@ def _write(model: Any, settings: _Settings, corpus: Corpus, out: Path, storage: 
     save_teacher(Teacher(out.stem, words, vectors, counts), out, storage)
 
 
-def _write_counted(settings: _Settings, corpus: Corpus, out: Path, storage: str, progress: bool) -> None:
-    vectors = neighbour_vectors(
-        corpus, settings.dim, settings.window, settings.contexts, settings.seed, progress=progress
-    )
+def _write_ppmi_svd(settings: TeacherSettings, corpus: Corpus, out: Path, storage: str, progress: bool) -> None:
+    vectors = ppmi_svd_vectors(corpus, settings.dim, settings.window, settings.contexts, settings.seed, progress)
     counts = np.array(list(corpus.counts.values()), dtype=np.int64)
     save_teacher(Teacher(out.stem, list(corpus.counts), vectors, counts), out, storage)
 
 
-def _write_fasttext(model: Any, settings: _Settings, out: Path) -> None:
+def _write_fasttext(model: Any, settings: TeacherSettings, out: Path) -> None:
     from gensim.models.fasttext import save_facebook_model
 
     model.epochs, model.min_count = settings.epochs, settings.min_count  # for the header

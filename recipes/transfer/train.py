@@ -101,7 +101,7 @@ def build_model(task: str, system: str, path: Path, words: Iterable[str], head: 
     kind: Any = DistillEmbForSequenceClassification if task == "sentiment" else DistillEmbForTokenClassification
     if system == "static":
         # Centered and at length 1, as the encoders' targets were; unseen words by their n-grams. It is not trained.
-        known, vectors = task_vectors(load_teacher(path).centred().normalised(), words)
+        known, vectors = task_vectors(load_teacher(path).center().normalize(), words)
         torch.manual_seed(seed)
         model, tokenizer = table_model(known, vectors, tagger=task != "sentiment", **head)
         return model, tokenizer, path.stat().st_size

@@ -97,7 +97,7 @@ def test_distillation_keeps_a_codebook_of_the_training_words(
     path = distill([tiny_teacher], tmp_path / "encoder", settings, progress=False)
     encoder = DistillEmb.from_pretrained(path)
     targets = build_targets([tiny_teacher], settings)
-    cleaned = tiny_teacher.centred().normalised()
+    cleaned = tiny_teacher.center().normalize()
     assert encoder.config["memory"]["words"] > 256
     assert cosine(encoder, cleaned, [targets.words[row] for row in targets.train]) > 0.9
     assert cosine(encoder, cleaned, [targets.words[row] for row in targets.held_out]) < 0.7

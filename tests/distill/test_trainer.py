@@ -76,7 +76,7 @@ def test_a_student_learns_words_it_never_saw(tiny_teacher: Teacher, quick: Quick
         "step", "epoch", "examples", "seconds", "losses", "learning_rate", "examples_per_second"
     }  # fmt: skip
     encoder = DistillEmb.from_pretrained(out)
-    centred = tiny_teacher.centred().normalised()
+    centred = tiny_teacher.center().normalize()
     cosines = (encoder.encode(centred.words, normalize=True) * centred.vectors).sum(1)
     assert cosines.mean() > 0.8
     for text in ("# A tiny one", "- sw", "license: mit", "| ours | CC0", "distill it", "`tiny`", "p_at_10", "torch"):

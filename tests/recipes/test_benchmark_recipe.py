@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError, Teacher
-from distillemb_plugins.cli.table_stream import npz_rows, text_rows
 from distillemb_plugins.cli.vectors import packed_rows
 from distillemb_plugins.persistence import EncoderFiles, read_encoder
+from distillemb_plugins.teachers.io.writing import npz_rows, text_rows
 
 Script = Callable[[str], ModuleType]
 

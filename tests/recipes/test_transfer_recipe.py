@@ -251,7 +251,7 @@ def test_the_static_system_holds_fasttexts_vectors_and_does_not_train_them(tmp_p
     assert size == file.stat().st_size
     rows = torch.from_numpy(tokenizer.characters.encode(["ሰላም", "ለሰላም", "unheard-of"]))[None]
     vectors = model.distillemb.encode_words(rows, torch.ones(1, 3, dtype=torch.bool))[0].detach().numpy()
-    expected, _ = load_teacher(file).centred().normalised().lookup(["ሰላም", "ለሰላም"])
+    expected, _ = load_teacher(file).center().normalize().lookup(["ሰላም", "ለሰላም"])
     assert np.allclose(vectors[:2], expected, atol=1e-6) and expected[1].any() and not vectors[2].any()
     assert not any(p.requires_grad for p in model.distillemb.parameters())
 

@@ -20,7 +20,9 @@ import pytest
 
 from distillemb_plugins import DistillEmbError, files
 from distillemb_plugins.persistence import read_encoder, resolve
+from distillemb_plugins.runs import load_checkpoint, work_directory
 from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
+from distillemb_plugins.teachers.corpus import open_corpus
 
 from .damage import FaultError, judge
 from .samples import VECTORS, fasttext, npy, npz, safetensors, use_encoder, use_teacher
@@ -251,18 +253,16 @@ def test_saving_over_a_link_does_not_write_where_it_leads(copy: Path, tmp_path: 
     ],
 )
 def test_a_damaged_work_directory_is_refused(name: str, content: str, tmp_path: Path) -> None:
-    from distillemb_plugins.teachers.checkpoint import WorkDirectory
-    from distillemb_plugins.teachers.corpus import tokenised
-
     (tmp_path / "secret.txt").write_text("secret")
     (tmp_path / "secret.safetensors").write_bytes(safetensors({"a": zeros}))
     out = tmp_path / "runs" / "t.npz"
-    WorkDirectory(out, {}, resume=False).path.joinpath(name).write_text(content)
+    with work_directory(out, {}) as work:
+        (work / name).write_text(content)
 
     def resume(_: object) -> None:
-        work = WorkDirectory(out, {}, resume=True)
-        tokenised([], work.path, 1, None, False)
-        work.load({"a": zeros.copy()})
+        with work_directory(out, {}, resume=True) as work:
+            open_corpus(work)
+            dict((load_checkpoint(work) or ({}, {}))[0])
 
     if name == "state.json":
         (out.with_name("t.npz.work") / "corpus.json").write_text('{"shards": [], "counts": {}, "lines": 0, "words": 0}')
@@ -279,7 +279,7 @@ def test_what_a_killed_start_leaves_behind_is_no_foreign_directory(tmp_path: Pat
     assert not work.exists()
     work.mkdir()
     (work / "thesis.txt").write_text("mine")
-    with pytest.raises(DistillEmbError, match="no work directory"):
+    with pytest.raises(DistillEmbError, match="not a work directory"):
         train_teacher([text], tmp_path / "t.npz", dim=4, min_count=1, progress=False)
     assert (work / "thesis.txt").read_text() == "mine"
 

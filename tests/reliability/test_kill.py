@@ -105,8 +105,9 @@ def test_a_teacher_killed_again_and_again_is_the_same(tmp_path: Path) -> None:
     rng = random.Random(0)
     text.write_text("\n".join(" ".join(rng.choices(words, k=8)) for _ in range(60)), "utf-8")
 
-    def teach(out: Path, resume: bool = True) -> None:
-        train_teacher([text], out, dim=4, min_count=1, buckets=20, epochs=4, threads=1, resume=resume, progress=False)
+    def teach(out: Path, overwrite: bool = False) -> None:
+        sizes = {"dim": 4, "min_count": 1, "buckets": 20, "epochs": 4, "threads": 1}
+        train_teacher([text], out, **sizes, resume=True, overwrite=overwrite, progress=False)  # type: ignore[arg-type]
 
     teach(tmp_path / "whole" / "t.npz")
     killed = tmp_path / "killed"
@@ -116,7 +117,7 @@ def test_a_teacher_killed_again_and_again_is_the_same(tmp_path: Path) -> None:
         kills = survive(lambda: teach(out), killed, iter(range(first, 90, 4)), out.exists)
         assert kills >= 2
         assert content(out) == content(tmp_path / "whole" / "t.npz")
-        teach(out)  # nothing that a dead process left is in the way
+        teach(out, overwrite=True)  # nothing that a dead process left is in the way
         assert content(out) == content(tmp_path / "whole" / "t.npz")
         assert not (killed / "t.npz.work").exists()
         out.unlink()

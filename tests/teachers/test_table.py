@@ -1,4 +1,4 @@
-"""Teacher, and combining several of them."""
+"""Teacher: lookup, cleaning, and what it refuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.teachers import Teacher, combine_teachers, common_words
+from distillemb_plugins.teachers import Teacher
 
 
 def teacher(words: str, dim: int = 3, **more: object) -> Teacher:
@@ -32,32 +32,32 @@ def test_lookup_falls_back_to_subwords_but_not_for_zero_rows() -> None:
     vectors, found = table.lookup(["x", "mbili", "nne"])
     assert found.tolist() == [False, True, True]
     assert vectors[2].tolist() == [1, 2, 3]
-    moved = table.centred()
+    moved = table.center()
     vectors, found = moved.lookup(["x", "nne"])
     assert found.tolist() == [False, True]
     np.testing.assert_allclose(vectors[1], np.array([1, 2, 3]) - table.vectors.mean(axis=0), rtol=1e-5)
 
 
-def test_centred_removes_mean_and_main_directions() -> None:
+def test_centering_removes_mean_and_main_directions() -> None:
     random = np.random.default_rng(0)
     scales = np.array([10.0, 5.0, 1.0, 1.0])
     vectors = (random.normal(size=(500, 4)) * scales + 3).astype(np.float32)
     table = Teacher("t", [str(i) for i in range(500)], vectors)
-    centred = table.centred()
-    np.testing.assert_allclose(centred.vectors.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(centred.vectors, vectors - vectors.mean(axis=0), atol=1e-5)
-    flat = table.centred(remove_top=2).vectors
+    center = table.center()
+    np.testing.assert_allclose(center.vectors.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(center.vectors, vectors - vectors.mean(axis=0), atol=1e-5)
+    flat = table.center(remove_top=2).vectors
     singular = np.linalg.svd(flat, compute_uv=False)
     assert singular[2] < 1e-3 * singular[0]
     assert np.abs(flat[:, :2]).max() < 1.0  # the two wide axes are gone, the narrow ones are left
     assert flat[:, 2:].std() > 0.8
     with pytest.raises(DistillEmbError, match="remove_top=4"):
-        table.centred(remove_top=4)
+        table.center(remove_top=4)
 
 
-def test_normalised_keeps_zero_rows() -> None:
+def test_normalizing_keeps_zero_rows() -> None:
     table = Teacher("t", ["a", "b"], np.array([[3, 4], [0, 0]], dtype=np.float32))
-    np.testing.assert_allclose(table.normalised().vectors, [[0.6, 0.8], [0, 0]])
+    np.testing.assert_allclose(table.normalize().vectors, [[0.6, 0.8], [0, 0]])
     assert table.vectors[0, 0] == 3
 
 
@@ -70,23 +70,6 @@ def test_head_and_frequencies() -> None:
     assert head.counts.tolist() == [6, 3]
     np.testing.assert_allclose(teacher("a b").frequencies(), [2 / 3, 1 / 3])  # Zipf
     assert len(table.head(10)) == 3
-
-
-def test_combine_restricts_to_common_words_in_the_first_order() -> None:
-    one, two = teacher("a b c d"), teacher("d x b a", dim=5)
-    assert common_words([one, two]) == ["a", "b", "d"]
-    left, right = combine_teachers([one, two])
-    assert left.words == right.words == ["a", "b", "d"]
-    np.testing.assert_array_equal(right.vectors, two.vectors[[3, 2, 0]])
-
-
-def test_combine_refuses_width_only_where_it_matters_and_no_common_word() -> None:
-    with pytest.raises(DistillEmbError, match="width 3 and 5"):
-        combine_teachers([teacher("a b"), teacher("a b c", dim=5)], same_width=True)
-    with pytest.raises(DistillEmbError, match="no word in common"):
-        combine_teachers([teacher("a b"), teacher("c d")])
-    with pytest.raises(DistillEmbError, match="at least one"):
-        combine_teachers([])
 
 
 @pytest.mark.parametrize(

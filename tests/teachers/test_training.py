@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
 from distillemb_plugins.teachers import corpus as corpus_module
+from distillemb_plugins.teachers import load_teacher, teacher_from_keyed_vectors, train_teacher
 from distillemb_plugins.teachers import training as training_module
 from distillemb_plugins.teachers.ngrams import ngram_buckets
 
@@ -56,13 +56,13 @@ def test_training_writes_a_table(texts: list[Path], tmp_path: Path, algorithm: s
     assert [file.name for file in tmp_path.iterdir()] == [name]  # the work directory is gone
 
 
-def test_words_of_the_same_company_become_neighbours(tmp_path: Path) -> None:
+def test_words_of_the_same_company_become_neighbors(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     groups = [["simba", "chui", "fisi"], ["meza", "kiti", "rafu"]]
     lines = [" ".join(random.choice(groups[i % 2], size=8)) for i in range(1500)]
     (tmp_path / "t.txt").write_text("\n".join(lines))
     out = train_teacher([tmp_path / "t.txt"], tmp_path / "t.npz", "word2vec", sample=0.0, **TINY | {"epochs": 5})  # type: ignore[arg-type]
-    teacher = load_teacher(out).normalised()
+    teacher = load_teacher(out).normalize()
     vectors, _ = teacher.lookup(groups[0] + groups[1])
     cosines = vectors @ vectors.T
     assert cosines[0, 1:3].min() > cosines[0, 3:].max() + 0.3
@@ -89,7 +89,7 @@ def test_bin_gives_unseen_words_what_gensim_gives(fasttext_bin: Path) -> None:
     vectors, found = teacher.lookup(words)
     np.testing.assert_allclose(vectors, np.stack([theirs.get_vector(word) for word in words]), atol=1e-6)
     assert found.tolist() == [word not in ("z", "") for word in words]
-    ours = Teacher.from_keyed_vectors(theirs)
+    ours = teacher_from_keyed_vectors(theirs)
     np.testing.assert_allclose(ours.lookup(words)[0], vectors, atol=1e-6)
     assert ours.counts is not None
     assert isinstance(teacher.vectors, np.ndarray)
@@ -126,7 +126,7 @@ def test_bad_bins(fasttext_bin: Path, tmp_path: Path) -> None:
     data = fasttext_bin.read_bytes()
     flag = data.index(b"\0" + (509).to_bytes(8, "little") + (12).to_bytes(8, "little"))  # 9 words and 500 buckets
     cases = {
-        "quantised": (data[:flag] + b"\1" + data[flag + 1 :], "is a quantised fastText model"),
+        "quantized": (data[:flag] + b"\1" + data[flag + 1 :], "is a quantized fastText model"),
         "cut": (data[: flag + 500], "truncated or damaged"),
         "header": (data[:40], "ends before its vectors"),
     }
@@ -141,8 +141,9 @@ def test_one_thread_and_seed_give_one_result_and_another_seed_another(texts: lis
     def vectors(name: str, **more: object) -> np.ndarray:
         return load_teacher(train_teacher(texts, tmp_path / name, **TINY | more)).vectors  # type: ignore[arg-type]
 
-    np.testing.assert_array_equal(vectors("a.npz"), vectors("b.npz"))
-    assert not np.array_equal(vectors("a.npz"), vectors("c.npz", seed=4))
+    one = vectors("a.npz")
+    np.testing.assert_array_equal(one, vectors("b.npz"))
+    assert not np.array_equal(one, vectors("c.npz", seed=4))
 
 
 class InterruptedRunError(Exception):
@@ -168,17 +169,21 @@ def test_resumed_training_ends_as_if_never_interrupted(
     monkeypatch.setattr(training_module._Run, "train_step", counted)
     out = tmp_path / "parts.npz"
     out.write_text("old")
-    with pytest.raises(InterruptedRunError):
+    with pytest.raises(DistillEmbError, match="already exists"):
         train_teacher(texts, out, algorithm, **TINY)  # type: ignore[arg-type]
+    with pytest.raises(InterruptedRunError):
+        train_teacher(texts, out, algorithm, overwrite=True, **TINY)  # type: ignore[arg-type]
     work = tmp_path / "parts.npz.work"
     assert out.read_text() == "old"
     assert {file.suffix for file in work.iterdir()} == {".txt", ".json", ".safetensors"}  # no pickle
 
-    with pytest.raises(DistillEmbError, match=r"begun with other settings \(dim\)"):
+    with pytest.raises(DistillEmbError, match="already exists: .* or --resume to go on with the interrupted run"):
+        train_teacher(texts, out, algorithm, **TINY)  # type: ignore[arg-type]
+    with pytest.raises(DistillEmbError, match=r"belongs to a run with dim = 12, this one has 13"):
         train_teacher(texts, out, algorithm, resume=True, **TINY | {"dim": 13})  # type: ignore[arg-type]
     steps.clear()
     monkeypatch.setattr(training_module._Run, "train_step", lambda *a: (steps.append(a[1]), step_done(*a)))
-    monkeypatch.setattr(corpus_module, "tokenize", None)  # the tokenised text is used again
+    monkeypatch.setattr(corpus_module, "read_tokens", None)  # the tokenized text is used again
     train_teacher(texts, out, algorithm, resume=True, **TINY)  # type: ignore[arg-type]
     assert steps == [3, 4, 5, 6, 7, 8]  # from the end of the first epoch: three shards an epoch
     np.testing.assert_array_equal(load_teacher(out).vectors, load_teacher(whole).vectors)
@@ -189,7 +194,7 @@ def test_checkpoint_within_an_epoch(texts: list[Path], tmp_path: Path, monkeypat
     monkeypatch.setattr(corpus_module, "FIRST_SHARD_WORDS", 5000)
     monkeypatch.setattr(training_module, "_CHECKPOINT_SECONDS", -1.0)
     saved: list[int] = []
-    monkeypatch.setattr(training_module.WorkDirectory, "save", lambda self, step, matrices: saved.append(step))
+    monkeypatch.setattr(training_module, "save_checkpoint", lambda work, tensors, done: saved.append(done["step"]))
     train_teacher(texts, tmp_path / "t.npz", **TINY | {"epochs": 2})  # type: ignore[arg-type]
     assert saved == [1, 2, 3, 4, 5, 6]
 
@@ -205,7 +210,7 @@ def test_limit_and_long_lines(tmp_path: Path) -> None:
 
 def test_long_lines_are_cut(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("moja mbili " * 12_500)
-    corpus_module.tokenised([tmp_path / "t.txt"], tmp_path, 1, None, False)
+    corpus_module.make_corpus([tmp_path / "t.txt"], tmp_path, 1, None, False)
     lines = (tmp_path / "shard-00000.txt").read_text().splitlines()
     assert [len(line.split()) for line in lines] == [10_000, 10_000, 5_000]
 
@@ -231,7 +236,7 @@ def test_bad_text_leaves_nothing(tmp_path: Path) -> None:
         ({"dim": 0}, "dim=0 must be positive"),
         ({"threads": 0}, "threads=0"),
         ({"min_n": 5, "max_n": 4}, "max_n=4 is below min_n=5"),
-        ({"storage": "int4"}, "storage='int4'"),
+        ({"storage": "int4"}, "storage is 'int4'"),
         ({"out": "t.kv"}, "name it so"),
         ({"out": "t.bin", "algorithm": "word2vec"}, "fastText's format"),
         ({"texts": []}, "No text file"),

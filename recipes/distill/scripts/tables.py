@@ -138,7 +138,7 @@ def _encoder_a(row: Row, teacher: Teacher, seed: int) -> Path:
         return network
     path = HERE / "encoders" / _slug(row.name)
     if not path.is_dir():
-        hybrid = fit_residual_codebook(read_encoder(network), teacher.normalised(), *row.memory, seed=seed)
+        hybrid = fit_residual_codebook(read_encoder(network), teacher.normalize(), *row.memory, seed=seed)
         DistillEmb(hybrid).save_pretrained(path, storage="int8")
     return path
 

@@ -10,19 +10,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DistillEmbError
-from .table import Floats, Subwords, Teacher
+from ...errors import DistillEmbError
+from ...vectors import Floats
+from ..table import Subwords, Teacher
 
 # Rows parsed at once: large enough for NumPy, small enough not to count in memory.
 BLOCK = 4096
-# Numbers of a vector and bytes of a word, at most: what is wider is a damaged header, and is refused before any
-# memory is taken for it.
+# Most numbers of a vector, and most bytes of a word. More means a damaged header, which is refused before any memory is
+# taken for it.
 MAX_DIM = 1 << 16
 MAX_WORD = 100_000
 
 
 def check_dim(path: str | Path, dim: int) -> None:
-    """Refuse a width that no table has. Raises `DistillEmbError`."""
+    """Refuse a width that no table has.
+
+    Raises:
+        DistillEmbError: It is above `MAX_DIM`.
+    """
     if dim > MAX_DIM:
         raise DistillEmbError(f"{path} says that a vector has {dim} numbers, more than {MAX_DIM}: is it damaged?")
 
@@ -30,8 +35,15 @@ def check_dim(path: str | Path, dim: int) -> None:
 class RowCollector:
     """Takes blocks of rows until `limit` distinct words are there, and makes the `Teacher`.
 
-    Of equal words the first counts; equal and empty words are left out with one warning. A number that is
-    not finite raises `DistillEmbError`.
+    Of equal words the first counts. Equal and empty words are left out with one warning.
+
+    Args:
+        path: The file, for messages and for the name of the teacher.
+        limit: Most words to keep; None for all.
+        unit: What the file is counted in, for messages.
+
+    Raises:
+        DistillEmbError: `limit` is below 1.
     """
 
     def __init__(self, path: str | Path, limit: int | None = None, unit: str = "row") -> None:
@@ -60,8 +72,17 @@ class RowCollector:
         counts: NDArray[np.int64] | None = None,
         numbers: Sequence[int] | None = None,
     ) -> None:
-        """Add rows. vectors: float32 ``[k, d]``. first: number of the first row or line, for messages;
-        numbers: the number of each, where they do not follow one another.
+        """Add rows.
+
+        Args:
+            words: k words.
+            vectors: float32 ``[k, dim]``.
+            first: Number of the first row, for messages.
+            counts: int64 ``[k]``, if known.
+            numbers: The number of each row, where they do not follow one another.
+
+        Raises:
+            DistillEmbError: A number is not finite.
         """
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
@@ -100,7 +121,11 @@ class RowCollector:
         self._vectors[used:needed] = block
 
     def teacher(self, subwords: Subwords | None = None) -> Teacher:
-        """The table of all that was added. Raises `DistillEmbError` when that is nothing."""
+        """Make the table of all that was added.
+
+        Raises:
+            DistillEmbError: Nothing was added.
+        """
         if self._vectors is None or not self.words:
             raise DistillEmbError(f"{self.path} holds no word: give a table with at least one.")
         self._vectors.resize((len(self.words), self._vectors.shape[1]), refcheck=False)

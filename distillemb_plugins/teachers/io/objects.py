@@ -11,16 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DistillEmbError, brief, require
-from ..files import is_directory
+from ...errors import DistillEmbError, brief, require
+from ...files import is_directory
+from ...vectors import Floats
+from ..ngrams import NgramTable
+from ..table import Subwords, Teacher
 from .arrays import NPY_DAMAGE
-from .ngrams import NgramTable
-from .rows import RowCollector
-from .table import Floats, Subwords, Teacher
+from .rows import BLOCK, RowCollector
 
 
-def from_keyed_vectors(keyed_vectors: Any, name: str, limit: int | None = None) -> Teacher:
-    """From a gensim ``KeyedVectors``; ``FastTextKeyedVectors`` keep their n-grams."""
+def teacher_from_keyed_vectors(keyed_vectors: Any, name: str = "KeyedVectors", limit: int | None = None) -> Teacher:
+    """Make a teacher of gensim vectors in memory.
+
+    Args:
+        keyed_vectors: A gensim ``KeyedVectors``, or a model's ``.wv``. ``FastTextKeyedVectors`` keep their n-grams.
+        name: The name of the teacher.
+        limit: Most words to keep, the first ones.
+
+    Raises:
+        DistillEmbError: It is something else, or a number is not finite.
+    """
     if not hasattr(keyed_vectors, "index_to_key"):
         raise DistillEmbError(
             f"{type(keyed_vectors).__name__} is no gensim KeyedVectors: give the model's .wv, from gensim 4 or newer."
@@ -40,22 +50,32 @@ def from_keyed_vectors(keyed_vectors: Any, name: str, limit: int | None = None) 
     return rows.teacher(subwords)
 
 
-def from_spacy(nlp: Any, words: Sequence[str] | None = None, limit: int | None = None) -> Teacher:
-    """From a spaCy pipeline or ``Vocab``; see `Teacher.from_spacy`."""
+def teacher_from_spacy(nlp: Any, words: Sequence[str] | None = None, limit: int | None = None) -> Teacher:
+    """Make a teacher of the static vectors of a loaded spaCy pipeline.
+
+    Args:
+        nlp: A pipeline or its ``Vocab``.
+        words: What to take. Floret vectors need it: they hold no word list. Default: every word that has a row of its
+            own and a known string.
+        limit: Most words to keep, the first ones.
+
+    Raises:
+        DistillEmbError: The vectors are floret's and no words are given, or no vector has a known word.
+    """
     vocab = getattr(nlp, "vocab", nlp)
     meta = getattr(nlp, "meta", {})
     name = f"{meta.get('lang', 'spacy')}_{meta.get('name', 'vectors')}"
     vectors = vocab.vectors
     if words is not None:
         rows = RowCollector(name, limit)
-        for start in range(0, len(words), 4096):
+        for start in range(0, len(words), BLOCK):
             block = words[start : start + rows.room]
             if not block:
                 break
             rows.add(block, np.asarray(vectors.get_batch(block), dtype=np.float32), start + 1)
         return rows.teacher()
     if str(getattr(vectors, "mode", "default")) != "default":
-        raise DistillEmbError(_floret(name))
+        raise _floret(name)
     data = vectors.data.get() if hasattr(vectors.data, "get") else vectors.data  # from the GPU
     return _from_rows(name, data, dict(vectors.key2row), vocab.strings, limit)
 
@@ -85,8 +105,15 @@ def spacy_directory(path: str | Path) -> Path | None:
 def read_spacy(path: str | Path, limit: int | None = None) -> Teacher:
     """Read the static vectors of a spaCy pipeline: a saved directory or an installed package.
 
-    Only data files are read (``vocab/vectors`` memory-mapped, ``key2row``, ``strings.json``): neither the
-    pipeline nor its code is loaded. Needs spaCy for its hash and msgpack. Rows past `limit` are not read.
+    Only data files are read (``vocab/vectors`` memory-mapped, ``key2row``, ``strings.json``). Neither the pipeline nor
+    its code is loaded. This needs spaCy for its hash and msgpack.
+
+    Args:
+        path: The directory, or the name of the package.
+        limit: Most words to keep. Rows after them are not read.
+
+    Raises:
+        DistillEmbError: There are no such vectors, they are damaged, or they are floret's.
     """
     vocab = spacy_directory(path)
     if vocab is None:
@@ -96,7 +123,7 @@ def read_spacy(path: str | Path, limit: int | None = None) -> Teacher:
         )
     settings = _json(vocab / "vectors.cfg", dict) if (vocab / "vectors.cfg").is_file() else {}
     if settings.get("mode", "default") != "default":
-        raise DistillEmbError(_floret(str(path)))
+        raise _floret(str(path))
     spacy_strings = require("spacy.strings", "spacy")
     words = _json(vocab / "strings.json", list)
     strings = {spacy_strings.hash_string(word): word for word in words if word and isinstance(word, str)}
@@ -160,8 +187,8 @@ def _from_rows(name: str, data: Floats, key2row: dict[int, int], strings: Any, l
     return collector.teacher()
 
 
-def _floret(name: str) -> str:
-    return (
+def _floret(name: str) -> DistillEmbError:
+    return DistillEmbError(
         f"{name} has floret vectors, which hold no word list: load the pipeline and give the words, "
-        "Teacher.from_spacy(nlp, words=[...])."
+        "teacher_from_spacy(nlp, words=[...])."
     )

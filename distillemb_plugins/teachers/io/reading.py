@@ -1,16 +1,16 @@
-"""Opening any teacher: the format is told by the content, not by the name."""
+"""Opening any teacher. The content tells the format, not the name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import DistillEmbError, brief, require
-from ..files import DAMAGE, is_directory, is_file, open_bytes
+from ...errors import DistillEmbError, brief, require
+from ...files import DAMAGE, is_directory, is_file, open_bytes
+from ..table import Teacher
 from .arrays import read_npz, read_safetensors
-from .fasttext_format import MAGIC, read_fasttext
+from .fasttext import MAGIC, read_fasttext
 from .objects import read_spacy, spacy_directory
-from .table import Teacher
-from .word2vec_formats import looks_binary, read_word2vec_binary, read_word2vec_text
+from .word2vec import looks_binary, read_word2vec_binary, read_word2vec_text
 
 _COMPRESSED = (".gz", ".xz", ".bz2")
 _PICKLE_MAGIC = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -20,11 +20,14 @@ _PICKLED = (".kv", ".model", ".pkl", ".pickle")
 def load_teacher(path: str | Path, limit: int | None = None) -> Teacher:
     """Read a teacher table.
 
-    path: word2vec text or binary, also .gz/.xz/.bz2 (GloVe's text too); fastText ``.bin`` with its n-grams;
-    ``.npz``; ``.safetensors``; the directory or the installed name of a spaCy pipeline; or
-    ``hf://owner/repository/file`` on the Hugging Face hub. limit: keep that many words, the first ones; what
-    comes after is not read. Raises `DistillEmbError` with one sentence for anything it cannot read, and for a
-    pickle.
+    Args:
+        path: word2vec text or binary, also .gz/.xz/.bz2 (GloVe's text too); fastText ``.bin`` with its n-grams;
+            ``.npz``; ``.safetensors``; the directory or the installed name of a spaCy pipeline; or
+            ``hf://owner/repository/file`` on the Hugging Face hub.
+        limit: Most words to keep, the first ones. What comes after them is not read.
+
+    Raises:
+        DistillEmbError: It cannot be read, or it is a pickle.
     """
     if str(path).startswith("hf://"):
         path = _from_hub(str(path))
@@ -44,32 +47,24 @@ def _read_file(path: Path, limit: int | None) -> Teacher:
         head = stream.read(16)
     if not head:
         raise DistillEmbError(f"{path} is empty: give a table with one word and its numbers a line.")
-    _refuse_pickle(path, head)
-    packed = path.suffix.lower() in _COMPRESSED
-    for magic, read in ((MAGIC, read_fasttext), (b"PK", read_npz)):
-        if head.startswith(magic):
-            _refuse_packed(path, packed)
-            return read(path, limit)
-    if head[8:9] == b"{" and head[4:8] == bytes(4):  # the length of the header, then JSON
-        _refuse_packed(path, packed)
-        return read_safetensors(path, limit)
-    if head.startswith(b"\x93NUMPY"):
-        raise DistillEmbError(f"{path} holds vectors without words: save both with numpy.savez(words=, vectors=).")
-    return (read_word2vec_binary if looks_binary(path) else read_word2vec_text)(path, limit)
-
-
-def _refuse_pickle(path: Path, head: bytes) -> None:
-    """Pickles run code when they are read: gensim's own .kv and .model files are such."""
-    if head.startswith(_PICKLE_MAGIC) or path.suffix.lower() in _PICKLED:
+    if head.startswith(_PICKLE_MAGIC) or path.suffix.lower() in _PICKLED:  # gensim's own .kv and .model files
         raise DistillEmbError(
             f"{path} is a pickle, which could run code when read: open it with gensim if you trust it and write "
-            "it with KeyedVectors.save_word2vec_format, or give the object to Teacher.from_keyed_vectors."
+            "it with KeyedVectors.save_word2vec_format, or give the object to teacher_from_keyed_vectors."
         )
-
-
-def _refuse_packed(path: Path, packed: bool) -> None:
-    if packed:
-        raise DistillEmbError(f"{path} must be unpacked first: its rows are read from where they lie in the file.")
+    if head.startswith(b"\x93NUMPY"):
+        raise DistillEmbError(f"{path} holds vectors without words: save both with numpy.savez(words=, vectors=).")
+    is_safetensors = head[8:9] == b"{" and head[4:8] == bytes(4)  # the length of the header, then JSON
+    for is_this, read in (
+        (head.startswith(MAGIC), read_fasttext),
+        (head.startswith(b"PK"), read_npz),
+        (is_safetensors, read_safetensors),
+    ):
+        if is_this:
+            if path.suffix.lower() in _COMPRESSED:
+                raise DistillEmbError(f"{path} must be unpacked first: its rows are read from where they lie in it.")
+            return read(path, limit)
+    return (read_word2vec_binary if looks_binary(path) else read_word2vec_text)(path, limit)
 
 
 def _from_hub(address: str) -> Path:

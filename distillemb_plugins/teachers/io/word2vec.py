@@ -7,13 +7,15 @@ from collections.abc import Generator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from ..errors import DistillEmbError
-from ..files import numbered_lines, open_bytes
+from ...errors import DistillEmbError
+from ...files import numbered_lines, open_bytes
+from ...vectors import Floats
+from ..table import Teacher
 from .rows import MAX_WORD, RowCollector, check_dim
-from .table import Floats, Teacher
 
 _HEADER = re.compile(rb"\s*(-?\d+)[ \t]+(-?\d+)\s*$")
 _IN_NUMBERS = frozenset(b"0123456789+-.eE \t\r\nnaifNAIF")
@@ -21,10 +23,14 @@ _CHUNK = 1 << 22
 
 
 def read_word2vec_text(path: str | Path, limit: int | None = None) -> Teacher:
-    """Read ``word number number ...`` lines, plain or .gz/.xz/.bz2, with or without a line ``n d`` before
-    them.
+    """Read lines ``word number number ...``, with or without a line ``n dim`` before them.
 
-    Lines past the first `limit` words are never read. Raises `DistillEmbError` naming the line.
+    Args:
+        path: The file, plain or .gz/.xz/.bz2.
+        limit: Most words to keep. Lines after them are not read.
+
+    Raises:
+        DistillEmbError: Naming the line.
     """
     rows = RowCollector(path, limit, unit="line")
     with closing(_filled_lines(path)) as lines:
@@ -78,9 +84,7 @@ def _check_declared(path: str | Path, declared: int, rows: int) -> None:
 
 
 def _parse_block(path: str | Path, block: list[tuple[int, str]], dim: int) -> tuple[list[str], Floats]:
-    """Words and float32 ``[k, d]`` of k lines: fast where all is well, else line by line to find the
-    fault.
-    """
+    """Words and float32 ``[k, dim]`` of k lines: fast where all is well, else line by line to find the fault."""
     words, numbers = [], []
     for _, line in block:
         word, _, rest = (line.replace("\t", " ") if "\t" in line else line).partition(" ")
@@ -125,7 +129,7 @@ def _is_number(text: str) -> bool:
 
 
 def looks_binary(path: str | Path) -> bool:
-    """Whether the file is word2vec's binary: a header line, then after the first word bytes that no number has.
+    """Whether a file is word2vec's binary: a header line, and after the first word bytes that no number has.
 
     Only the first row is looked at, so that a fault further on does not change the answer.
     """
@@ -142,9 +146,14 @@ def looks_binary(path: str | Path) -> bool:
 
 
 def read_word2vec_binary(path: str | Path, limit: int | None = None) -> Teacher:
-    """Read word2vec's binary format: a line ``n d``, then ``word``, a space and d little-endian float32 each.
+    """Read word2vec's binary format: a line ``n dim``, then for each word the word, a space and little-endian float32.
 
-    Nothing past the first `limit` words is read. Raises `DistillEmbError` naming the row.
+    Args:
+        path: The file, plain or .gz/.xz/.bz2.
+        limit: Most words to keep. Nothing after them is read.
+
+    Raises:
+        DistillEmbError: Naming the row.
     """
     rows = RowCollector(path, limit)
     with open_bytes(path) as stream:
@@ -165,7 +174,7 @@ def read_word2vec_binary(path: str | Path, limit: int | None = None) -> Teacher:
 class _BinaryRows:
     """Cuts a byte stream into (word, bytes of the vector)."""
 
-    def __init__(self, stream: object, path: str | Path, row_bytes: int) -> None:
+    def __init__(self, stream: IO[bytes], path: str | Path, row_bytes: int) -> None:
         self.stream = stream
         self.path = path
         self.row_bytes = row_bytes
@@ -189,7 +198,7 @@ class _BinaryRows:
             ) from error
 
     def _fill(self, number: int, space: int) -> None:
-        more = self.stream.read(max(_CHUNK, self.row_bytes))  # type: ignore[attr-defined]
+        more = self.stream.read(max(_CHUNK, self.row_bytes))
         if not more or (space < 0 and len(self.buffer) - self.position > MAX_WORD):
             raise DistillEmbError(
                 f"{self.path} ends or is damaged in row {number}: fetch it again, or check the header's numbers."

@@ -1,9 +1,9 @@
-"""Word vectors from counted neighbours: PPMI over positional contexts, reduced by a truncated SVD.
+"""Word vectors from counted neighbors: PPMI over positional contexts, reduced by a truncated SVD.
 
-A context is a neighbour together with its place: "mjini" just before a word is another context than "mjini" two words
-before it or just after it. So words are alike that stand in the same places of a sentence, which is what named entities
-and parts of speech go by; word2vec and fastText tell more of the subject. Ten million words of text take a minute of
-one thread. There are no n-grams: a word that the table does not hold has no vector; a student distilled from the table
+A context is a neighbor together with its position: "mjini" just before a word is another context than "mjini" two words
+before it or just after it. Words are alike that stand in the same positions of a sentence, which tells named entities
+and parts of speech apart; word2vec and fastText tell more of the subject. Ten million words of text take a minute of
+one thread. There are no n-grams: a word that the table does not hold has no vector. A student distilled from the table
 gives it one.
 
 Sources: Levy & Goldberg 2014, "Linguistic Regularities in Sparse and Explicit Word Representations" (PPMI over
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import DistillEmbError, require
+from ..vectors import Floats
 from .corpus import Corpus
-from .table import Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -31,26 +31,45 @@ _SMOOTHING = 0.75  # of the context counts: rare contexts count for less
 _POWER_ITERATIONS = 4
 
 
-def neighbour_vectors(corpus: Corpus, dim: int, window: int, contexts: int, seed: int, progress: bool) -> Floats:
-    """Vectors of a corpus's words, float32 ``[n, dim]`` in the order of ``corpus.counts``.
+def ppmi_svd_vectors(corpus: Corpus, dim: int, window: int, contexts: int, seed: int, progress: bool) -> Floats:
+    """Compute the vectors of a corpus's words.
 
-    window: places on each side. contexts: so many of the most frequent words are told apart as neighbours; beside
-    them count the rest as one, and the sentence's edge. The mean squared length of a vector is `dim`.
     The memory it takes grows with the distinct pairs of word and context: 0.7 GB for 12 million words of text.
-    Raises `DistillEmbError` when `dim` is more than the words or the contexts allow.
+
+    Args:
+        corpus: The tokenized text with its vocabulary of n words.
+        dim: Width of a vector.
+        window: Positions on each side.
+        contexts: How many of the most frequent words are told apart as neighbors. The others count as one, and so does
+            the sentence's edge.
+        seed: Of the randomized SVD.
+        progress: Show a bar.
+
+    Returns:
+        float32 ``[n, dim]`` in the order of ``corpus.counts``. The mean squared length of a vector is `dim`.
+
+    Raises:
+        DistillEmbError: `dim` is more than the words or the contexts allow.
     """
-    counts = neighbour_counts(corpus, window, contexts, progress)
+    counts = context_counts(corpus, window, contexts, progress)
     most = min(counts.shape) - 1
     if dim > most:
         raise DistillEmbError(f"dim={dim} is too wide for {counts.shape[0]} words: give at most {most}, or more text.")
     return truncated_svd(ppmi(counts), dim, seed)
 
 
-def neighbour_counts(corpus: Corpus, window: int, contexts: int, progress: bool = False) -> csr_matrix:
-    """How often each context occurs beside each word, float32 ``[n, 2 * window * (contexts + 2)]``.
+def context_counts(corpus: Corpus, window: int, contexts: int, progress: bool = False) -> csr_matrix:
+    """Count how often each context occurs beside each word.
 
-    Columns: for each place, -window to -1 and 1 to window, the contexts by frequency, the sentence's edge, and the
-    words that are no context.
+    Args:
+        corpus: The tokenized text with its vocabulary of n words.
+        window: Positions on each side.
+        contexts: How many of the most frequent words are told apart as neighbors.
+        progress: Show a bar.
+
+    Returns:
+        float32 ``[n, 2 * window * (contexts + 2)]``. The columns are, for each position from -window to -1 and 1 to
+        window, the contexts by frequency, the sentence's edge, and all other words.
     """
     number = {word: row for row, word in enumerate(corpus.counts)}
     contexts = min(contexts, len(number))
@@ -82,21 +101,27 @@ def _numbered(lines: Iterable[str], number: dict[str, int], window: int) -> NDAr
 def _count(text: NDArray[np.int64], n: int, window: int, contexts: int) -> csr_matrix:
     sparse = require("scipy.sparse", "train")
     context = np.where(text < contexts, text, np.where(text == n + 1, contexts, contexts + 1))
-    centre = text[window : len(text) - window]
-    known = centre < n
-    rows = centre[known]
+    center = text[window : len(text) - window]
+    known = center < n
+    rows = center[known]
     blocks = []
-    for place in (*range(-window, 0), *range(1, window + 1)):
-        columns = context[window + place : len(text) - window + place][known]
+    for position in (*range(-window, 0), *range(1, window + 1)):
+        columns = context[window + position : len(text) - window + position][known]
         ones = np.ones(len(rows), dtype=np.float32)
         blocks.append(sparse.coo_matrix((ones, (rows, columns)), shape=(n, contexts + 2)).tocsr())
     return sparse.hstack(blocks, format="csr")
 
 
 def ppmi(counts: csr_matrix) -> csr_matrix:
-    """Positive pointwise mutual information of words (rows) and contexts (columns), float32, where it is above 0.
+    """Turn counts into positive pointwise mutual information.
 
     The contexts' probabilities are those of their counts to the power of 0.75 (Levy et al. 2015, equation 3).
+
+    Args:
+        counts: float32 ``[words, contexts]``.
+
+    Returns:
+        float32 ``[words, contexts]``, stored where it is above 0.
     """
     pairs = counts.tocoo()
     of_word = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
@@ -109,9 +134,15 @@ def ppmi(counts: csr_matrix) -> csr_matrix:
 
 
 def truncated_svd(matrix: csr_matrix, dim: int, seed: int) -> Floats:
-    """U sqrt(S) of the `dim` largest singular values, float32 ``[n, dim]``, scaled to a mean squared length of `dim`.
+    """Reduce a matrix to U sqrt(S) of its largest singular values, by the randomized SVD of Halko et al. 2011.
 
-    Randomised (Halko, Martinsson & Tropp 2011); the same seed gives the same vectors.
+    Args:
+        matrix: float32 ``[n, m]``.
+        dim: How many singular values.
+        seed: The same seed gives the same vectors.
+
+    Returns:
+        float32 ``[n, dim]``, scaled to a mean squared length of `dim`.
     """
     extmath = require("sklearn.utils.extmath", "train")
     left, values, _ = extmath.randomized_svd(matrix, dim, n_iter=_POWER_ITERATIONS, random_state=seed)

@@ -16,9 +16,9 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DistillEmbError, brief
+from ...errors import DistillEmbError, brief
+from ..table import Teacher
 from .rows import MAX_WORD, RowCollector, check_dim
-from .table import Teacher
 
 # What NumPy raises for a damaged .npy header, which it reads as Python literals.
 NPY_DAMAGE = (ValueError, EOFError, SyntaxError, TypeError, OverflowError, RecursionError, tokenize.TokenError)
@@ -39,11 +39,18 @@ class _Column(Protocol):
 
 
 def read_npz(path: str | Path, limit: int | None = None) -> Teacher:
-    """Read ``words``, ``vectors`` and, when they are there, ``scale`` (for int8) and ``counts``.
+    """Read the arrays ``words``, ``vectors`` and, when they are there, ``scale`` (for int8) and ``counts``.
 
-    words: uint8, UTF-8 separated by newlines, or an array of strings. vectors: ``[n, d]``, floats, or int8
-    with scale float32 ``[n]`` (the vector is ``vectors * scale[:, None]``). Rows past `limit` are not read.
-    Arrays of Python objects are refused: they would be a pickle.
+    ``words`` are uint8, UTF-8 separated by newlines, or an array of strings. ``vectors`` ``[n, dim]`` are floats, or
+    int8 with ``scale`` float32 ``[n]`` (the vector is ``vectors * scale[:, None]``).
+
+    Args:
+        path: The file.
+        limit: Most words to keep. Rows after them are not read.
+
+    Raises:
+        DistillEmbError: The file is damaged, an array is missing or of a wrong shape or type, or one holds Python
+            objects: that would be a pickle.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -55,10 +62,17 @@ def read_npz(path: str | Path, limit: int | None = None) -> Teacher:
 
 
 def read_safetensors(path: str | Path, limit: int | None = None) -> Teacher:
-    """Read the tensor ``vectors`` (and ``scale``, ``counts``) as `read_npz` does.
+    """Read the tensors ``vectors``, ``scale`` and ``counts`` as `read_npz` does.
 
-    The words are the tensor ``words`` (uint8, newline-separated) or the metadata entry ``words`` (a JSON
-    list, or newline-separated).
+    The words are the tensor ``words`` (uint8, newline-separated) or the metadata entry ``words`` (a JSON list, or
+    newline-separated).
+
+    Args:
+        path: The file.
+        limit: Most words to keep. Rows after them are not read.
+
+    Raises:
+        DistillEmbError: The file is damaged, or a tensor is missing or of a wrong shape or type.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -1,4 +1,4 @@
-"""Teachers from a spaCy pipeline's static vectors."""
+"""Teachers from a spaCy pipeline's static vectors, and from gensim's objects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.teachers import Teacher, load_teacher
+from distillemb_plugins.teachers import load_teacher, teacher_from_keyed_vectors, teacher_from_spacy
 
 spacy = pytest.importorskip("spacy")
 
@@ -75,9 +75,9 @@ def test_installed_package_is_found_and_not_imported(
 
 
 def test_language_object(pipeline: Any) -> None:
-    assert Teacher.from_spacy(pipeline).words == WORDS
-    assert Teacher.from_spacy(pipeline.vocab, limit=1).words == WORDS[:1]
-    chosen = Teacher.from_spacy(pipeline, words=["watoto", "habari"])
+    assert teacher_from_spacy(pipeline).words == WORDS
+    assert teacher_from_spacy(pipeline.vocab, limit=1).words == WORDS[:1]
+    chosen = teacher_from_spacy(pipeline, words=["watoto", "habari"])
     np.testing.assert_array_equal(chosen.vectors, VECTORS[[1, 0]])
 
 
@@ -90,8 +90,8 @@ def test_floret_needs_words(directory: Path, tmp_path: Path) -> None:
         strings=nlp.vocab.strings, data=data, mode="floret", minn=2, maxn=3, hash_count=2, bow="<", eow=">"
     )
     with pytest.raises(DistillEmbError, match="floret vectors, which hold no word list"):
-        Teacher.from_spacy(nlp)
-    sampled = Teacher.from_spacy(nlp, words=WORDS)
+        teacher_from_spacy(nlp)
+    sampled = teacher_from_spacy(nlp, words=WORDS)
     np.testing.assert_allclose(sampled.vectors[0], nlp.vocab.get_vector("habari"), atol=1e-6)
     nlp.to_disk(tmp_path / "pipe")
     with pytest.raises(DistillEmbError, match="floret"):
@@ -103,9 +103,9 @@ def test_keyed_vectors_object() -> None:
     gensim = pytest.importorskip("gensim")
     keyed = gensim.models.KeyedVectors(6)
     keyed.add_vectors(WORDS, VECTORS)
-    teacher = Teacher.from_keyed_vectors(keyed, limit=3)
+    teacher = teacher_from_keyed_vectors(keyed, limit=3)
     assert teacher.words == WORDS[:3]
     np.testing.assert_array_equal(teacher.vectors, VECTORS[:3])
     assert teacher.subwords is None
     with pytest.raises(DistillEmbError, match="no gensim KeyedVectors"):
-        Teacher.from_keyed_vectors([1])
+        teacher_from_keyed_vectors([1])

@@ -1,4 +1,4 @@
-"""Vectors from counted neighbours, and merging the tables of several languages."""
+"""Vectors from counted neighbors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.teachers import Teacher, load_teacher, merge_languages, train_teacher
-from distillemb_plugins.teachers.corpus import tokenised
+from distillemb_plugins.teachers import load_teacher, train_teacher
+from distillemb_plugins.teachers.corpus import make_corpus
 
 pytest.importorskip("scipy")
 pytest.importorskip("sklearn")
-neighbours = pytest.importorskip("distillemb_plugins.teachers.neighbours")
+ppmi_svd = pytest.importorskip("distillemb_plugins.teachers.ppmi_svd")
 
 
 def write(path: Path, lines: list[str]) -> Path:
@@ -21,17 +21,17 @@ def write(path: Path, lines: list[str]) -> Path:
     return path
 
 
-def test_neighbours_are_counted_by_their_place(tmp_path: Path) -> None:
+def test_neighbors_are_counted_by_their_position(tmp_path: Path) -> None:
     text = write(tmp_path / "t.txt", ["a b a", "a c"])
     work = tmp_path / "work"
     work.mkdir()
-    corpus = tokenised([text], work, 1, None, False)
+    corpus = make_corpus([text], work, 1, None, False)
     assert list(corpus.counts) == ["a", "b", "c"]
     # two contexts: a and b; then the edge, then c, which is no context
-    counts = neighbours.neighbour_counts(corpus, window=1, contexts=2).toarray()
+    counts = ppmi_svd.context_counts(corpus, window=1, contexts=2).toarray()
     #                        before: a  b  |  c    after: a  b  |  c
     assert counts.tolist() == [[0, 1, 2, 0, 0, 1, 1, 1], [1, 0, 0, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 1, 0]]
-    wider = neighbours.neighbour_counts(corpus, window=2, contexts=2).toarray()
+    wider = ppmi_svd.context_counts(corpus, window=2, contexts=2).toarray()
     assert wider[1].tolist() == [0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0]  # edge a [b] a edge
 
 
@@ -42,7 +42,7 @@ def test_ppmi_is_that_of_levy_and_others() -> None:
     share = counts / counts.sum()
     with np.errstate(divide="ignore"):
         expected = np.log(share / np.outer(share.sum(axis=1), smoothed / smoothed.sum()))
-    found = neighbours.ppmi(sparse.csr_matrix(counts)).toarray()
+    found = ppmi_svd.ppmi(sparse.csr_matrix(counts)).toarray()
     assert np.allclose(found, np.maximum(expected, 0), atol=1e-5)
     assert (found > 0).sum() < (counts > 0).sum()  # the case of a negative value is among them
 
@@ -61,7 +61,7 @@ def test_what_stands_in_the_same_places_lies_together(tmp_path: Path) -> None:
     teacher = load_teacher(out)
     assert teacher.dim == 6 and teacher.counts is not None and teacher.counts.sum() == 2400
     assert np.isclose((teacher.vectors**2).sum(axis=1).mean(), 6, rtol=1e-3)
-    units = teacher.normalised()
+    units = teacher.normalize()
     similar = units.lookup(people)[0] @ units.lookup(people + places)[0].T
     assert similar[:, :6].min() > 0.6
     assert similar[:, 6:].max() < 0.3
@@ -79,38 +79,3 @@ def test_too_few_words_for_the_width_are_told(tmp_path: Path) -> None:
         train_teacher([text], tmp_path / "t.bin", "ppmi-svd", progress=False)
     with pytest.raises(DistillEmbError, match=r"contexts=0 must be positive"):
         train_teacher([text], tmp_path / "t.npz", "ppmi-svd", contexts=0, progress=False)
-
-
-def test_languages_are_merged_into_one_space() -> None:
-    random = np.random.default_rng(1)
-    everything = random.normal(size=(60, 5)).astype(np.float32)
-    words = [f"w{n}" for n in range(60)]
-    rotation = np.linalg.qr(random.normal(size=(5, 5)))[0].astype(np.float32)
-    first = Teacher("one", words[:40], everything[:40], np.arange(100, 60, -1))
-    second = Teacher("two", words[20:], everything[20:] @ rotation, np.arange(80, 40, -1))
-    merged = merge_languages([first, second], "both")
-    assert merged.name == "both" and sorted(merged.words) == sorted(words)
-    # the second language's own words lie where they would have lain in the first one's space
-    assert np.allclose(merged.lookup(words)[0], everything, atol=1e-4)
-    assert merged.counts is not None
-    assert merged.counts[merged.rows["w25"]] == 75 + 75 and merged.counts[merged.rows["w0"]] == 100
-    assert (np.diff(merged.counts) <= 0).all()  # the most frequent first
-
-
-def test_a_word_of_two_languages_lies_nearer_to_where_it_is_more_frequent() -> None:
-    base = np.eye(4, dtype=np.float32)
-    moved = base.copy()
-    moved[0] = [0, 0, 0, 1]
-    words = ["na", "b", "c", "d"]
-    first = Teacher("one", words, base, np.array([90, 4, 3, 3]))
-    second = Teacher("two", words, moved, np.array([1, 33, 33, 33]))
-    vector = merge_languages([first, second]).lookup(["na"])[0][0]
-    assert vector[0] > 0.9 and vector[3] < 0.1
-
-
-def test_merging_needs_tables_of_one_width() -> None:
-    narrow, wide = Teacher("narrow", ["a"], np.ones((1, 3))), Teacher("wide", ["a"], np.ones((1, 4)))
-    with pytest.raises(DistillEmbError, match=r"narrow and wide have vectors of width 3 and 4"):
-        merge_languages([narrow, wide])
-    with pytest.raises(DistillEmbError, match="at least one"):
-        merge_languages([])

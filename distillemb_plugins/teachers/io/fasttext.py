@@ -1,7 +1,7 @@
 """fastText's own .bin format, with its n-grams, read without the fasttext library.
 
-Layout (fastText 0.9.3, FastText::saveModel): magic, version, 12 int32 and a double of arguments, the
-dictionary, a flag for quantised models, the input matrix (words, then n-gram buckets), the output matrix.
+Layout (fastText 0.9.3, FastText::saveModel): magic, version, 12 int32 and a double of arguments, the dictionary, a flag
+for quantized models, the input matrix (words, then n-gram buckets), the output matrix.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DistillEmbError
-from .ngrams import NgramTable
+from ...errors import DistillEmbError
+from ..ngrams import NgramTable
+from ..table import Teacher
 from .rows import RowCollector
-from .table import Teacher
 
 MAGIC = struct.pack("<i", 793712314)
 _ARGUMENTS = "<12id"  # dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate t
@@ -35,11 +35,19 @@ class _Dictionary:
 
 
 def read_fasttext(path: str | Path, limit: int | None = None) -> Teacher:
-    """Read a fastText ``.bin``: vectors of the first `limit` words, and the n-grams for all others.
+    """Read a fastText ``.bin`` with its n-grams.
 
     The matrix is memory-mapped: only the rows of the kept words and of the n-grams asked for are read.
-    ``teacher.subwords`` gives for an unseen word exactly fastText's ``get_word_vector``.
-    Raises `DistillEmbError` for a quantised, truncated or too old model.
+
+    Args:
+        path: The file.
+        limit: Most words to keep. The n-grams answer for the others.
+
+    Returns:
+        A teacher whose ``subwords`` gives for an unseen word exactly fastText's ``get_word_vector``.
+
+    Raises:
+        DistillEmbError: The model is quantized, truncated or damaged.
     """
     collector = RowCollector(path, limit)
     with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -47,14 +55,14 @@ def read_fasttext(path: str | Path, limit: int | None = None) -> Teacher:
             version = struct.unpack_from("<i", data, 4)[0]
             arguments = struct.unpack_from(_ARGUMENTS, data, 8)
             dictionary = _read_dictionary(data, 8 + struct.calcsize(_ARGUMENTS), collector.limit)
-            quantised, n_rows, dim = struct.unpack_from("<?qq", data, dictionary.end)
+            quantized, n_rows, dim = struct.unpack_from("<?qq", data, dictionary.end)
         except (struct.error, ValueError, OverflowError) as error:
             raise DistillEmbError(f"{path} ends before its vectors: fetch it again.") from error
         size = len(data)
     model, _, min_n, max_n = arguments[7:11]
-    if quantised:
+    if quantized:
         raise DistillEmbError(
-            f"{path} is a quantised fastText model, whose n-gram vectors are approximations: "
+            f"{path} is a quantized fastText model, whose n-gram vectors are approximations: "
             "give the .bin it was made from."
         )
     offset = dictionary.end + 17

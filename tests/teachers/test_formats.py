@@ -99,7 +99,7 @@ def test_what_is_saved_is_read(tmp_path: Path, suffix: str, storage: str) -> Non
     teacher = load_teacher(path)
     exact = storage == "float32" and ".vec" not in suffix
     assert_same(teacher, atol=0 if exact else 1e-5 if ".vec" in suffix else 0.02)
-    cosine = (teacher.normalised().vectors * Teacher("t", WORDS, VECTORS).normalised().vectors).sum(axis=1)
+    cosine = (teacher.normalize().vectors * Teacher("t", WORDS, VECTORS).normalize().vectors).sum(axis=1)
     assert cosine.min() > 0.9998
     if ".vec" not in suffix:
         assert teacher.counts is not None
@@ -256,7 +256,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_the_old_file(tmp_path: Pat
         save_teacher(Teacher("t", ["a b"], VECTORS[:1]), path)
     with pytest.raises(DistillEmbError, match="name it so"):
         save_teacher(Teacher("t", WORDS, VECTORS), tmp_path / "t.bin")
-    with pytest.raises(DistillEmbError, match="storage='int4'"):
+    with pytest.raises(DistillEmbError, match="storage is 'int4'"):
         save_teacher(Teacher("t", WORDS, VECTORS), tmp_path / "t.npz", storage="int4")
     assert [file.name for file in tmp_path.iterdir()] == ["t.vec"]
     assert path.read_text() == "old"

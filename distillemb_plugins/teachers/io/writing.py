@@ -1,0 +1,198 @@
+"""Writing tables: .npz, .safetensors and word2vec text. A file gets its final name only when it is complete.
+
+`save_teacher` writes a table that is in memory; `table_writer` writes one that comes in batches.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DistillEmbError
+from ...files import atomic_file
+from ...quantization import check_storage, quantize_rows
+from ...vectors import Floats
+from ..table import Teacher
+from .rows import BLOCK
+
+TableFormat = Literal[".npz", ".safetensors", ".vec"]
+Pack = Callable[[Sequence[str], Floats], bytes]
+Write = Callable[[Sequence[str], bytes], None]
+_COMPRESSORS: dict[str, Callable[..., Any]] = {
+    ".gz": partial(gzip.open, compresslevel=5),
+    ".xz": partial(lzma.open, preset=1),  # higher ones take minutes and gain little on digits
+    ".bz2": bz2.open,
+}
+_UNFIT = {".vec": re.compile(r"^$|[ \t\r\n]"), ".npz": re.compile(r"^$|\n")}
+
+
+def table_format(path: str | Path) -> TableFormat:
+    """The format that a file name asks for.
+
+    Raises:
+        DistillEmbError: None that tables are written in.
+    """
+    path = Path(path)
+    packed = path.suffix.lower() in _COMPRESSORS
+    suffix = (path.with_suffix("") if packed else path).suffix.lower()
+    if suffix in (".vec", ".txt"):
+        return ".vec"
+    if suffix == ".npz" and not packed:
+        return ".npz"
+    if suffix == ".safetensors" and not packed:
+        return ".safetensors"
+    raise DistillEmbError(f"{path}: tables are written as .npz, .safetensors or .vec (also .vec.gz): name it so.")
+
+
+def save_teacher(teacher: Teacher, path: str | Path, storage: str = "float32") -> Path:
+    """Write a table (not its n-grams). An existing file is replaced only when the new one is complete.
+
+    Args:
+        teacher: The table.
+        path: The file; its suffix tells the format: .npz, .safetensors, .vec, or .vec.gz/.xz/.bz2.
+        storage: ``"float32"``, ``"float16"`` or ``"int8"`` (with a scale a row; cosine to the original above 0.9999 at
+            usual widths). Text is always decimal, 6 digits.
+
+    Returns:
+        The path.
+
+    Raises:
+        DistillEmbError: The suffix or the storage is unknown, or a word cannot stand in the format.
+    """
+    path = Path(path)
+    kind = table_format(path)
+    check_storage(storage)
+    if kind == ".vec":
+        with table_writer(path, len(teacher), teacher.dim) as write:
+            for start in range(0, len(teacher), BLOCK):
+                words = teacher.words[start : start + BLOCK]
+                write(words, text_rows(words, teacher.vectors[start : start + BLOCK]))
+        return path
+    _check_words(teacher.words, path, ".npz")
+    arrays = _arrays(teacher, storage)
+    with atomic_file(path) as stream:
+        if kind == ".npz":
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+        else:
+            from safetensors.numpy import save
+
+            stream.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    return path
+
+
+def _arrays(teacher: Teacher, storage: str) -> dict[str, NDArray[Any]]:
+    words = np.frombuffer("\n".join(teacher.words).encode("utf-8"), dtype=np.uint8)
+    arrays: dict[str, NDArray[Any]] = {"words": words}
+    if storage == "int8":
+        arrays["vectors"], arrays["scale"] = quantize_rows(teacher.vectors)
+    else:
+        arrays["vectors"] = teacher.vectors.astype(storage, copy=False)
+    if teacher.counts is not None:
+        arrays["counts"] = teacher.counts
+    return arrays
+
+
+def _check_words(words: Sequence[str], path: Path | None, kind: TableFormat) -> None:
+    unfit = _UNFIT[kind].search
+    for word in words:
+        if unfit(word):
+            mend = "write .npz instead" if word and not _UNFIT[".npz"].search(word) else "leave that word out"
+            raise DistillEmbError(f"{path or 'The table'}: the word {word!r} cannot stand in this format: {mend}.")
+
+
+# -- in batches --------------------------------------------------------------------------------------------------------
+
+
+def text_rows(words: Sequence[str], vectors: Floats) -> bytes:
+    """Lines of a .vec file, six significant digits."""
+    form = " ".join(["%.6g"] * vectors.shape[1])
+    lines = [f"{word} {form % tuple(row)}\n" for word, row in zip(words, vectors.tolist(), strict=True)]
+    return "".join(lines).encode()
+
+
+def npz_rows(words: Sequence[str], vectors: Floats) -> bytes:
+    """Rows of the member ``vectors.npy``."""
+    return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
+
+
+def packer(path: Path | None) -> Pack:
+    """The function that turns a batch into the bytes that `table_writer` takes. Another process can run it."""
+    return npz_rows if path is not None and table_format(path) == ".npz" else text_rows
+
+
+@contextmanager
+def table_writer(path: Path | None, n: int, dim: int, stdout: IO[bytes] | None = None) -> Iterator[Write]:
+    """Write a float32 table that comes in batches. Memory does not grow with its size.
+
+    Args:
+        path: The file, .vec (also .vec.gz/.xz/.bz2) or .npz. It appears when the block succeeds.
+        n: Number of words.
+        dim: Width of a vector.
+        stdout: Where a .vec table goes without a path.
+
+    Yields:
+        ``write(words, packer(path)(words, vectors))``, to be called until `n` words are written.
+
+    Raises:
+        DistillEmbError: The suffix is another one, or a word cannot stand in the format.
+    """
+    kind = table_format(path) if path is not None else ".vec"
+    if kind == ".safetensors":
+        raise DistillEmbError(f"{path}: vectors are written as .vec (also .vec.gz) or .npz: name it so.")
+    with nullcontext(stdout) if path is None else atomic_file(path) as stream:
+        assert stream is not None, "give a path or a stream"
+        with _npz_writer(stream, n, dim) if kind == ".npz" else _text_writer(stream, path, n, dim) as write:
+
+            def checked(words: Sequence[str], rows: bytes) -> None:
+                _check_words(words, path, kind)
+                write(words, rows)
+
+            yield checked
+
+
+@contextmanager
+def _text_writer(stream: IO[bytes], path: Path | None, n: int, dim: int) -> Iterator[Write]:
+    compress = _COMPRESSORS.get(path.suffix.lower()) if path is not None else None
+    with compress(stream, "wb") if compress else nullcontext(stream) as packed:
+        packed.write(f"{n} {dim}\n".encode())
+
+        def write(words: Sequence[str], rows: bytes) -> None:
+            packed.write(rows)
+
+        yield write
+
+
+@contextmanager
+def _npz_writer(stream: IO[bytes], n: int, dim: int) -> Iterator[Write]:
+    """Stream ``vectors.npy`` into the archive. The words wait in a temporary file, as members follow each other."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=True) as archive, TemporaryFile() as text:
+        with archive.open("vectors.npy", "w", force_zip64=True) as member:
+            _npy_header(member, "<f4", (n, dim))
+
+            def write(words: Sequence[str], rows: bytes) -> None:
+                text.write("".join(f"{word}\n" for word in words).encode("utf-8"))
+                member.write(rows)
+
+            yield write
+        size = text.tell()
+        text.seek(0)
+        with archive.open("words.npy", "w", force_zip64=True) as member:
+            _npy_header(member, "|u1", (size,))
+            shutil.copyfileobj(text, member)
+
+
+def _npy_header(member: IO[bytes], kind: str, shape: tuple[int, ...]) -> None:
+    np.lib.format.write_array_header_1_0(member, {"descr": kind, "fortran_order": False, "shape": shape})
