@@ -75,7 +75,7 @@ def teach_command(
     train_teacher(
         texts,
         out,
-        algorithm.value,
+        algorithm.value,  # type: ignore[arg-type]
         dim=dim,
         window=window,
         negative=negative,
