@@ -362,7 +362,7 @@ def test_distill_takes_an_encoder_as_a_teacher_and_old_spellings(
     ]  # fmt: skip
     result = run("distill", table, tiny_encoder_dir, *options)
     assert result.exit_code == 0, result.stderr
-    card = json.loads(result.stdout)["card"]
+    card = json.loads(result.stdout)["facts"]
     assert (card["settings"]["center"], card["settings"]["codebook_words"]) == (False, 270)
     assert "license: mit" in (tmp_path / "joint" / "README.md").read_text("utf-8")
     assert f"`{tiny_encoder_dir.name}`" in (tmp_path / "joint" / "README.md").read_text("utf-8")

@@ -20,9 +20,14 @@ def is_table(name: str) -> bool:
 
 
 def open_model(name: str, lowercase: bool | None = None) -> EmbeddingModel:
-    """An encoder directory, bundled name or hub id, or a table, ready to be scored.
+    """Open an encoder directory, bundled name or hub id, or a table, ready to be scored.
 
-    lowercase: lower-case words first; None finds out. Raises `DistillEmbError` when there is nothing there.
+    Args:
+        name: What the user named.
+        lowercase: Whether to lower-case words first; None finds out.
+
+    Raises:
+        DistillEmbError: When there is nothing there.
     """
     from ..evaluate.models import EmbeddingModel
     from ..files import encoder_bytes
