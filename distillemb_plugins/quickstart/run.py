@@ -173,6 +173,7 @@ def _teach(run: _Run, sample: SampleFiles) -> Path:
         epochs=run.steps.teacher_epochs,
         seed=run.seed,
         threads=1,  # the same seed, the same teacher
+        overwrite=True,
         progress=run.progress,
         **TEACHER,
     )

@@ -67,7 +67,15 @@ def teach(text: Path, out: Path, words: int, effort: Effort, *, seed: int, threa
     """Train the teacher on the prepared text; an interrupted training is gone on with."""
     settings = teacher_settings(words) | effort.teacher
     train_teacher(
-        [text], out, threads=threads, seed=seed, storage="float16", resume=True, progress=progress, **settings
+        [text],
+        out,
+        threads=threads,
+        seed=seed,
+        storage="float16",
+        resume=True,
+        overwrite=True,
+        progress=progress,
+        **settings,
     )
     return load_teacher(out)
 

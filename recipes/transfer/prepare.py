@@ -97,7 +97,7 @@ def teach_language(data: Path, language: str, work: Path, held_back: Iterable[Se
     left_out = clean_text(corpus_files(data, [language], TEXT_CLASSES.get(language, ())), text, held_back)
     settings: dict[str, Any] = {**TEACHER, "epochs": EPOCHS.get(language, 3), **sizes}
     out = teacher_path(work, language)
-    train_teacher([text], out, "fasttext", threads=1, resume=True, progress=False, **settings)
+    train_teacher([text], out, "fasttext", threads=1, resume=True, overwrite=True, progress=False, **settings)
     return left_out
 
 

@@ -93,6 +93,7 @@ def teach(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders") -> None:
         buckets=200_000,
         threads=1,
         resume=True,
+        overwrite=True,
     )
 
 
