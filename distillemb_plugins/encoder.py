@@ -50,18 +50,22 @@ class DistillEmb:
     ) -> DistillEmb:
         """Open an encoder directory, a bundled encoder by name, or one from the Hugging Face hub.
 
-        cache_size: the most words whose vectors are kept (``dim * 4`` bytes each, taken as they come).
-        runtime: what computes the matrix products of a `cnn`: ``"numpy"``; ``"onnx"``, the same vectors faster on
-        processors with AVX-512; ``"onnx-int8"``, faster still, at a cosine of about 0.9995 to them. The last two need
-        the extra ``distillemb-plugins[onnx]``; recipes/benchmark has the figures.
-        Raises `DistillEmbError` when there is none, it is damaged, or the runtime does not exist, and
-        `MissingExtraError` when the runtime is not installed.
+        Args:
+            name_or_path: Directory, name, or hub id.
+            cache_size: The most words whose vectors are kept (``dim * 4`` bytes each, taken as they come).
+            runtime: What computes the matrix products of a `cnn`. ``"numpy"`` is always there. ``"onnx"`` gives the
+                same vectors faster on processors with AVX-512. ``"onnx-int8"`` is faster still, at a cosine of about
+                0.9995 to them. The last two need the extra ``distillemb-plugins[onnx]``.
+
+        Raises:
+            DistillEmbError: There is no such encoder, it is damaged, or the runtime does not exist.
+            MissingExtraError: The runtime is not installed.
         """
         return cls(read_encoder(name_or_path), cache_size, runtime)
 
     @classmethod
     def from_files(cls, files: EncoderFiles, cache_size: int = 200_000, runtime: Runtime = "numpy") -> DistillEmb:
-        """An encoder from what `read_encoder` or `encoder_from_bytes` returned; see `from_pretrained`."""
+        """Make an encoder from what `read_encoder` or `encoder_from_bytes` returned; see `from_pretrained`."""
         return cls(files, cache_size, runtime)
 
     @property
@@ -92,10 +96,17 @@ class DistillEmb:
     @overload
     def encode(self, words: Sequence[str], *, normalize: bool = ...) -> Vectors: ...
     def encode(self, words: str | Sequence[str], *, normalize: bool = False) -> Vectors:
-        """Vectors of words: float32 ``[len(words), dim]``, or ``[dim]`` for a single string.
+        """Compute the vectors of words.
 
-        normalize: scale each vector to length 1.
-        Raises `DistillEmbError` when something other than strings is given.
+        Args:
+            words: Any strings, or one string.
+            normalize: Scale each vector to length 1.
+
+        Returns:
+            float32 ``[len(words), dim]``, or ``[dim]`` for a single string.
+
+        Raises:
+            DistillEmbError: Something other than strings is given.
         """
         if isinstance(words, str):
             vector = self._cache.row(words)
@@ -136,14 +147,23 @@ class DistillEmb:
         return self._forward(self.characters.encode(words))
 
     def similarity(self, first: str, second: str) -> float:
-        """Cosine of two words' vectors, from -1 to 1."""
+        """Return the cosine of two words' vectors, from -1 to 1."""
         a, b = self.encode([first, second], normalize=True)
         return float(a @ b)
 
     def most_similar(self, word: str, candidates: Sequence[str], n: int = 10) -> list[tuple[str, float]]:
-        """The `n` candidates nearest to `word` by cosine, best first, the word itself left out.
+        """Find the candidates nearest to a word by cosine.
 
-        Raises `DistillEmbError` when `candidates` is empty.
+        Args:
+            word: The word. It is not its own neighbor.
+            candidates: Words to choose from.
+            n: How many to return, at most.
+
+        Returns:
+            Words and cosines, the nearest first.
+
+        Raises:
+            DistillEmbError: There is no candidate.
         """
         others = [candidate for candidate in dict.fromkeys(candidates) if candidate != word]
         if not others:
@@ -153,9 +173,18 @@ class DistillEmb:
         return [(others[place], float(scores[place])) for place in best]
 
     def save_pretrained(self, path: str | Path, *, storage: Storage | None = None, overwrite: bool = False) -> Path:
-        """Write an encoder directory. storage: ``float32``, ``float16`` or ``int8``; as it was when not given.
+        """Write an encoder directory.
 
-        Raises `DistillEmbError` when `path` exists and `overwrite` is false.
+        Args:
+            path: The directory.
+            storage: ``float32``, ``float16`` or ``int8``; as it was when not given.
+            overwrite: Replace what stands at `path`.
+
+        Returns:
+            `path`.
+
+        Raises:
+            DistillEmbError: `path` exists and `overwrite` is false.
         """
         storage = storage or self.config.get("storage", "float32")
         self.files = replace(self.files, config={**self.config, "storage": storage})

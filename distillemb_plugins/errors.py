@@ -25,8 +25,12 @@ def brief(error: object) -> str:
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional dependency.
 
-    module: dotted name, such as ``"torch"``. extra: the extra of this package that installs it.
-    Returns the module. Raises `MissingExtraError` when it is not installed.
+    Args:
+        module: Dotted name, such as ``"torch"``.
+        extra: The extra of this package that installs it.
+
+    Raises:
+        MissingExtraError: It is not installed.
     """
     try:
         return importlib.import_module(module)

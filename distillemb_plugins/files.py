@@ -27,7 +27,8 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 def open_bytes(path: str | Path) -> IO[bytes]:
     """Open a plain or compressed (.gz, .xz, .bz2) file for reading bytes.
 
-    Raises `DistillEmbError` when there is no such file.
+    Raises:
+        DistillEmbError: There is no such file.
     """
     path = Path(path)
     if not is_file(path):
@@ -55,8 +56,8 @@ def is_directory(path: Path) -> bool:
 def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Stream ``(line number from 1, line without its ending)`` of a UTF-8 file, a byte-order mark removed.
 
-    Raises `DistillEmbError` naming the line that is not UTF-8 or longer than `LONGEST_LINE`, or a damaged
-    compressed file.
+    Raises:
+        DistillEmbError: A line is not UTF-8 or longer than `LONGEST_LINE`, or a compressed file is damaged.
     """
     with open_bytes(path) as stream:
         number = 0
@@ -91,7 +92,9 @@ def _temporary_sibling(path: Path) -> str:
 def atomic_file(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Write a file under a temporary name beside `path` and rename it when the block succeeds.
 
-    mode: ``"wb"`` or ``"w"`` (UTF-8). Nothing is left behind when the block raises.
+    Args:
+        path: The file.
+        mode: ``"wb"`` or ``"w"`` (UTF-8). Nothing is left behind when the block raises.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,9 +116,15 @@ def atomic_file(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
 def atomic_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Fill a temporary directory beside `path` and rename it when the block succeeds.
 
-    Yields the temporary directory. With `overwrite`, what stood at `path` is replaced only after the
-    new directory is complete. Raises `DistillEmbError` when `path` exists and `overwrite` is false
-    (an empty directory does not count).
+    Args:
+        path: The directory.
+        overwrite: Replace what stands at `path`, once the new directory is complete.
+
+    Yields:
+        The temporary directory.
+
+    Raises:
+        DistillEmbError: `path` exists and `overwrite` is false. An empty directory does not count.
     """
     path = Path(path)
     if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
@@ -177,10 +186,14 @@ def remove_directory(path: Path) -> None:
 def locked(directory: Path, wait: bool = False) -> Iterator[None]:
     """Keep other processes from working in a directory, which is made (and removed again if nothing came into it).
 
-    The lock dies with the process. wait: until another one lets it go.
+    The lock dies with the process. Nothing is locked where the system has no flock (Windows).
 
-    Raises `DistillEmbError` when another one holds it and `wait` is false. Nothing is locked where the system has no
-    flock (Windows).
+    Args:
+        directory: The directory.
+        wait: Until another process lets it go.
+
+    Raises:
+        DistillEmbError: Another process holds it and `wait` is false.
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
