@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from .config import config_command
+from .build import build_command
 from .distill import distill_command
 from .evaluate import evaluate_command
 from .guard import CliErrors, end_on_terminate
@@ -38,6 +39,7 @@ app = typer.Typer(
     epilog="Begin with: distillemb quickstart. Each verb has --help with an example.",
 )
 app.command("quickstart")(quickstart_command)
+app.command("build")(build_command)
 app.command("teach")(teach_command)
 app.command("distill")(distill_command)
 app.command("evaluate")(evaluate_command)

@@ -29,7 +29,7 @@ def quickstart_command(
       distillemb quickstart
       distillemb quickstart --out /tmp/first-look
     """
-    from ..quickstart import run_quickstart
+    from ..workflow import run_quickstart
 
     interrupt_hint(f"run the same command again; {out} is filled anew.")
     say = None if json else typer.echo

@@ -8,11 +8,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillemb_plugins.data.conll import Layout, Sentence, conll_files, read_sentences
-from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.files import atomic_file
+from ..data.conll import Layout, Sentence, corpus_files, read_sentences
+from ..errors import DistillEmbError
+from ..files import atomic_file
 
-from .raw_text import sentence_key
+from .corpus import sentence_key
 
 SPLITS = ("train", "dev", "test")
 _NAMES = {
@@ -27,10 +27,15 @@ Splits = dict[str, list[Sentence]]
 
 @dataclass(frozen=True)
 class TaggedFacts:
-    """What the tagged sentences are. sentences, words: a split. labels: entities (or words) of each label in train.
+    """What the tagged sentences are.
 
-    made: splits that were drawn from another one. doubles: sentences that stood in dev or test as well and were taken
-    out of train. files: what was read.
+    Attributes:
+        files: The files of each split.
+        sentences: Sentences of each split.
+        words: Words of each split.
+        labels: Entities (or words) of each label in train.
+        made: Splits that were drawn from train.
+        duplicates: Sentences of train that stood in dev or test too and were taken out of it.
     """
 
     files: dict[str, str]
@@ -38,26 +43,27 @@ class TaggedFacts:
     words: dict[str, int]
     labels: dict[str, int]
     made: list[str]
-    doubles: int
+    duplicates: int
 
 
 def find_splits(place: Path) -> dict[str, list[Path]]:
     """The files of each split by a word in their names (train, dev or valid, test); a single file is all ``train``.
 
-    Raises `DistillEmbError` when there is nothing to train on.
+    Raises:
+        DistillEmbError: There is nothing to train on.
     """
     if place.is_file():
         return {"train": [place]}
     if not place.is_dir():
         raise DistillEmbError(f"There is no {place}: give --conll a CoNLL file, or a folder with train, dev and test.")
     found: dict[str, list[Path]] = {}
-    for file in conll_files([place]):
+    for file in corpus_files([place]):
         parts = re.split("[^a-z]+", file.name.lower())
         split = next((split for split, names in _NAMES.items() if set(names) & set(parts)), None)
         if split:
             found.setdefault(split, []).append(file)
     if "train" not in found:
-        files = conll_files([place])
+        files = corpus_files([place])
         if len(files) > 1:
             raise DistillEmbError(f"{place} holds {len(files)} files and none is named train: name it train.txt.")
         found = {"train": files}
@@ -67,9 +73,15 @@ def find_splits(place: Path) -> dict[str, list[Path]]:
 def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, columns: int = 2) -> tuple[TaggedFacts, Splits]:
     """Read and check the tagged sentences, and write ``train.txt``, ``dev.txt``, ``test.txt`` into `out`.
 
-    place: a file or a folder. task: ``"ner"`` or ``"pos"``. seed: draws the splits that are missing. columns: of the
-    files; the first is the word, the last the tag. Raises `DistillEmbError` naming file and line for what cannot be
-    read, and for too few sentences.
+    Args:
+        place: A file or a folder.
+        out: The folder to write into.
+        task: ``"ner"`` or ``"pos"``.
+        seed: Draws the splits that are missing.
+        columns: Columns of the files. The first one is the word, the last one the tag.
+
+    Raises:
+        DistillEmbError: A line cannot be read (file and line are named), or there are too few sentences.
     """
     files = find_splits(place)
     layout = Layout(task=task, columns=columns)
@@ -80,12 +92,12 @@ def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, columns: in
             "train and score a tagger (a few hundred for one of use): tag more, or leave --conll out."
         )
     made = _make_missing(splits, seed)
-    doubles = _without_doubles(splits)
+    duplicates = _without_duplicates(splits)
     if not splits["train"]:
         raise DistillEmbError(f"Every sentence of train in {place} stands in dev or test too: give other splits.")
     for name in SPLITS:
         _write(splits[name], out / f"{name}.txt")
-    return _facts(files, splits, made, doubles, task), splits
+    return _facts(files, splits, made, duplicates, task), splits
 
 
 def _make_missing(splits: Splits, seed: int) -> list[str]:
@@ -101,13 +113,13 @@ def _make_missing(splits: Splits, seed: int) -> list[str]:
     return missing
 
 
-def _without_doubles(splits: Splits) -> int:
+def _without_duplicates(splits: Splits) -> int:
     """Take sentences out of train that stand in dev or test: they would make the scores look better than they are."""
     scored = {sentence_key(s.words) for name in ("dev", "test") for s in splits[name]}
     kept = [s for s in splits["train"] if sentence_key(s.words) not in scored]
-    doubles = len(splits["train"]) - len(kept)
+    duplicates = len(splits["train"]) - len(kept)
     splits["train"] = kept
-    return doubles
+    return duplicates
 
 
 def _write(sentences: list[Sentence], file: Path) -> None:
@@ -122,7 +134,7 @@ def _one_word(word: str) -> str:
     return "_".join(word.split())
 
 
-def _facts(files: dict[str, list[Path]], splits: Splits, made: list[str], doubles: int, task: str) -> TaggedFacts:
+def _facts(files: dict[str, list[Path]], splits: Splits, made: list[str], duplicates: int, task: str) -> TaggedFacts:
     labels = Counter(
         tag[2:] if task == "ner" else tag
         for sentence in splits["train"]
@@ -135,10 +147,10 @@ def _facts(files: dict[str, list[Path]], splits: Splits, made: list[str], double
         words={name: sum(map(len, splits[name])) for name in SPLITS},
         labels=dict(labels.most_common()),
         made=made,
-        doubles=doubles,
+        duplicates=duplicates,
     )
 
 
-def read(folder: Path, task: str) -> Splits:
+def read_splits(folder: Path, task: str) -> Splits:
     """The splits that `prepare_tagged` wrote."""
     return {name: list(read_sentences(folder / f"{name}.txt", Layout(task=task))) for name in SPLITS}

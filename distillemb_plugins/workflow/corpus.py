@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from distillemb_plugins.data.overlap import sentence_key
-from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.files import atomic_file, numbered_lines
-from distillemb_plugins.text import tokenize
+from ..errors import DistillEmbError
+from ..files import atomic_file, numbered_lines
+from ..text import is_word, normalize, tokenize
+from .settings import MIN_WORDS
 
 SUFFIXES = (".txt", ".text")
 PACKED = (".gz", ".xz", ".bz2")
-LEAST_WORDS = 20_000
 FEW_WORDS = 200_000
-# What a number of words is worth; the figures behind it are in README.md.
+# What a number of words is worth.
 EXPECTATIONS = (
     (FEW_WORDS, "very little text: expect spelling more than meaning, and a small gain"),
     (2_000_000, "little text, and enough for a gain on tagging: a few hundred thousand words are the usual beginning"),
-    (20_000_000, "a fair amount of text: neighbours by meaning for the frequent words"),
+    (20_000_000, "a fair amount of text: neighbors by meaning for the frequent words"),
 )
 PLENTY = "plenty of text: the defaults of `distillemb teach` and `distill` are made for it, and worth a try"
 _EXAMPLES = 3
@@ -31,9 +30,19 @@ _LETTERS = 60
 
 @dataclass(frozen=True)
 class TextFacts:
-    """What the text is. duplicates: lines left out because they came before; tagged: because they are dev or test
-    sentences. words, distinct: of what is kept. letters: its letters, the most frequent first. blemishes: lines with
-    each oddity. examples: a few lines.
+    """What the text is.
+
+    Attributes:
+        files: The files that were read.
+        lines: Lines that are kept.
+        duplicates: Lines left out because they came before.
+        tagged: Lines left out because they are dev or test sentences.
+        words: Words of what is kept.
+        distinct: Different words.
+        characters: Characters of what is kept.
+        letters: The letters, the most frequent first.
+        blemishes: The number of lines with each oddity.
+        examples: A few lines.
     """
 
     files: list[str]
@@ -48,11 +57,16 @@ class TextFacts:
     examples: list[str]
 
 
-def text_files(place: Path) -> list[Path]:
-    """The text files that a path stands for: a file, or a folder searched (.txt, also packed), sorted.
+def text_files(places: Sequence[Path]) -> list[Path]:
+    """The text files that paths stand for: files as they are, folders searched (.txt, also packed), sorted.
 
-    Raises `DistillEmbError` when there are none.
+    Raises:
+        DistillEmbError: A path does not exist, or a folder holds no text.
     """
+    return [file for place in places for file in _files_of(place)]
+
+
+def _files_of(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
     if not place.is_dir():
@@ -71,31 +85,37 @@ def _is_text(file: Path) -> bool:
 
 
 def prepare_text(
-    files: Sequence[Path], out: Path, held_back: Collection[str] = (), least_words: int = LEAST_WORDS
+    files: Sequence[Path], out: Path, held_back: Collection[str] = (), min_words: int = MIN_WORDS
 ) -> tuple[TextFacts, Counter[str]]:
-    """Check the files, and write their lines to `out`, each once, in NFC; returns what they are and the words' counts.
+    """Check text files and write their lines to one file, each once, in NFC.
 
-    held_back: sentences (`sentence_key`) that shall not be in the text: those a tagger is tested on. Memory grows
-    with the number of lines (8 bytes) and of distinct words. Raises `DistillEmbError` naming file and line for what
-    is not UTF-8, and when there are fewer than `least_words` words.
+    Memory grows with the number of lines (8 bytes each) and of different words.
+
+    Args:
+        files: The files.
+        out: The file to write.
+        held_back: Sentences (`sentence_key`) to leave out: those that a tagger is scored on.
+        min_words: A text of fewer words is refused.
+
+    Returns:
+        What the text is, and the number of occurrences of each token.
+
+    Raises:
+        DistillEmbError: A line is not UTF-8 (file and line are named), or there are too few words.
     """
-    counter = _Counter(frozenset(held_back))
+    reader = _Reader(frozenset(held_back))
     with atomic_file(out, "w") as stream:
-        for line in counter.kept(files):
+        for line in reader.lines(files):
             stream.write(line + "\n")
-        facts = counter.facts(files)
-        _check_enough(facts, files, least_words)
-    return facts, counter.words
-
-
-def _check_enough(facts: TextFacts, files: Sequence[Path], least_words: int) -> None:
-    if facts.words < least_words:
-        where = files[0].parent if len(files) > 1 else files[0]
-        raise DistillEmbError(
-            f"{where} holds {facts.words:,} words (without duplicates), and at least {least_words:,} are needed for "
-            f"vectors that say anything: collect more text ({FEW_WORDS:,} words are a beginning, more is better), or "
-            "lower --least-words and expect little more than spelling."
-        )
+        facts = reader.facts(files)
+        if facts.words < min_words:
+            where = files[0].parent if len(files) > 1 else files[0]
+            raise DistillEmbError(
+                f"{where} holds {facts.words:,} words (without duplicates), and at least {min_words:,} are needed for "
+                f"vectors that say anything: collect more text ({FEW_WORDS:,} words are a beginning, more is better), "
+                "or lower --min-words and expect little more than spelling."
+            )
+    return facts, reader.words
 
 
 def expectation(words: int) -> str:
@@ -103,7 +123,13 @@ def expectation(words: int) -> str:
     return next((text for limit, text in EXPECTATIONS if words < limit), PLENTY)
 
 
-class _Counter:
+def sentence_key(words: Sequence[str] | str) -> str:
+    """A sentence without its spaces and case, so that it is found in running text however it was split."""
+    text = words if isinstance(words, str) else "".join(words)
+    return "".join(normalize(text).casefold().split())
+
+
+class _Reader:
     """Reads lines once, keeps the new ones, and counts what they hold."""
 
     def __init__(self, held_back: frozenset[str]) -> None:
@@ -113,12 +139,12 @@ class _Counter:
         self.letters: Counter[str] = Counter()
         self.blemishes: Counter[str] = Counter()
         self.examples: list[str] = []
-        self.lines = self.duplicates = self.tagged = self.characters = 0
+        self.kept = self.duplicates = self.tagged = self.characters = 0
 
-    def kept(self, files: Sequence[Path]) -> Iterator[str]:
+    def lines(self, files: Sequence[Path]) -> Iterator[str]:
         for file in files:
             for _, raw in numbered_lines(file):
-                line = unicodedata.normalize("NFC", raw).strip()
+                line = normalize(raw).strip()
                 if line and self._is_new(line):
                     self._count(raw, line)
                     yield line
@@ -136,37 +162,31 @@ class _Counter:
 
     def _count(self, raw: str, line: str) -> None:
         tokens = tokenize(line)
-        self.lines += 1
+        self.kept += 1
         self.characters += len(line)
         self.words.update(tokens)
         self.letters.update(c for c in line if c.isalpha() or unicodedata.combining(c))
-        for name, odd in _BLEMISHES.items():
-            self.blemishes[name] += odd(raw)
+        self.blemishes.update(name for name, odd in _BLEMISHES.items() if odd(raw))
         if len(self.examples) < _EXAMPLES and len(tokens) > 4:
             self.examples.append(line[:240] + ("…" if len(line) > 240 else ""))
 
     def facts(self, files: Sequence[Path]) -> TextFacts:
         return TextFacts(
             files=[str(file) for file in files],
-            lines=self.lines,
+            lines=self.kept,
             duplicates=self.duplicates,
             tagged=self.tagged,
             words=sum(n for word, n in self.words.items() if is_word(word)),
             distinct=sum(is_word(word) for word in self.words),
             characters=self.characters,
             letters=[c for c, _ in self.letters.most_common(_LETTERS)],
-            blemishes={name: n for name, n in self.blemishes.items() if n},
+            blemishes={name: self.blemishes[name] for name in _BLEMISHES if self.blemishes[name]},
             examples=self.examples,
         )
 
 
-def is_word(token: str) -> bool:
-    """Whether a token holds a letter (punctuation and numbers are no words)."""
-    return any(c.isalpha() for c in token)
-
-
 _BLEMISHES = {
-    "not in the normal form NFC (it is brought into it)": lambda raw: raw != unicodedata.normalize("NFC", raw),
+    "not in the normal form NFC (they are brought into it)": lambda raw: raw != normalize(raw),
     "with U+FFFD, the mark of a wrong conversion": lambda raw: "\ufffd" in raw,
     "with control or zero-width characters": lambda raw: any(
         unicodedata.category(c) in ("Cc", "Cf") and c != "\t" for c in raw

@@ -1,0 +1,40 @@
+"""The whole way for one language: from text and tagged sentences to encoder, taggers, packages and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..files import atomic_file
+from ..runs import Facts, write_json
+from .settings import BuildSettings, checked, require_extras
+
+REPORT, RESULTS = "report.html", "report.json"
+
+
+def build(settings: BuildSettings, say: Callable[[str], object] | None = None) -> Facts:
+    """Go the whole way from text and tagged sentences to what is used, doing only what is not there yet.
+
+    `settings.out` then holds ``encoder/``, the spaCy wheel, ``hf/``, ``report.html`` and ``report.json``, the tagged
+    sentences as they were used (``conll/``), and what a second run goes on from (``work/``).
+
+    Args:
+        settings: What is asked for.
+        say: Is given the findings in words, each as soon as it is there.
+
+    Returns:
+        What ``report.json`` holds.
+
+    Raises:
+        DistillEmbError: Text or tagged sentences cannot be used, or the settings are wrong.
+        MissingExtraError: Something that is needed is not installed.
+    """
+    require_extras(settings)
+    from .report import render  # heavy, like what it reports on
+    from .steps import Build
+
+    run = Build(checked(settings), say)
+    facts = run.go()
+    write_json(run.out / RESULTS, facts)
+    with atomic_file(run.out / REPORT, "w") as stream:
+        stream.write(render(facts, run.maps()))
+    return facts

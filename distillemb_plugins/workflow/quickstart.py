@@ -1,0 +1,250 @@
+"""The quickstart: a first look at the bundled encoder, then the whole way on the embedded sample."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import DistillEmbError
+from ..files import atomic_directory, directory_bytes
+from ..runs import Facts, write_json
+from ..sample import LANGUAGES, RAW_LINES, SampleFiles, write_sample
+from .look import FirstLook, first_look, look_text
+from .settings import BUNDLED, WITHOUT, BuildSettings, require_extras
+
+MARK = "distillemb quickstart"
+# The taggers by the names of their directories, with the encoder of each.
+SYSTEMS = {"scratch": WITHOUT, "afro11": BUNDLED, "distilled": "own"}
+CONFIGS = {"scratch.cfg": None, "encoder.cfg": BUNDLED}
+WORDS = ("alisema", "mkulima", "Jumatatu", "ተናገረ", "ነጋዴ", "በጎንደር")  # the report shows their neighbors
+# A narrow window: in short sentences the neighbors say most. Words seen once have no reliable context.
+TEACHER: dict[str, Any] = {
+    "algorithm": "fasttext",
+    "dim": 100,
+    "window": 2,
+    "min_count": 2,
+    "skipgram": True,
+    "min_n": 3,
+    "max_n": 5,
+    "buckets": 50_000,
+    "sample": 1e-3,
+}
+# A small student for a small vocabulary.
+STUDENT: dict[str, Any] = {
+    "encoder_args": {"buckets": 6000},
+    "batch_size": 256,
+    "storage": "float16",
+    "memory_words": 0,
+    "min_char_count": 1,
+}
+# A frozen encoder does better with a few hundred tagged sentences.
+TAGGER: dict[str, Any] = {
+    "components.tok2vec.model.embed.freeze": True,
+    "components.tok2vec.model.encode.depth": 3,
+    "training.dropout": 0.2,
+    "training.batcher.size": 250,
+}
+
+
+@dataclass(frozen=True)
+class QuickstartSizes:
+    """How much of everything. The defaults are the quickstart, smaller ones serve tests.
+
+    Attributes:
+        raw_lines: Lines of raw text a language.
+        sentences: Share of the tagged sentences.
+        teacher_epochs: Passes of the teacher.
+        distill_epochs: Passes of the distillation.
+        tagger_steps: Updates of each tagger.
+    """
+
+    raw_lines: int = RAW_LINES
+    sentences: float = 1.0
+    teacher_epochs: int = 15
+    distill_epochs: int = 20
+    tagger_steps: int = 400
+
+
+def run_quickstart(
+    out: str | Path,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+    overwrite: bool = False,
+    sizes: QuickstartSizes | None = None,
+    say: Callable[[str], object] | None = None,
+) -> dict[str, Any]:
+    """Look at the bundled encoder, go the whole way on the embedded sample, and leave everything in `out`.
+
+    `out` then holds ``sample/``, ``teacher.bin``, ``encoder/``, ``ner_scratch/``, ``ner_afro11/``, ``ner_distilled/``,
+    two training configurations, ``metrics.json`` and ``report.html``. A previous quickstart there is replaced, once the
+    new one is complete.
+
+    Args:
+        out: The folder to fill.
+        seed: Seed of the training. The sample is always the same.
+        progress: Show the steps and progress bars.
+        overwrite: Replace whatever stands at `out`.
+        sizes: How much of everything.
+        say: Is given the findings in words, each as soon as it is there.
+
+    Returns:
+        What ``metrics.json`` holds: F1 from 0 to 1, sizes in bytes, times in seconds.
+
+    Raises:
+        DistillEmbError: `out` holds something else and `overwrite` is false, or it is the directory one stands in.
+        MissingExtraError: spaCy, torch, accelerate or gensim is not installed.
+    """
+    start = time.monotonic()
+    out, sizes, say = Path(out), sizes or QuickstartSizes(), say or (lambda text: None)
+    check_target(out, overwrite)
+    look = first_look()
+    say(look_text(look))
+    seconds = {"look": round(time.monotonic() - start, 1)}
+    require_extras(quickstart_settings(out, sizes))
+    with atomic_directory(out, overwrite=True) as folder:
+        sample = write_sample(folder / "sample", lines=sizes.raw_lines, scale=sizes.sentences)
+        from .steps import Build  # heavy
+
+        facts = Build(quickstart_settings(folder, sizes, seed, progress), say).go()
+        facts["asked"]["out"] = out.as_posix()
+        _arrange(folder, out)
+        metrics = _metrics(folder, sample, facts, look, seconds)
+        metrics["seconds"] = round(time.monotonic() - start, 1)
+        write_json(folder / "metrics.json", metrics)
+        from .quickstart_report import render
+
+        (folder / "report.html").write_text(render(metrics, look, facts), encoding="utf-8")
+    return metrics
+
+
+def quickstart_settings(folder: Path, sizes: QuickstartSizes, seed: int = 0, progress: bool = False) -> BuildSettings:
+    """The build of the quickstart: no packages, the encoder of the package first, all taggers scored on test."""
+    return BuildSettings(
+        texts=(folder / "sample" / "raw",),
+        out=folder,
+        language="sw,am",
+        conll=folder / "sample" / "ner" / "all",
+        encoders=(BUNDLED, "own"),
+        keep="own",
+        title="The quickstart's encoder",
+        license="mit",
+        sources=("the synthetic sample of distillemb-plugins|MIT",),
+        notes="Trained on a small synthetic sample, to show the way: not for use on real text.",
+        seed=seed,
+        steps=sizes.tagger_steps,
+        evaluations=4,
+        min_words=0,
+        wheel=False,
+        hf=False,
+        maps=False,
+        words=WORDS,
+        test_all=True,
+        mine_text=True,
+        teacher=TEACHER | {"epochs": sizes.teacher_epochs},
+        teacher_file="teacher.bin",
+        student=STUDENT | {"epochs": sizes.distill_epochs},
+        tagger=TAGGER,
+        progress=progress,
+        quiet=not progress,
+        command="distillemb quickstart",
+    )
+
+
+def config_text(encoder: str | None) -> str:
+    """The training configuration of a tagger, complete and ready for ``spacy train``."""
+    from .spacy_tagger import tagger_config
+
+    config = tagger_config(
+        "ner", "xx", None, encoder, steps=QuickstartSizes.tagger_steps, evaluations=4, overrides=TAGGER
+    )
+    name = "encoder.cfg" if encoder else "scratch.cfg"
+    lines = ["# A named-entity tagger without pretrained vectors: spaCy's own hash embeddings."]
+    if encoder:
+        lines = [
+            "# A named-entity tagger whose word vectors come from an encoder: the bundled afro11, or your own",
+            "# (--paths.encoder my-encoder). With thousands of tagged sentences, try freeze = false.",
+        ]
+    lines += [f"#   python -m spacy train {name} --paths.train train.conll --paths.dev dev.conll --output out"]
+    return "\n".join([*lines, "", config.to_str(interpolate=False), ""])
+
+
+def _arrange(folder: Path, out: Path) -> None:
+    """Give what was built the names of the quickstart. out: where the folder will lie in the end."""
+    from .spacy_tagger import set_config_paths
+
+    (folder / "work" / "teacher.bin").rename(folder / "teacher.bin")
+    encoders = {"afro11": BUNDLED, "distilled": f"{out.as_posix()}/encoder"}
+    paths = {part: f"{out.as_posix()}/sample/ner/all/{part}.conll" for part in ("train", "dev")}
+    for name, kind in SYSTEMS.items():
+        pipeline = (folder / "work" / f"tagger-{kind}").rename(folder / f"ner_{name}")
+        set_config_paths(pipeline, paths | ({"encoder": encoders[name]} if name in encoders else {}))
+    for file, encoder in CONFIGS.items():
+        (folder / file).write_text(config_text(encoder), encoding="utf-8")
+    for left in ("work", "conll"):
+        shutil.rmtree(folder / left)
+
+
+def _metrics(
+    folder: Path, sample: SampleFiles, facts: Facts, look: FirstLook, seconds: dict[str, float]
+) -> dict[str, Any]:
+    from .spacy_tagger import score_tagger
+
+    test = {name: facts["test"][kind] for name, kind in SYSTEMS.items()}
+    by_language = {
+        name: {
+            language: _share(score_tagger(folder / f"ner_{name}", "ner", sample.parts[language, "test"])["score"])
+            for language in LANGUAGES
+        }
+        for name in SYSTEMS
+    }
+    return {
+        "ner": {name: _share(scores["score"]) for name, scores in test.items()},
+        "encoder_bytes": directory_bytes(folder / "encoder"),
+        "teacher_bytes": (folder / "teacher.bin").stat().st_size,
+        "seconds": 0.0,
+        "bundled_bytes": look.size,
+        "ner_by_type": {
+            name: {label: _share(score) for label, score in scores["labels"].items()} for name, scores in test.items()
+        },
+        "ner_by_language": by_language,
+        "words_per_second": {name: round(scores["speed"], 1) for name, scores in test.items()},
+        "pipeline_bytes": {name: directory_bytes(folder / f"ner_{name}") for name in SYSTEMS},
+        "seconds_by_step": seconds | facts["seconds"],
+        "seed": facts["asked"]["seed"],
+        "synthetic_sample": True,
+        "made_by": MARK,
+    }
+
+
+def _share(percent: float) -> float:
+    return round(percent / 100, 4)
+
+
+def check_target(out: Path, overwrite: bool) -> None:
+    """Refuse a target whose content is not ours to replace.
+
+    Raises:
+        DistillEmbError: `out` is a file, holds something else, or is the directory one stands in.
+    """
+    if out.exists() and not out.is_dir():
+        raise DistillEmbError(f"{out} is a file: give --out the name of a directory.")
+    if out.is_dir() and Path.cwd().resolve().is_relative_to(out.resolve()):
+        raise DistillEmbError(f"{out} is or holds the directory you are in: give --out another name.")
+    if out.is_dir() and any(out.iterdir()) and not overwrite and not _is_quickstart(out):
+        raise DistillEmbError(
+            f"{out} is not empty and is no previous quickstart: give --out another name, or --overwrite to replace it."
+        )
+
+
+def _is_quickstart(path: Path) -> bool:
+    try:
+        metrics = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(metrics, dict) and metrics.get("made_by") == MARK
