@@ -30,8 +30,8 @@ def build_command(
     encoder: Annotated[
         list[str],
         typer.Option(
-            help="own (from this text alone), joint (from this text and afro11) or afro11 (as it is); repeat to compare "
-            "some on dev. auto compares all."
+            help="own (from this text alone), joint (from this text and afro11) or afro11 (as it is); repeat to "
+            "compare some on dev. auto compares all."
         ),
     ] = ["auto"],  # noqa: B006
     title: Annotated[str, typer.Option(help="The language's name, for the report and the cards.")] = "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -9,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tqdm import tqdm
 
 from ..files import atomic_directory, directory_bytes
 
@@ -45,12 +49,28 @@ def numpy_matmul() -> Iterator[None]:
         set_current_ops(before)
 
 
-def train_pipeline(config: Config, keep: Path | None = None) -> TrainedPipeline:
+class _LogToBar(io.StringIO):
+    """Takes spaCy's log and moves a progress bar by it. A row is epoch, step, losses, scores."""
+
+    def __init__(self, bar: tqdm) -> None:
+        super().__init__()
+        self.bar = bar
+
+    def write(self, text: str) -> int:
+        row = re.match(r"\s*\d+\s+(\d+)\s.*?([\d.]+)\s*$", text)
+        if row:
+            self.bar.update(int(row[1]) - self.bar.n)
+            self.bar.set_postfix_str(f"dev {100 * float(row[2]):.1f}", refresh=False)
+        return len(text)
+
+
+def train_pipeline(config: Config, keep: Path | None = None, *, bar: tqdm | None = None) -> TrainedPipeline:
     """Train a config on the CPU with spaCy's own loop, and print spaCy's log of the run.
 
     Args:
         config: A complete training config.
         keep: A directory for the best pipeline. Without it, the pipeline is held in memory alone.
+        bar: A progress bar that counts steps. It takes the place of the log.
 
     Returns:
         The checkpoint that was best on dev, with the time and the size of it.
@@ -61,7 +81,8 @@ def train_pipeline(config: Config, keep: Path | None = None) -> TrainedPipeline:
 
     with tempfile.TemporaryDirectory() as folder, numpy_matmul():
         start = time.process_time()
-        train(init_nlp(config.interpolate()), Path(folder), use_gpu=-1)
+        output = {"stdout": _LogToBar(bar), "stderr": io.StringIO()} if bar is not None else {}
+        train(init_nlp(config), Path(folder), use_gpu=-1, **output)
         seconds = time.process_time() - start
         best = Path(folder) / "model-best"
         nlp = spacy.load(best)

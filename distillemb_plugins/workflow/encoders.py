@@ -56,6 +56,11 @@ def bundled_teacher(words: Sequence[str]) -> Teacher:
     return Teacher(BUNDLED, list(words), DistillEmb.from_pretrained(BUNDLED).encode(list(words)))
 
 
+def teachers_of(kind: str, teacher: Teacher) -> list[Teacher]:
+    """The tables that an encoder learns from."""
+    return [teacher, bundled_teacher(teacher.words)] if kind == "joint" else [teacher]
+
+
 def distill_encoder(
     kind: str,
     teacher: Teacher,
@@ -84,9 +89,8 @@ def distill_encoder(
     if kind == BUNDLED:
         return resolve(BUNDLED)
     given = student_settings(len(teacher)) | dict(settings) | ({"combine": "average"} if kind == "joint" else {})
-    teachers = [teacher, bundled_teacher(teacher.words)] if kind == "joint" else [teacher]
     return distill(
-        teachers,
+        teachers_of(kind, teacher),
         out,
         DistillSettings(seed=seed, **given),
         [text] if text else [],

@@ -168,9 +168,9 @@ def add_scores(section: Section, facts: Facts) -> None:
     counted = "F1 of whole entities" if name == "F1" else "Share of words with the right tag"
     sizes = facts["tagged"]["sentences"]
     section.note(
-        f"{counted} over the corpus, per cent. The spaCy taggers are one pipeline, with the same number of updates. They "
-        "differ in the embedding alone. An encoder is chosen on dev, never on test. One run with one seed: another seed "
-        "moves a figure by a point or two, more where the splits are small (here dev has "
+        f"{counted} over the corpus, per cent. The spaCy taggers are one pipeline, with the same number of updates. "
+        "They differ in the embedding alone. An encoder is chosen on dev, never on test. One run with one seed: "
+        "another seed moves a figure by a point or two, more where the splits are small (here dev has "
         f"{sizes['dev']:,} sentences and test {sizes['test']:,})."
     )
     if facts["taggers"][chosen]["dev"] <= facts["taggers"][WITHOUT]["dev"]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from ..data.conll import Layout, Sentence, corpus_files, read_sentences
 from ..errors import DistillEmbError
 from ..files import atomic_file
-
 from .corpus import sentence_key
 
 SPLITS = ("train", "dev", "test")

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import re
-import shutil
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ..data.conll import Sentence
-from ..files import atomic_directory
-from .settings import SCORE_NAMES
 
 if TYPE_CHECKING:
     from confection import Config
@@ -89,39 +82,16 @@ def train_tagger(config: Config, out: Path, *, name: str = "", progress: bool = 
         progress: Show a progress bar.
 
     Returns:
-        The seconds that it took.
+        The processor seconds that it took.
     """
-    from spacy.training.initialize import init_nlp
-    from spacy.training.loop import train
+    from ..spacy_plugin.training import train_pipeline
 
-    start = time.perf_counter()
     out.parent.mkdir(parents=True, exist_ok=True)
-    resolved = config.interpolate()
-    score = SCORE_NAMES["ner" if "ner" in resolved["nlp"]["pipeline"] else "pos"]
-    total = int(resolved["training"]["max_steps"])
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as work:
-        nlp = init_nlp(resolved)
-        with tqdm(total=total, desc=name, unit=" steps", disable=not progress) as bar:
-            train(nlp, Path(work), stdout=_TrainingRows(bar, f"dev {score}"), stderr=io.StringIO())
-        set_config_paths(Path(work) / "model-best", {"train": "", "dev": "", "encoder": ""})
-        with atomic_directory(out, overwrite=True) as target:
-            shutil.copytree(Path(work) / "model-best", target, dirs_exist_ok=True)
-    return round(time.perf_counter() - start, 1)
-
-
-class _TrainingRows(io.StringIO):
-    """Takes spaCy's training table and moves a progress bar by it. A row is epoch, step, losses, scores."""
-
-    def __init__(self, bar: Any, score: str) -> None:
-        super().__init__()
-        self.bar, self.score = bar, score
-
-    def write(self, text: str) -> int:
-        row = re.match(r"\s*\d+\s+(\d+)\s.*?([\d.]+)\s*$", text)
-        if row:
-            self.bar.update(int(row[1]) - self.bar.n)
-            self.bar.set_postfix_str(f"{self.score} {100 * float(row[2]):.1f}", refresh=False)
-        return len(text)
+    steps = int(config["training"]["max_steps"])
+    with tqdm(total=steps, desc=name, unit=" steps", disable=not progress) as bar:
+        trained = train_pipeline(config, out, bar=bar)
+    set_config_paths(out, {"train": "", "dev": "", "encoder": ""})
+    return round(trained.seconds, 1)
 
 
 def set_config_paths(pipeline: Path, paths: Mapping[str, str]) -> None:

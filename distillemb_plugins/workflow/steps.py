@@ -234,9 +234,7 @@ class Build:
             shown = settings.words or encoders.words_to_show(ranks, list(self._named_words()))
             order = [chosen, *(kind for kind in settings.encoders if kind != chosen)]
             paths = {kind: self.encoder(kind) for kind in order}
-            found = encoders.evaluate_encoders(
-                paths, teacher, shown, maps=settings.maps, progress=settings.progress
-            )
+            found = encoders.evaluate_encoders(paths, teacher, shown, maps=settings.maps, progress=settings.progress)
             if found.word_map and len(found.word_map.words) > 2:
                 pictures = word_maps(found.word_map.words, found.word_map.vectors[:2])
                 for file, svg in zip(files, pictures, strict=True):
