@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-import distillemb_plugins.quickstart
+import distillemb_plugins.workflow
 from distillemb_plugins.cli import app
 from distillemb_plugins.cli.words import WordSpool
 from distillemb_plugins.distill import trainer
@@ -26,7 +26,7 @@ from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.facts import EncoderFacts
 from distillemb_plugins.teachers import Teacher, load_teacher, save_teacher, training
 
-VERBS = ("quickstart", "teach", "distill", "evaluate", "neighbors", "vectors", "info")
+VERBS = ("quickstart", "build", "teach", "distill", "evaluate", "neighbors", "vectors", "info")
 
 
 def run(*arguments: object, given: str | None = None) -> Result:
@@ -405,7 +405,7 @@ def test_quickstart_reports_its_metrics(tmp_path: Path, monkeypatch: pytest.Monk
             say("NER F1 with afro11: 75.0")
         return metrics
 
-    monkeypatch.setattr(distillemb_plugins.quickstart, "run_quickstart", fake)
+    monkeypatch.setattr(distillemb_plugins.workflow, "run_quickstart", fake)
     shown = run("quickstart", "--out", tmp_path / "q").stdout
     assert "NER F1 with afro11: 75.0\n" in shown and f"Open {tmp_path / 'q' / 'report.html'}" in shown
     assert json.loads(run("quickstart", "--json").stdout) == metrics

@@ -64,7 +64,7 @@ def test_a_tagger_from_own_sentences_and_the_lines_that_use_it(
     from spacy.cli._util import app
     from typer.testing import CliRunner
 
-    from distillemb_plugins.quickstart.tagging import config_text
+    from distillemb_plugins.workflow.quickstart import config_text
 
     command = re.findall(r"^    \.venv/bin/python -m spacy (.*)$", README, re.MULTILINE)
     assert len(command) == len(TAGGING) == 1

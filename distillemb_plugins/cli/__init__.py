@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from .config import config_command
 from .build import build_command
+from .config import config_command
 from .distill import distill_command
 from .evaluate import evaluate_command
 from .guard import CliErrors, end_on_terminate

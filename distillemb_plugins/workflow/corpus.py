@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from ..data.overlap import sentence_key
 from ..errors import DistillEmbError
 from ..files import atomic_file, numbered_lines
 from ..text import is_word, normalize, tokenize
@@ -121,12 +122,6 @@ def prepare_text(
 def expectation(words: int) -> str:
     """What so many words are good for, as half a sentence."""
     return next((text for limit, text in EXPECTATIONS if words < limit), PLENTY)
-
-
-def sentence_key(words: Sequence[str] | str) -> str:
-    """A sentence without its spaces and case, so that it is found in running text however it was split."""
-    text = words if isinstance(words, str) else "".join(words)
-    return "".join(normalize(text).casefold().split())
 
 
 class _Reader:

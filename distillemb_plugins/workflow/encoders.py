@@ -11,9 +11,9 @@ from typing import Any
 from .. import DistillEmb
 from ..distill import DistillSettings, distill
 from ..distill.targets import Targets
-from ..evaluate import Evaluation, Subject, evaluate, subject_from_encoder, subject_from_teacher
+from ..evaluate import EmbeddingModel, Evaluation, evaluate
 from ..evaluate.evaluation import Tasks
-from ..evaluate.retention import encoder_bytes
+from ..files import encoder_bytes
 from ..persistence import resolve
 from ..teachers import Teacher, load_teacher, train_teacher
 from ..text import is_word
@@ -120,20 +120,19 @@ def evaluate_encoders(
         maps: Compute the vectors of a map.
         progress: Show a progress bar.
     """
-    subjects = [_subject(name, path) for name, path in encoders.items()]
+    models = [
+        EmbeddingModel.from_encoder(DistillEmb.from_pretrained(path, cache_size=0), name, encoder_bytes(path))
+        for name, path in encoders.items()
+    ]
     candidates = [word for word in teacher.words if is_word(word)]
     tasks = Tasks(
-        neighbours=list(shown),
-        n_neighbours=_NEIGHBORS,
+        neighbors=list(shown),
+        n_neighbors=_NEIGHBORS,
         vocabulary=candidates,
         held_out={name: _words(path / HELD_OUT) for name, path in encoders.items() if name == "own"},
         map_words=[w for w in candidates[_MAP_SKIP:] if len(w) >= _MIN_LETTERS][:_MAP_WORDS] if maps else [],
     )
-    return evaluate(subjects, subject_from_teacher(teacher), tasks, teacher_table=teacher, progress=progress)
-
-
-def _subject(name: str, path: Path) -> Subject:
-    return subject_from_encoder(DistillEmb.from_pretrained(path, cache_size=0), name, encoder_bytes(path))
+    return evaluate(models, EmbeddingModel.from_table(teacher), tasks, teacher_table=teacher, progress=progress)
 
 
 def _words(file: Path) -> list[str]:

@@ -272,10 +272,10 @@ def _options(settings: Mapping[str, Any]) -> list[str]:
 def add_neighbors(section: Section, evaluation: Facts) -> None:
     """Add the neighbors of some words by the chosen encoder and by the teacher."""
     models = {"the encoder": evaluation["students"][0], "the teacher": evaluation["teacher"]}
-    models = {name: one for name, one in models.items() if one and one["neighbours"]}
+    models = {name: one for name, one in models.items() if one and one["neighbors"]}
     if models:
-        words = next(iter(models.values()))["neighbours"]
-        rows = [NeighborRow(word, [one["neighbours"].get(word, []) for one in models.values()]) for word in words]
+        words = next(iter(models.values()))["neighbors"]
+        rows = [NeighborRow(word, [one["neighbors"].get(word, []) for one in models.values()]) for word in words]
         section.neighbors(rows, list(models)).note("By cosine, among the words of the text.")
 
 

@@ -8,10 +8,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.conll import Layout, Sentence, corpus_files, read_sentences
+from ..data.conll import Layout, Sentence, conll_files, read_sentences
+from ..data.overlap import sentence_key
 from ..errors import DistillEmbError
 from ..files import atomic_file
-from .corpus import sentence_key
 
 SPLITS = ("train", "dev", "test")
 _NAMES = {
@@ -56,13 +56,13 @@ def find_splits(place: Path) -> dict[str, list[Path]]:
     if not place.is_dir():
         raise DistillEmbError(f"There is no {place}: give --conll a CoNLL file, or a folder with train, dev and test.")
     found: dict[str, list[Path]] = {}
-    for file in corpus_files([place]):
+    for file in conll_files([place]):
         parts = re.split("[^a-z]+", file.name.lower())
         split = next((split for split, names in _NAMES.items() if set(names) & set(parts)), None)
         if split:
             found.setdefault(split, []).append(file)
     if "train" not in found:
-        files = corpus_files([place])
+        files = conll_files([place])
         if len(files) > 1:
             raise DistillEmbError(f"{place} holds {len(files)} files and none is named train: name it train.txt.")
         found = {"train": files}

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 SCORES = {"ner": "ents_f", "pos": "pos_acc"}  # the score that decides
 _EMBED = "components.tok2vec.model.embed."
-_BATCHER = {"@batchers": "spacy.batch_by_words.v1", "size": 300, "tolerance": 0.2, "discard_oversize": False}
 
 
 def spacy_code(language: str) -> str:
@@ -64,7 +63,7 @@ def tagger_config(
         "training.eval_frequency": max(1, steps // evaluations),
         "training.patience": 0,
         # Batches of one size: with spaCy's default, which grows, the time of a run would depend on the corpus.
-        "training.batcher": dict(_BATCHER),
+        "training.batcher.size": 300,
         **(overrides or {}),
     }
     if encoder is None:

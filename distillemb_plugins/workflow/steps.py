@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from ..data.overlap import sentence_key
 from ..evaluate.plots import word_maps
-from ..evaluate.retention import encoder_bytes
-from ..files import atomic_directory, directory_bytes, iter_lines
+from ..files import atomic_directory, directory_bytes, encoder_bytes, iter_lines
 from ..persistence import resolve
 from ..runs import Facts, Steps, file_identity
 from ..teachers import load_teacher
 from ..text import is_word, normalize, tokenize
 from . import encoders, packages, spacy_tagger
-from .corpus import expectation, prepare_text, sentence_key, text_files
+from .corpus import expectation, prepare_text, text_files
 from .sentences import SPLITS, Splits, find_splits, prepare_tagged, read_splits
 from .settings import (
     BUNDLED,

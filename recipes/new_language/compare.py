@@ -18,6 +18,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are no installed package
 
+from distillemb_plugins.data.overlap import sentence_key
 from distillemb_plugins.data.sources import corpus_files, task_files
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_file, encoder_bytes, iter_lines
@@ -26,7 +27,7 @@ from distillemb_plugins.runs import read_json, write_json
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.workflow.build import RESULTS
-from distillemb_plugins.workflow.corpus import prepare_text, sentence_key
+from distillemb_plugins.workflow.corpus import prepare_text
 from distillemb_plugins.workflow.encoders import distill_encoder, held_out_scores, teach
 from distillemb_plugins.workflow.sentences import prepare_tagged, read_splits
 from distillemb_plugins.workflow.settings import BUNDLED, WITHOUT

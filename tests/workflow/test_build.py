@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError
+from distillemb_plugins.data.overlap import sentence_key
 from distillemb_plugins.runs import Steps
 from distillemb_plugins.workflow import encoders, packages, sentences, settings, spacy_tagger
 from distillemb_plugins.workflow.build import build
-from distillemb_plugins.workflow.corpus import expectation, prepare_text, sentence_key, text_files
+from distillemb_plugins.workflow.corpus import expectation, prepare_text, text_files
 from distillemb_plugins.workflow.report import render
 from distillemb_plugins.workflow.settings import BuildSettings, parse_encoders
 

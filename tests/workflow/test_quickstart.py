@@ -19,7 +19,7 @@ from distillemb_plugins.files import directory_bytes, iter_lines
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.sample import LANGUAGES, raw_lines
 from distillemb_plugins.text import tokenize
-from distillemb_plugins.workflow import QuickstartSizes, encoders, look, quickstart, report, run_quickstart
+from distillemb_plugins.workflow import QuickstartSizes, look, quickstart, report, run_quickstart, spacy_tagger
 from distillemb_plugins.workflow.quickstart import SYSTEMS, WORDS, check_target, config_text
 
 TINY = QuickstartSizes(raw_lines=250, sentences=0.06, teacher_epochs=1, distill_epochs=1, tagger_steps=10)
@@ -208,10 +208,10 @@ def test_a_failed_run_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mon
     out.mkdir()
     (out / "metrics.json").write_text('{"made_by": "distillemb quickstart"}')
 
-    def fail(*args: object) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("no room")
 
-    monkeypatch.setattr(encoders, "teach", fail)
+    monkeypatch.setattr(spacy_tagger, "train_tagger", fail)
     with pytest.raises(RuntimeError, match="no room"):
         run_quickstart(out, progress=False, sizes=TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["quickstart"]
