@@ -51,16 +51,6 @@ def teach(
     return load_teacher(out)
 
 
-def bundled_teacher(words: Sequence[str]) -> Teacher:
-    """What the bundled encoder says of these words, as a table."""
-    return Teacher(BUNDLED, list(words), DistillEmb.from_pretrained(BUNDLED).encode(list(words)))
-
-
-def teachers_of(kind: str, teacher: Teacher) -> list[Teacher]:
-    """The tables that an encoder learns from."""
-    return [teacher, bundled_teacher(teacher.words)] if kind == "joint" else [teacher]
-
-
 def distill_encoder(
     kind: str,
     teacher: Teacher,
@@ -90,7 +80,7 @@ def distill_encoder(
         return resolve(BUNDLED)
     given = student_settings(len(teacher)) | dict(settings) | ({"combine": "average"} if kind == "joint" else {})
     return distill(
-        teachers_of(kind, teacher),
+        [teacher, BUNDLED] if kind == "joint" else [teacher],
         out,
         DistillSettings(seed=seed, **given),
         [text] if text else [],

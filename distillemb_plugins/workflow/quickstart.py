@@ -39,7 +39,7 @@ STUDENT: dict[str, Any] = {
     "encoder_args": {"buckets": 6000},
     "batch_size": 256,
     "storage": "float16",
-    "memory_words": 0,
+    "codebook_words": 0,
     "min_char_count": 1,
 }
 # A frozen encoder does better with a few hundred tagged sentences.

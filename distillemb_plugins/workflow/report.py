@@ -26,6 +26,9 @@ _ENCODERS = {
 _EXAMPLE = "Asha B-PER\nyuko O\nMwanza B-LOC\n. O\n\n(a blank line between sentences)"
 
 
+_DISTILL_OPTIONS = ("epochs", "batch_size", "storage", "codebook_words")  # the others are given with --set
+
+
 def render(facts: Facts, maps: Sequence[str] = ()) -> str:
     """The page of a build.
 
@@ -250,11 +253,12 @@ def commands(facts: Facts) -> str:
     student = next(iter(facts["encoders"].values()))["settings"]
     defaults = DistillSettings().to_dict()
     student = {name: value for name, value in student.items() if value != defaults[name]}
-    sizes = student.pop("encoder_args", None)
-    more = [f"--set 'encoder_args={json.dumps(sizes)}'"] if sizes else []
+    others = [
+        f"--set '{name}={json.dumps(student.pop(name))}'" for name in list(student) if name not in _DISTILL_OPTIONS
+    ]
     lines = [
         ["distillemb teach my-text.txt --out teacher.npz", *_options(facts["teacher"]["settings"])],
-        ["distillemb distill teacher.npz --out encoder", *_options(student), *more],
+        ["distillemb distill teacher.npz --out encoder", *_options(student), *others],
     ]
     return "\n".join(" \\\n    ".join(line) for line in lines)
 

@@ -164,5 +164,5 @@ def student_settings(vocabulary: int) -> dict[str, Any]:
     Characters seen less than five times stay unknown, so that the student learns what an unknown one is.
     """
     epochs = min(60, max(20, round(400_000 / max(1, vocabulary))))
-    memory = min(vocabulary, 20_000) if vocabulary >= _MIN_CODEBOOK_WORDS else 0
-    return {"epochs": epochs, "memory_words": memory, "storage": "int8", "min_char_count": 5}
+    words = min(vocabulary, 20_000) if vocabulary >= _MIN_CODEBOOK_WORDS else 0
+    return {"epochs": epochs, "codebook_words": words, "storage": "int8", "min_char_count": 5}

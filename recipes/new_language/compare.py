@@ -82,7 +82,7 @@ SYSTEMS = {
     "ppmi-svd": System("Luo text alone, counted (ppmi-svd)", teacher={"algorithm": "ppmi-svd", "dim": 200}),
     "cbow": System("Luo text alone, CBOW, 20 passes", teacher={"skipgram": False, "epochs": 20}),
     "min-count-5": System("Luo text alone, words seen 5 times", teacher={"min_count": 5}),
-    "no-memory": System("Luo text alone, no memory of words", student={"memory_words": 0}),
+    "no-memory": System("Luo text alone, no memory of words", student={"codebook_words": 0}),
     "text-100k": System("100,000 words of it alone", words=100_000),
     "text-20k": System("20,000 words of it alone", words=20_000),
 }

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.data.overlap import sentence_key
+from distillemb_plugins.persistence import resolve
 from distillemb_plugins.runs import Steps
+from distillemb_plugins.teachers import Teacher
 from distillemb_plugins.workflow import encoders, packages, sentences, settings, spacy_tagger
 from distillemb_plugins.workflow.build import build
 from distillemb_plugins.workflow.corpus import expectation, prepare_text, text_files
@@ -174,7 +177,7 @@ def test_what_was_made_from_something_else_is_removed_before_a_step_begins(tmp_p
 def test_little_text_is_used_more_thoroughly() -> None:
     little, plenty = settings.teacher_settings(400_000), settings.teacher_settings(50_000_000)
     assert little["min_count"] < plenty["min_count"] and little["epochs"] > plenty["epochs"]
-    assert [settings.student_settings(n)["memory_words"] for n in (50, 5_000, 50_000)] == [0, 5_000, 20_000]
+    assert [settings.student_settings(n)["codebook_words"] for n in (50, 5_000, 50_000)] == [0, 5_000, 20_000]
     assert settings.student_settings(5_000)["epochs"] > settings.student_settings(100_000)["epochs"]
 
 
@@ -185,12 +188,21 @@ def test_words_with_something_to_say_are_shown() -> None:
     assert not {"na", "kwa", "Nairobi", "2020"} & set(shown), "particles, numbers and words not in the text say nothing"
 
 
-def test_the_joint_start_learns_from_the_text_and_the_bundled_encoder() -> None:
-    words = ["nyithindo", "piny"]
-    bundled = encoders.bundled_teacher(words)
-    assert bundled.words == words and (bundled.vectors == DistillEmb.from_pretrained("afro11").encode(words)).all()
-    assert [t.name for t in encoders.teachers_of("joint", bundled)] == ["afro11", "afro11"]
-    assert len(encoders.teachers_of("own", bundled)) == 1
+def test_a_joint_encoder_learns_from_the_text_and_the_bundled_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def fake(teachers: list[Any], out: Path, values: Any, corpus: list[Path], **_: Any) -> Path:
+        given[out.name] = (teachers, values.combine)
+        return out
+
+    monkeypatch.setattr(encoders, "distill", fake)
+    teacher = Teacher("table", ["nyithindo", "piny"], np.zeros((2, 300), np.float32))
+    for kind in ("own", "joint"):
+        encoders.distill_encoder(kind, teacher, tmp_path / kind, {})
+    assert given["own"][0] == [teacher] and given["joint"] == ([teacher, "afro11"], "average")
+    assert encoders.distill_encoder("afro11", teacher, tmp_path, {}) == resolve("afro11")
 
 
 def test_the_baseline_differs_in_the_embedding_alone(tmp_path: Path) -> None:
@@ -322,7 +334,7 @@ def test_parts_of_speech_work_too(texts: Path, tmp_path: Path) -> None:
     facts = build(tiny_settings(texts, out, conll=tmp_path / "train.tsv", task="pos", encoders=("own",)))
     assert 0 < facts["test"]["own"]["score"] <= 100 and 0 <= facts["hf"]["test"] <= 100
     html = (out / "report.html").read_text("utf-8")
-    assert "accuracy on test" in html and '<span class="tag' in html
+    assert "accuracy on test" in html and '<mark class="entity' in html
 
 
 def test_bad_input_ends_in_one_sentence(tmp_path: Path) -> None:
