@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..data.tagged import labels_of, named_tags, tagged_dataset
+from ..evaluate.tagging import accuracy, entity_scores
 from ..files import atomic_directory, directory_bytes
-from ..finetune.trainer import TrainSettings, predict, score_entities, score_tags, train_model
+from ..runs import work_path
 
 _HEAD: dict[str, Any] = {"shape_features": True, "head_activation": "none", "head_dropout": 0.5}
 HEADS = {"ner": {"head": "bilstm-crf", **_HEAD}, "pos": {"head": "bilstm", **_HEAD}}
@@ -34,6 +35,7 @@ def train_classifier(
     """
     from transformers import AutoTokenizer
 
+    from ..finetune import FineTuneArguments, fine_tune, predict
     from ..hf import DistillEmbForTokenClassification
 
     dataset = tagged_dataset({split: data / f"{split}.txt" for split in ("train", "dev", "test")}, task)
@@ -46,16 +48,22 @@ def train_classifier(
             label2id={name: number for number, name in enumerate(names)},
         )
     tokenizer = AutoTokenizer.from_pretrained(str(encoder))
-    settings = TrainSettings(epochs=epochs, batch_size=16, seed=seed, resume=True)
-    result = train_model(model, tokenizer.characters, dataset, settings, out.with_name(out.name + ".work"), progress)
-    found = predict(result.model, tokenizer.characters, dataset["test"])
-    score, main = (score_entities, "f1") if task == "ner" else (score_tags, "accuracy")
-    test = score(named_tags(dataset["test"]), found)[main]
+    arguments = FineTuneArguments(
+        output_dir=str(work_path(out)),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=16,
+        seed=seed,
+        save_strategy="epoch",
+        disable_tqdm=not progress,
+    )
+    result = fine_tune(model, tokenizer, dataset, arguments)
+    gold, found = named_tags(dataset["test"]), predict(result.model, tokenizer, dataset["test"])
+    test = entity_scores(gold, found)["f1"] if task == "ner" else accuracy(gold, found)
     with atomic_directory(out, overwrite=True) as target:
         result.model.save_pretrained(target)
         tokenizer.save_pretrained(target)
     return {
-        "dev": round(result.dev[main], 2),
+        "dev": round(result.dev["f1" if task == "ner" else "accuracy"], 2),
         "test": round(test, 2),
         "seconds": round(result.seconds, 1),
         "bytes": directory_bytes(out),

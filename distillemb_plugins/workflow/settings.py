@@ -117,7 +117,7 @@ def require_extras(settings: BuildSettings) -> None:
     if settings.wheel:
         require("setuptools", "build")
     if settings.hf:
-        for module in ("transformers", "datasets", "seqeval") if settings.conll else ("transformers",):
+        for module in ("transformers", "datasets") if settings.conll else ("transformers",):
             require(module, "build")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..data.overlap import sentence_key
 from ..evaluate.plots import word_maps
+from ..facts import FACTS_FILE
 from ..files import atomic_directory, directory_bytes, encoder_bytes, iter_lines
 from ..persistence import resolve
 from ..runs import Facts, Steps, file_identity
@@ -392,11 +393,12 @@ class Build:
 
         encoder, hf = self.out / "encoder", self.out / "hf"
         if self.facts["chosen"] != BUNDLED:  # that one has a card of its own
-            cards.write_encoder_card(encoder, self.settings, self.facts)
+            cards.write_encoder_facts(encoder, self.settings, self.facts)
         if self.settings.hf and self.settings.conll:
             cards.write_tagger_card(hf, encoder, self.facts, self.settings.task)
         elif self.settings.hf:
-            shutil.copyfile(encoder / "README.md", hf / "README.md")
+            for file in (FACTS_FILE, "README.md"):
+                shutil.copyfile(encoder / file, hf / file)
 
     def open(self) -> Facts:
         """Open the wheel and the directory, each in a process of its own, and tag a sentence."""
