@@ -47,7 +47,7 @@ def teach(
         progress: Show a progress bar.
     """
     given = {"storage": "float16", **teacher_settings(words), **settings}
-    train_teacher([text], out, threads=threads, seed=seed, resume=True, progress=progress, **given)
+    train_teacher([text], out, threads=threads, seed=seed, resume=True, overwrite=True, progress=progress, **given)
     return load_teacher(out)
 
 
