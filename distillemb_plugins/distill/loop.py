@@ -140,7 +140,7 @@ class Distillation:
                 losses, rate = self.step(epoch, step)
                 state.seconds += time.perf_counter() - begun
                 log.step(state, losses, rate)
-                if step + 1 == self.sampler.steps_per_epoch or self._time_is_up():
+                if self._time_is_up() or step + 1 == self.sampler.steps_per_epoch:
                     self._end_of_epoch(log)
                     interval = min(interval, _CHECKPOINT_EPOCH_ENDS_AFTER)
                 if callback is not None:

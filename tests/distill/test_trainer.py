@@ -233,6 +233,12 @@ def test_training_stops_when_its_time_is_up(tiny_teacher: Teacher, quick: Quick,
     assert "validation" in log[-1]
 
 
+def test_training_stops_in_time_where_an_epoch_is_one_step(tiny_teacher: Teacher, quick: Quick, tmp_path: Path) -> None:
+    settings = quick(epochs=2000, batch_size=1024, max_seconds=0.1, validate_every=1000)
+    out = distill([tiny_teacher], tmp_path / "out", settings, progress=False)
+    assert lines_of(out)[-1]["step"] < 1000 and "validation" in lines_of(out)[-1]
+
+
 def test_speed_is_measured(tiny_teacher: Teacher, quick: Quick) -> None:
     assert training_speed([tiny_teacher], quick(), seconds=0.1) > 100
 

@@ -16,8 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are not an installed package
 
+from distillemb_plugins.data.sources import corpus_files
 from distillemb_plugins.distill import DistillSettings
 from distillemb_plugins.distill import distill as run_distillation
 from distillemb_plugins.distill.targets import Targets
@@ -26,9 +27,10 @@ from distillemb_plugins.facts import Corpus, EncoderFacts
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.persistence import read_encoder, write_facts
 from distillemb_plugins.teachers import load_teacher, train_teacher
-from recipes.common import DEFAULT_DATA, ROOT, corpus_files, run_app
+from recipes.results import DEFAULT_DATA, ROOT, run_app
 
 HERE = Path(__file__).resolve().parents[1]
+TEACHER = "afro11-open.bin"
 LANGUAGES = ("amh", "tir", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
 CODES = ("am", "ti", "ha", "ig", "rw", "lg", "luo", "pcm", "sw", "wo", "yo")
 LICENCES = {
@@ -75,31 +77,27 @@ def corpora(data: Path) -> list[Corpus]:
 
 
 @app.command()
-def teach(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders") -> None:
-    """Train the teacher: fastText skip-gram, 300 dimensions, n-grams 3-5, 5 epochs, words seen 3 times or more."""
+def teach(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders", dim: int = 300, buckets: int = 200_000) -> None:
+    """Train the teacher: fastText skip-gram, n-grams of 3 to 5 characters, 5 epochs, words seen 3 times or more."""
     corpora(data)
     work.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, Any] = {"skipgram": True, "epochs": 5, "min_count": 3, "min_n": 3, "max_n": 5, "threads": 1}
     texts = corpus_files(data, LANGUAGES, ("OPEN",))
-    out = work / "afro11-open.bin"
-    train_teacher(
-        texts,
-        out,
-        "fasttext",
-        skipgram=True,
-        epochs=5,
-        min_count=3,
-        min_n=3,
-        max_n=5,
-        buckets=200_000,
-        threads=1,
-        resume=True,
-        overwrite=True,
-    )
+    train_teacher(texts, work / TEACHER, "fasttext", dim=dim, buckets=buckets, resume=True, overwrite=True, **settings)
 
 
 @app.command()
-def distill(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders", epochs: int = 30, seed: int = 0) -> None:
-    """Distil it: the default student in int8, with a memory of 70,000 words."""
+def distill(
+    data: Data = DEFAULT_DATA,
+    work: Work = HERE / "encoders",
+    epochs: int = 30,
+    codebook_words: int = 70_000,
+    min_char_count: Annotated[
+        int, typer.Option(help="Rarer characters stay unknown, so that the encoder learns what an unknown one is.")
+    ] = 20,
+    seed: int = 0,
+) -> None:
+    """Distill it: the default student in int8, with a residual codebook of 70,000 words."""
     facts = EncoderFacts(
         title="afro11: word vectors for eleven African languages",
         languages=CODES,
@@ -109,22 +107,31 @@ def distill(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders", epochs: i
         notes=NOTES,
         limits=LIMITS,
     )
-    # Rare characters stay unknown, so that the encoder learns what an unknown character is.
-    options: dict[str, Any] = {"storage": "int8", "memory_words": 70_000, "min_char_count": 20, "validate_every": 5}
-    settings = DistillSettings(epochs=epochs, seed=seed, **options)
-    teacher = load_teacher(work / "afro11-open.bin", limit=120_000)
-    run_distillation([teacher], work / "afro11", settings, facts=facts, resume=True, extra=_held_out)
+    settings = DistillSettings(
+        storage="int8",
+        epochs=epochs,
+        codebook_words=codebook_words,
+        min_char_count=min_char_count,
+        validate_every=5,
+        seed=seed,
+    )
+    teacher = load_teacher(work / TEACHER, limit=120_000)
+    run_distillation([teacher], work / "afro11", settings, facts=facts, resume=True, extra=_held_out_words)
 
 
-def _held_out(targets: Targets) -> dict[str, bytes]:
+def _held_out_words(targets: Targets) -> dict[str, bytes]:
     return {"held_out.txt": "".join(f"{targets.words[row]}\n" for row in targets.held_out).encode()}
 
 
 @app.command()
-def bundle(work: Work = HERE / "encoders", words: int = 20_000) -> None:
+def bundle(
+    work: Work = HERE / "encoders",
+    target: Annotated[Path, typer.Option(help="Where to.")] = ROOT / "distillemb_plugins" / "bundled" / "afro11",
+    words: int = 20_000,
+) -> None:
     """Copy the encoder into the package, with a list of frequent words for `distillemb neighbors`."""
-    source, target = work / "afro11", ROOT / "distillemb_plugins" / "bundled" / "afro11"
-    teacher = load_teacher(work / "afro11-open.bin", limit=words)
+    source = work / "afro11"
+    teacher = load_teacher(work / TEACHER, limit=words)
     with atomic_directory(target, overwrite=True) as folder:
         for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
             shutil.copyfile(source / name, folder / name)
