@@ -37,14 +37,25 @@ def convert_lightning_checkpoint(
 ) -> Path:
     """Turn a checkpoint of github.com/leobitz/DistillEmb into an encoder directory.
 
-    path: a Lightning ``.ckpt`` (or a plain torch file with ``model_state_dict``). It is opened with
-    ``torch.load(weights_only=True)``, which runs no code from it. characters: the character set it was trained with,
-    the file (``am-charset.txt``: all characters in one text) or the characters; as in the authors' code they are
-    sorted and a space, their padding, is put before them. activation: relu, leaky_relu or mish; None takes what the
-    revision of the code used that the layer names point to (leaky_relu for today's small, mish for mid and large,
-    relu for the older ones). Our row for unknown characters, which the authors do not have, is the mean of the others.
-    Words are cut and padded as the authors do; only what they would refuse (an unknown character) is new.
-    Returns `out`. Raises `DistillEmbError` when the file is no such checkpoint or does not fit the characters.
+    Words are cut and padded as the authors do it. The row for unknown characters, which the authors do not have, is
+    the mean of the others.
+
+    Args:
+        path: A Lightning ``.ckpt`` (or a plain torch file with ``model_state_dict``). It is opened with
+            ``torch.load(weights_only=True)``, which runs no code from it.
+        characters: The character set it was trained with: the file (``am-charset.txt``, all characters in one text)
+            or the characters. As in the authors' code they are sorted, and a space, their padding, is put before them.
+        out: The directory to write.
+        activation: relu, leaky_relu or mish. None takes what the revision of the code used that the layer names point
+            to (leaky_relu for today's small, mish for mid and large, relu for the older ones).
+        overwrite: Replace what stands at `out`.
+        facts: What is known about the encoder.
+
+    Returns:
+        `out`.
+
+    Raises:
+        DistillEmbError: The file is not such a checkpoint, or does not fit the characters.
     """
     weights = _strip_prefix(_state_dict(Path(path)), Path(path))
     tensors, revision = _rename(weights)
@@ -71,12 +82,12 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
             f"({_first_line(error)}): save torch.load(...)['state_dict'] alone, on a machine that trusts the file."
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise DistillEmbError(f"{path} is no torch file, or it is damaged ({_first_line(error)}).") from error
+        raise DistillEmbError(f"{path} is not a torch file, or it is damaged ({_first_line(error)}).") from error
     for key in ("state_dict", "model_state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict):
-        raise DistillEmbError(f"{path} holds no state_dict: give a Lightning checkpoint.")
+        raise DistillEmbError(f"{path} has no state_dict: give a Lightning checkpoint.")
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
 
 
@@ -92,8 +103,8 @@ def _strip_prefix(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
             missing = sorted(wanted - set(found))
             if not missing:
                 return found
-            raise DistillEmbError(f"{path} lacks {', '.join(missing)}: it is no checkpoint of a DistillEmb network.")
-    raise DistillEmbError(f"{path} holds no conv1.weight: it is no checkpoint of a DistillEmb network.")
+            raise DistillEmbError(f"{path} lacks {', '.join(missing)}: it is not a checkpoint of a DistillEmb network.")
+    raise DistillEmbError(f"{path} holds no conv1.weight: it is not a checkpoint of a DistillEmb network.")
 
 
 def _rename(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:

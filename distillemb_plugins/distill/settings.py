@@ -19,7 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "distillemb": {
         "student": "distillemb-small",
         "max_chars": 13,
-        "align": "centre",
+        "align": "center",
         "min_char_count": 100,
         "losses": {"triplet": 1.0},
         "hard_negatives": "window",
@@ -66,8 +66,9 @@ _OLD_NAMES = {
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings under their present names, whichever spelling they have."""
     renamed = {_OLD_NAMES.get(name, name): value for name, value in values.items()}
-    if renamed.get("hard_negatives") == "neighbours":
-        renamed["hard_negatives"] = "neighbors"
+    for name, old, new in (("hard_negatives", "neighbours", "neighbors"), ("align", "centre", "center")):
+        if renamed.get(name) == old:
+            renamed[name] = new
     return renamed
 
 
@@ -129,7 +130,7 @@ class DistillSettings:
     encoder_args: dict[str, Any] = _setting({}, "Sizes that differ from the defaults of the encoder type.")  # noqa: RUF009
     max_chars: int = _setting(16, "Characters of a word that are read.", least=1)
     align: str | None = _setting(
-        None, "Where padding stands: left, centre, or as the student is made for.", choices=(None, "left", "centre")
+        None, "Where a word stands in its row: left, center, or as the student is made for.", choices=(None, "left", "center")
     )
     lowercase: bool | None = _setting(
         None, "Lower-case words first; None does so when no word of the teachers has a capital."

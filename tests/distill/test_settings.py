@@ -19,7 +19,7 @@ def test_distillemb_preset_is_the_published_recipe() -> None:
     assert (settings.margin, settings.hard_negatives, settings.window) == (1.0, "window", 32)
     assert (settings.batch_size, settings.epochs, settings.learning_rate) == (64, 64, 1e-3)
     assert (settings.schedule, settings.gamma, settings.clip) == ("step", 0.95, 0.0)
-    assert (settings.max_chars, settings.align, settings.min_char_count) == (13, "centre", 100)
+    assert (settings.max_chars, settings.align, settings.min_char_count) == (13, "center", 100)
     assert not settings.center and not settings.normalize
 
 
@@ -46,10 +46,11 @@ def test_presets_name_known_settings_and_round_trip(preset: str) -> None:
 
 
 def test_names_of_earlier_versions_are_read() -> None:
-    old: dict[str, Any] = {"centre": False, "normalise": False, "neighbours": 7, "hard_negatives": "neighbours"}
+    old: dict[str, Any] = {"centre": False, "normalise": False, "neighbours": 7, "hard_negatives": "neighbours", "align": "centre"}
     settings = DistillSettings(**old | {"memory_words": 300, "memory_codes": 12})
     assert (settings.center, settings.normalize, settings.neighbors) == (False, False, 7)
     assert (settings.hard_negatives, settings.codebook_words, settings.codebook_bytes) == ("neighbors", 300, 12)
+    assert settings.align == "center"
     with pytest.raises(TypeError, match="no setting center_of_mass"):
         DistillSettings(center_of_mass=1)  # type: ignore[call-arg]
 
