@@ -130,7 +130,9 @@ class DistillSettings:
     encoder_args: dict[str, Any] = _setting({}, "Sizes that differ from the defaults of the encoder type.")  # noqa: RUF009
     max_chars: int = _setting(16, "Characters of a word that are read.", least=1)
     align: str | None = _setting(
-        None, "Where a word stands in its row: left, center, or as the student is made for.", choices=(None, "left", "center")
+        None,
+        "Where a word stands in its row: left, center, or as the student is made for.",
+        choices=(None, "left", "center"),
     )
     lowercase: bool | None = _setting(
         None, "Lower-case words first; None does so when no word of the teachers has a capital."

@@ -46,7 +46,13 @@ def test_presets_name_known_settings_and_round_trip(preset: str) -> None:
 
 
 def test_names_of_earlier_versions_are_read() -> None:
-    old: dict[str, Any] = {"centre": False, "normalise": False, "neighbours": 7, "hard_negatives": "neighbours", "align": "centre"}
+    old: dict[str, Any] = {
+        "centre": False,
+        "normalise": False,
+        "neighbours": 7,
+        "hard_negatives": "neighbours",
+        "align": "centre",
+    }
     settings = DistillSettings(**old | {"memory_words": 300, "memory_codes": 12})
     assert (settings.center, settings.normalize, settings.neighbors) == (False, False, 7)
     assert (settings.hard_negatives, settings.codebook_words, settings.codebook_bytes) == ("neighbors", 300, 12)
