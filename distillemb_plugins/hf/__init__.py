@@ -16,7 +16,7 @@ _EXPORTS = {
     "DistillEmbConfig": "configuration_distillemb",
     "DistillEmbTokenizer": "tokenization_distillemb",
     "build_tokenizer": "tokenization_distillemb",
-    "DistillEmbPreTrainedModel": "modeling_distillemb",
+    "DistillEmbPreTrainedModel": "pretrained_distillemb",
     "DistillEmbModel": "modeling_distillemb",
     "DistillEmbForTokenClassification": "modeling_distillemb",
     "DistillEmbForSequenceClassification": "modeling_distillemb",
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
         DistillEmbForSequenceClassification,
         DistillEmbForTokenClassification,
         DistillEmbModel,
-        DistillEmbPreTrainedModel,
     )
+    from .pretrained_distillemb import DistillEmbPreTrainedModel
     from .tokenization_distillemb import DistillEmbTokenizer, build_tokenizer
 
 

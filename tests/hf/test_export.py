@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from distillemb_plugins.hf import DistillEmbConfig
-from distillemb_plugins.hf.encoders_distillemb import fingerprints
+from distillemb_plugins.hf.hashing_distillemb import row_hashes
 from distillemb_plugins.hf.heads_distillemb import Bidirectional
 
 from ..conftest import TINY_ARGS
@@ -70,7 +70,7 @@ def test_export_of_a_text_classifier(tiny_words: list[str], tokenizer: Any, tmp_
     model = AutoModelForSequenceClassification.from_config(config).eval()
     held = model.distillemb.encoder.memory
     rows = torch.from_numpy(tokenizer.characters.encode([*tiny_words[:99], "ndege", "kita"])).long()
-    held.keys.copy_(fingerprints(rows).sort()[0])
+    held.keys.copy_(row_hashes(rows).sort()[0])
     held.codes.random_(0, 256)
     held.codebooks.normal_()
     held.basis.normal_()

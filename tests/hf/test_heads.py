@@ -13,11 +13,11 @@ from distillemb_plugins.hf.heads_distillemb import (
     Bidirectional,
     ChainCrf,
     ShapeFeatures,
-    find_places,
+    find_positions,
     pool_words,
     reorder,
 )
-from distillemb_plugins.hf.modeling_distillemb import character_classes
+from distillemb_plugins.hf.pretrained_distillemb import character_classes
 
 LENGTHS = [4, 1, 3, 0]
 LABELS = 3
@@ -41,7 +41,7 @@ def spread(words: Tensor, mask: Tensor) -> Tensor:
 def test_places() -> None:
     x = torch.arange(20).view(4, 5, 1)
     for mask in masks():
-        places = find_places(mask)
+        places = find_positions(mask)
         assert places.lengths.tolist() == LENGTHS
         for b, length in enumerate(LENGTHS):
             compact = reorder(x, places.order)[b, :length, 0]

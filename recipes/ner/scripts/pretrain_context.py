@@ -126,7 +126,7 @@ class MaskedWords(nn.Module):
         taken = mask & (torch.rand(mask.shape) < self.settings.masked)
         vectors = torch.where(taken[:, :, None], self.hidden, corpus.vectors[numbers])
         char_ids = corpus.char_ids[numbers].long() * ~taken[:, :, None]
-        guess = functional.normalize(self.guess(self.model.put_in_context(vectors, char_ids, mask)[taken]), dim=1)
+        guess = functional.normalize(self.guess(self.model.contextualize(vectors, char_ids, mask)[taken]), dim=1)
         wanted = numbers[taken]
         own = (guess * corpus.unit_vectors(wanted).to(guess.dtype)).sum(1, keepdim=True)
         others = guess @ corpus.unit_vectors(sampled).T.to(guess.dtype)
