@@ -41,7 +41,7 @@ TABLES = (
     Tables("transfer/tabulate.py", "transfer/results.jsonl"),
     Tables("new_language/compare.py", "new_language/results.jsonl", "table"),
     Tables("distill/scripts/tables.py", "distill/results-a.jsonl", "write"),
-    Tables("benchmark/scripts/speed.py", "benchmark/results.jsonl", "write"),
+    Tables("benchmark/measure.py", "benchmark/results.jsonl", "write"),
 )
 # Block in the project's README: recipe, and the block in the recipe's README.
 BLOCKS = {

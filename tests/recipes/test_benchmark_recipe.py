@@ -22,8 +22,8 @@ Script = Callable[[str], ModuleType]
 
 @pytest.fixture(scope="module")
 def parts(script: Script) -> Callable[[str], ModuleType]:
-    script("benchmark/scripts/speed.py")  # puts the root on the path
-    return lambda name: importlib.import_module(f"recipes.benchmark.scripts.{name}")
+    script("benchmark/measure.py")  # puts the root on the path
+    return lambda name: importlib.import_module(f"recipes.benchmark.{name}")
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +33,18 @@ def files(tiny_encoder_dir: Path) -> EncoderFiles:
 
 @pytest.fixture(scope="module")
 def tiny_sizes(parts: Callable[[str], ModuleType]) -> object:
-    sizes = parts("material").SIZES["tiny"]
+    sizes = parts("fixtures").SIZES["tiny"]
     return replace(sizes, words=120, tokens=400, published_words=32, sentences=4, seconds=0.01, rounds=1)
 
 
 def test_ratios_are_of_the_same_round_and_targets_are_judged(parts: Callable[[str], ModuleType]) -> None:
-    interleave = parts("interleave")
-    fast, slow = interleave.Rates("fast", (20.0, 40.0, 90.0)), interleave.Rates("slow", (10.0, 10.0, 30.0))
-    figure = interleave.ratio(fast, slow)
-    assert figure == interleave.Figure(3.0, 2.5, 3.5)
-    assert interleave.row("s", "n", "u", figure, at_least=3)["met"] is True
-    assert interleave.row("s", "n", "u", figure, at_most=2)["met"] is False
-    assert interleave.row("s", "n", "u", figure)["met"] is None
+    timing = parts("timing")
+    fast, slow = timing.Rates("fast", (20.0, 40.0, 90.0)), timing.Rates("slow", (10.0, 10.0, 30.0))
+    figure = timing.ratio(fast, slow)
+    assert figure == timing.Figure(3.0, 2.5, 3.5)
+    assert timing.row("s", "n", "u", figure, at_least=3)["met"] is True
+    assert timing.row("s", "n", "u", figure, at_most=2)["met"] is False
+    assert timing.row("s", "n", "u", figure)["met"] is None
 
 
 def test_the_published_way_pads_in_the_middle_and_learns(
@@ -66,18 +66,18 @@ def test_words_are_measured_and_compared_with_torch(
     parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_sizes: object, monkeypatch: pytest.MonkeyPatch,
     tiny_data: Path,
 ) -> None:  # fmt: skip
-    word_speed = parts("word_speed")
-    monkeypatch.setattr(word_speed, "rivals", lambda *_: {"rival": lambda words: words})
-    monkeypatch.setattr(word_speed, "with_memory", lambda files, _: files)
-    words = parts("material").made_up_words(120)
+    encoding = parts("encoding")
+    monkeypatch.setattr(encoding, "rivals", lambda *_: {"rival": lambda words: words})
+    monkeypatch.setattr(encoding, "with_memory", lambda files, _: files)
+    words = parts("fixtures").made_up_words(120)
     sizes = replace(tiny_sizes, dim=24)  # type: ignore[type-var]
-    rows = {row["name"]: row for row in word_speed.word_rows(files, words, sizes, 1, tiny_data)}
-    assert rows[word_speed.PUBLISHED]["median"] == 1
-    assert "rival" in rows and rows[word_speed.DISTINCT]["at_least"] == 10
-    exact = rows[word_speed.DISTINCT]
+    rows = {row["name"]: row for row in encoding.word_rows(files, words, sizes, 1, tiny_data)}
+    assert rows[encoding.PUBLISHED]["median"] == 1
+    assert "rival" in rows and rows[encoding.DISTINCT]["at_least"] == 10
+    exact = rows[encoding.DISTINCT]
     assert exact["largest_difference"] < 1e-5 and exact["neighbours_shared"] == 1 and 0 <= exact["ner_f1"] <= 100
     assert 0.9 < rows["distinct words, int8"]["cosine"] < 1
-    alone = {row["name"] for row in word_speed.one_word_rows(files, words, sizes)}
+    alone = {row["name"] for row in encoding.one_word_rows(files, words, sizes)}
     if importlib.util.find_spec("onnxruntime") is None:
         assert alone == {"warm", "cold"}
         return
@@ -106,7 +106,7 @@ def test_pipelines_and_training_are_measured(
     sizes = replace(tiny_sizes, dim=24)  # type: ignore[type-var]
     rows = parts("pipelines").spacy_rows(files, tiny_data, sizes)
     assert {row.get("at_least", row.get("at_most")) for row in rows} >= {0.95, 1.0, 1.5}
-    names = [row["name"] for row in parts("training_rates").training_rows(tiny_teacher, sizes)]
+    names = [row["name"] for row in parts("distillation").training_rows(tiny_teacher, sizes)]
     assert names[0] == "published way" and len(names) == 4
 
 
@@ -114,11 +114,11 @@ def test_memory_growth_tables_and_plot(
     script: Script, parts: Callable[[str], ModuleType], tiny_encoder_dir: Path, tiny_sizes: object, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    speed = script("benchmark/scripts/speed.py")
+    speed = script("benchmark/measure.py")
     monkeypatch.setitem(speed.SIZES, "tiny", tiny_sizes)
     results, readme = tmp_path / "results.jsonl", tmp_path / "README.md"
     readme.write_text("# x\n<!-- tables -->\n<!-- /tables -->\n", "utf-8")
-    for part in ("memory", "growth"):
+    for part in ("memory", "scaling"):
         speed.measure(part, tmp_path, str(tiny_encoder_dir), "tiny", results)
     rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
     assert len({(row["section"], row["name"]) for row in rows}) == len(rows)
@@ -127,7 +127,7 @@ def test_memory_growth_tables_and_plot(
     speed.write(results, readme)
     text = readme.read_text("utf-8")
     assert "### Targets" in text and "| memory: encoder, opened | MB resident | at most 20 |" in text
-    assert "characters a word" in (tmp_path / "growth.svg").read_text("utf-8")
+    assert "characters a word" in (tmp_path / "scaling.svg").read_text("utf-8")
     with pytest.raises(DistillEmbError, match="--size"):
         speed.measure("memory", tmp_path, str(tiny_encoder_dir), "huge", results)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from recipes.benchmark.scripts.material import installed
+from recipes.benchmark.fixtures import installed
 
 Encode = Callable[[list[str]], Any]
 _LEAST_QUANTISED = 2048  # fewer words give product quantisation too little to learn from

@@ -1,4 +1,4 @@
-"""Fair ratios on a busy machine: every arm runs once a round, and is compared with the yardstick of its round."""
+"""Fair ratios on a busy machine: every case runs once a round, and is compared with the yardstick of its round."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Work = Callable[[], int]  # does a piece of work and returns how many words (or 
 
 @dataclass(frozen=True)
 class Rates:
-    """What an arm did in each round, per second."""
+    """What an case did in each round, per second."""
 
     name: str
     values: tuple[float, ...]
@@ -49,16 +49,16 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def interleaved(arms: dict[str, Work], rounds: int, *, processor_time: bool = True) -> dict[str, Rates]:
-    """Run all arms once a round, one after another, after a round to warm up; the rates by name.
+def interleaved(cases: dict[str, Work], rounds: int, *, processor_time: bool = True) -> dict[str, Rates]:
+    """Run all cases once a round, one after another, after a round to warm up; the rates by name.
 
     processor_time: per second of this process's processor time instead of the clock's: right for one thread, and
     untouched by what else the machine does.
     """
     clock = time.process_time if processor_time else time.perf_counter
-    values: dict[str, list[float]] = {name: [] for name in arms}
+    values: dict[str, list[float]] = {name: [] for name in cases}
     for round_number in range(rounds + 1):
-        for name, work in arms.items():
+        for name, work in cases.items():
             gc.collect()
             start = clock()
             done = work()
@@ -82,7 +82,7 @@ def spread(values: list[float]) -> Figure:
 
 
 def row(section: str, name: str, unit: str, figure: Figure, **more: Any) -> dict[str, Any]:
-    """A line of the results file. more: ``at_least`` or ``at_most`` for a target, and whatever describes the arm."""
+    """A line of the results file. more: ``at_least`` or ``at_most`` for a target, and whatever describes the case."""
     at_least, at_most = more.get("at_least"), more.get("at_most")
     met = None if at_least is at_most else figure.median >= at_least if at_least is not None else None
     if at_most is not None:

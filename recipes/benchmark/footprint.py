@@ -13,8 +13,8 @@ import numpy as np
 
 from distillemb_plugins.persistence import WEIGHTS_FILE, EncoderFiles, write_encoder
 from distillemb_plugins.quantization import Storage
-from recipes.benchmark.scripts.interleave import Figure, row, spread
-from recipes.benchmark.scripts.material import Sizes
+from recipes.benchmark.fixtures import Sizes
+from recipes.benchmark.timing import Figure, row, spread
 
 _RESIDENT = """
 import json, sys, time

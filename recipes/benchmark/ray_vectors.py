@@ -1,7 +1,7 @@
 """The vectors of a word list on Ray Data: the job of `distillemb vectors` past one machine.
 
-    python scripts/ray_vectors.py afro11 words.txt out/          # on this machine
-    RAY_ADDRESS=auto python scripts/ray_vectors.py ...           # on the cluster that it belongs to
+    python recipes/benchmark/ray_vectors.py afro11 words.txt out/          # on this machine
+    RAY_ADDRESS=auto python recipes/benchmark/ray_vectors.py ...           # on the cluster that it belongs to
 
 Writes Parquet files with the columns word and vector. Needs `pip install "ray[data]"`.
 """

@@ -13,7 +13,7 @@ import numpy as np
 
 from distillemb_plugins import Teacher
 from distillemb_plugins.text import tokenize
-from recipes.benchmark.scripts.material import random_encoder
+from recipes.benchmark.fixtures import random_encoder
 
 WORDS_A_CALL = 512
 MAX_CHARS = 13

@@ -12,9 +12,9 @@ import numpy as np
 from distillemb_plugins.evaluate.plots import figure_of, svg_text
 from distillemb_plugins.files import atomic_file
 from distillemb_plugins.persistence import EncoderFiles
-from recipes.benchmark.scripts.interleave import Work, interleaved, row, spread, threads
-from recipes.benchmark.scripts.material import Sizes, encoder_of, running_text
-from recipes.benchmark.scripts.word_speed import cold, distinct, in_calls
+from recipes.benchmark.encoding import cold, distinct, in_calls
+from recipes.benchmark.fixtures import Sizes, encoder_of, running_text
+from recipes.benchmark.timing import Work, interleaved, row, spread, threads
 
 CALLS, LENGTH, VOCABULARY, THREADS = (
     "words a call",
@@ -24,38 +24,38 @@ CALLS, LENGTH, VOCABULARY, THREADS = (
 )
 _WORDS = 8192
 _COLOUR, _FAINT = "#0072B2", "#8a8a8a"
-Arm = tuple[str, int, Work]
+Case = tuple[str, int, Work]
 
 
-def growth_rows(files: EncoderFiles, words: list[str], sizes: Sizes) -> list[dict[str, Any]]:
+def scaling_rows(files: EncoderFiles, words: list[str], sizes: Sizes) -> list[dict[str, Any]]:
     """The rows of the results; one thread (processor time) but for the threads themselves (wall clock)."""
     few = words[-_WORDS:]
-    arms = [*_calls(files, few), *_lengths(files, sizes), *_vocabularies(files, words, sizes)]
-    rows = _rows(arms, sizes, 1)
+    cases = [*_calls(files, few), *_lengths(files, sizes), *_vocabularies(files, words, sizes)]
+    rows = _rows(cases, sizes, 1)
     work = distinct(encoder_of(files).encode, few)
     for count in (1, 2):
         rows += _rows([(THREADS, count, work)], sizes, count, processor_time=False)
     return rows
 
 
-def _rows(arms: list[Arm], sizes: Sizes, count: int, *, processor_time: bool = True) -> list[dict[str, Any]]:
+def _rows(cases: list[Case], sizes: Sizes, count: int, *, processor_time: bool = True) -> list[dict[str, Any]]:
     with threads(count):
         rates = interleaved(
-            {f"{what}: {value:,}": work for what, value, work in arms}, sizes.rounds, processor_time=processor_time
+            {f"{what}: {value:,}": work for what, value, work in cases}, sizes.rounds, processor_time=processor_time
         )
     return [
-        row("growth", name, "words/s", spread(list(rates[name].values)), what=what, value=value)
-        for name, (what, value, _) in zip(rates, arms, strict=True)
+        row("scaling", name, "words/s", spread(list(rates[name].values)), what=what, value=value)
+        for name, (what, value, _) in zip(rates, cases, strict=True)
     ]
 
 
-def _calls(files: EncoderFiles, words: list[str]) -> Iterator[Arm]:
+def _calls(files: EncoderFiles, words: list[str]) -> Iterator[Case]:
     encoder = encoder_of(files)
     for size in (1, 8, 64, 512, 4096):
         yield CALLS, size, partial(in_calls, encoder.encode, words[: 256 * size], size)
 
 
-def _lengths(files: EncoderFiles, sizes: Sizes) -> Iterator[Arm]:
+def _lengths(files: EncoderFiles, sizes: Sizes) -> Iterator[Case]:
     encoder, random = encoder_of(files), np.random.default_rng(0)
     known = files.characters.characters
     for length in (2, 4, 8, 12, 16):
@@ -64,7 +64,7 @@ def _lengths(files: EncoderFiles, sizes: Sizes) -> Iterator[Arm]:
         yield LENGTH, length, distinct(encoder.encode, made)
 
 
-def _vocabularies(files: EncoderFiles, words: list[str], sizes: Sizes) -> Iterator[Arm]:
+def _vocabularies(files: EncoderFiles, words: list[str], sizes: Sizes) -> Iterator[Case]:
     for size in (len(words) // 100, len(words) // 10, len(words)):
         text = running_text(words[:size], sizes.tokens)
         yield VOCABULARY, size, partial(cold, encoder_of(files, len(text)), text)

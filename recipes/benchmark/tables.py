@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from recipes.common import markdown_table, replace_block
+from recipes.results import markdown_table, replace_block
 
 _EXTRA = {
     "words_per_second": "words/s",

@@ -15,8 +15,8 @@ import numpy as np
 
 from distillemb_plugins import load_teacher
 from distillemb_plugins.persistence import EncoderFiles, write_encoder
-from recipes.benchmark.scripts.interleave import row, spread
-from recipes.benchmark.scripts.material import Sizes, made_up_words
+from recipes.benchmark.fixtures import Sizes, made_up_words
+from recipes.benchmark.timing import row, spread
 
 Rows = list[dict[str, Any]]
 # The peak of the process and of its children together, read while it runs.
@@ -69,7 +69,7 @@ def _command(encoder: Path, words: Path, out: Path, *, count: int, processes: in
 
 def _on_ray(encoder: Path, words: Path, folder: Path, count: int) -> dict[str, Any]:
     """The same words through Ray Data, compared with the command's table."""
-    from recipes.benchmark.scripts.ray_vectors import embed_on_ray, read_parts
+    from recipes.benchmark.ray_vectors import embed_on_ray, read_parts
 
     start = time.perf_counter()
     out = embed_on_ray(str(encoder), words, folder / f"ray-{count}")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from distillemb_plugins import Teacher
-from recipes.benchmark.scripts.interleave import Rates, ratio, row, threads
-from recipes.benchmark.scripts.material import Sizes, running_text
-from recipes.benchmark.scripts.published import published_training_speed
+from recipes.benchmark.fixtures import Sizes, running_text
+from recipes.benchmark.published import published_training_speed
+from recipes.benchmark.timing import Rates, ratio, row, threads
 
 SAME, DEFAULT = "same network and loss, batches of 1,024, bfloat16", "default cnn and loss"
 STRICT = "same network, loss and batch of 64, float32"
@@ -24,10 +24,10 @@ def training_rows(teacher: Teacher, sizes: Sizes) -> list[dict[str, Any]]:
         corpus = Path(folder) / "corpus.txt"
         text = running_text(teacher.words, sizes.tokens)
         corpus.write_text("\n".join(" ".join(text[i : i + 50]) for i in range(0, len(text), 50)), "utf-8")
-        arms = _arms(teacher, corpus, sizes)
-        values: dict[str, list[float]] = {name: [] for name in arms}
+        cases = _cases(teacher, corpus, sizes)
+        values: dict[str, list[float]] = {name: [] for name in cases}
         for _ in range(sizes.rounds):
-            for name, measure in arms.items():
+            for name, measure in cases.items():
                 values[name].append(measure())
     rates = {name: Rates(name, tuple(each)) for name, each in values.items()}
     yardstick = next(iter(rates.values()))
@@ -44,7 +44,7 @@ def training_rows(teacher: Teacher, sizes: Sizes) -> list[dict[str, Any]]:
     ]
 
 
-def _arms(teacher: Teacher, corpus: Path, sizes: Sizes) -> dict[str, Callable[[], float]]:
+def _cases(teacher: Teacher, corpus: Path, sizes: Sizes) -> dict[str, Callable[[], float]]:
     from distillemb_plugins.distill import DistillSettings
     from distillemb_plugins.distill.trainer import training_speed
 
@@ -55,11 +55,11 @@ def _arms(teacher: Teacher, corpus: Path, sizes: Sizes) -> dict[str, Callable[[]
         STRICT: DistillSettings(preset="distillemb", min_char_count=1, **common),
         DEFAULT: DistillSettings(**common),
     }
-    arms: dict[str, Callable[[], float]] = {
+    cases: dict[str, Callable[[], float]] = {
         "published way": lambda: published_training_speed(teacher, corpus, sizes.seconds)
     }
     for name, settings in ours.items():
-        arms[name] = lambda settings=settings: training_speed(  # type: ignore[misc]
+        cases[name] = lambda settings=settings: training_speed(  # type: ignore[misc]
             [teacher], settings, [corpus], seconds=sizes.seconds, clock=time.process_time
         )
-    return arms
+    return cases

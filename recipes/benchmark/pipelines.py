@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 
 from distillemb_plugins import DistillEmb
+from distillemb_plugins.data.sources import task_files
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.persistence import EncoderFiles, write_encoder
-from recipes.benchmark.scripts.interleave import Work, interleaved, ratio, row, spread, threads
-from recipes.benchmark.scripts.lookups import floret_vectors
-from recipes.benchmark.scripts.material import Sizes
-from recipes.common import ROOT, task_files
+from distillemb_plugins.spacy_plugin.configs import build_config
+from recipes.benchmark.fixtures import Sizes
+from recipes.benchmark.lookups import floret_vectors
+from recipes.benchmark.timing import Work, interleaved, ratio, row, spread, threads
 
-NER_CONFIG = ROOT / "recipes" / "ner" / "configs" / "ner.cfg"
 LANGUAGES = ("swa", "amh")
 _SEEN = 200  # examples that a pipeline is initialised with
 BATCH_WORDS = 500  # words of a training step, as the recipe for NER has it
 Rows = list[dict[str, Any]]
-WITH_VECTORS = {"components": {"tok2vec": {"model": {"embed": {"include_static_vectors": True}}}}}
+WITH_VECTORS = {"components.tok2vec.model.embed.include_static_vectors": True}
+RATE = {"@schedules": "warmup_linear.v1", "warmup_steps": 50, "total_steps": 800, "initial_rate": 0.002}
 
 
 def spacy_rows(files: EncoderFiles, data: Path, sizes: Sizes) -> Rows:
@@ -60,11 +61,10 @@ def to_examples(nlp: Any, sentences: list[Any]) -> list[Any]:
 
 
 def pipeline(sentences: list[Any], changes: dict[str, Any], vectors: Callable[[Any], Any] | None = None) -> Any:
-    """The NER recipe's pipeline with some changes to its config, initialised; vectors: makes the vocabulary's."""
-    from spacy.util import load_config, load_model_from_config
+    """The package's NER pipeline with changes (dotted keys), initialized; vectors: makes those of the vocabulary."""
+    from spacy.util import load_model_from_config
 
-    config = load_config(NER_CONFIG, interpolate=False).merge(changes)
-    config["initialize"]["vectors"] = None
+    config = build_config("ner", "none", {"training.optimizer.learn_rate": RATE, **changes})
     nlp = load_model_from_config(config.interpolate(), auto_fill=True)
     if vectors is not None:
         nlp.vocab.vectors = vectors(nlp)
@@ -74,17 +74,17 @@ def pipeline(sentences: list[Any], changes: dict[str, Any], vectors: Callable[[A
 
 def _prediction(encoder: Path, sentences: list[Any], sizes: Sizes) -> Rows:
     words = sorted({word for sentence in sentences for word in sentence.words})
-    computed = {"nlp": {"vectors": {"@vectors": "distillemb.Vectors.v1", "pretrained": str(encoder)}}}
+    computed = {"nlp.vectors": {"@vectors": "distillemb.Vectors.v1", "pretrained": str(encoder)}}
     pipelines = {
         "static table": pipeline(sentences, WITH_VECTORS, lambda nlp: _table(nlp, words, sizes.dim)),
         "floret": pipeline(sentences, WITH_VECTORS, lambda _: floret_vectors(sizes.buckets // 4, sizes.dim)),
         "distillemb": pipeline(sentences, {**WITH_VECTORS, **computed}),
         "none": pipeline(sentences, {}),
     }
-    arms: dict[str, Work] = {name: _pipe(nlp, sentences) for name, nlp in pipelines.items()}
+    cases: dict[str, Work] = {name: _pipe(nlp, sentences) for name, nlp in pipelines.items()}
     cold = pipelines["distillemb"]
-    arms["distillemb, cold cache"] = _pipe(cold, sentences, cold.vocab.vectors.encoder)
-    rates = interleaved(arms, sizes.rounds)
+    cases["distillemb, cold cache"] = _pipe(cold, sentences, cold.vocab.vectors.encoder)
+    rates = interleaved(cases, sizes.rounds)
     compared: list[tuple[str, str, dict[str, float]]] = [
         ("distillemb", "static table", {"at_least": 0.95}),
         ("distillemb", "floret", {"at_least": 1.0}),
@@ -133,11 +133,11 @@ def _training(encoder: Path, sentences: list[Any], sizes: Sizes) -> Rows:
         "Embed.v1, fine-tuned": {**embed, **kept},
         "Embed.v1, frozen": {**embed, **kept, "freeze": True},
     }
-    arms = {}
+    cases = {}
     for name, block in kinds.items():
-        nlp = pipeline(sentences, {}) if not block else pipeline_with(sentences, block)
-        arms[name] = _steps(nlp, sentences)
-    rates = interleaved(arms, sizes.rounds)
+        changes = {"components.tok2vec.model.embed": block} if block else {}
+        cases[name] = _steps(pipeline(sentences, changes), sentences)
+    rates = interleaved(cases, sizes.rounds)
     yardstick = rates["MultiHashEmbed"]
     return [
         row(
@@ -150,11 +150,6 @@ def _training(encoder: Path, sentences: list[Any], sizes: Sizes) -> Rows:
         )
         for name, each in rates.items()
     ]
-
-
-def pipeline_with(sentences: list[Any], block: dict[str, Any]) -> Any:
-    """The pipeline with another embed layer."""
-    return pipeline(sentences, {"components": {"tok2vec": {"model": {"embed": block}}}})
 
 
 def _steps(nlp: Any, sentences: list[Any]) -> Work:

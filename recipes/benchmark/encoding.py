@@ -14,9 +14,7 @@ from distillemb_plugins.encoder import Runtime
 from distillemb_plugins.inference.students import RUNTIMES
 from distillemb_plugins.persistence import EncoderFiles
 from distillemb_plugins.quantization import Storage, dequantize, quantize
-from recipes.benchmark.scripts.interleave import Work, interleaved, ratio, row, spread, threads
-from recipes.benchmark.scripts.lookups import Encode, rivals, table_lookup
-from recipes.benchmark.scripts.material import (
+from recipes.benchmark.fixtures import (
     Sizes,
     encoder_of,
     random_encoder,
@@ -25,8 +23,10 @@ from recipes.benchmark.scripts.material import (
     with_memory,
     without_memory,
 )
-from recipes.benchmark.scripts.published import WORDS_A_CALL, published_encoder
-from recipes.benchmark.scripts.quality import differences, ner_scores
+from recipes.benchmark.lookups import Encode, rivals, table_lookup
+from recipes.benchmark.published import WORDS_A_CALL, published_encoder
+from recipes.benchmark.quality import differences, ner_scores
+from recipes.benchmark.timing import Work, interleaved, ratio, row, spread, threads
 
 PUBLISHED = "published way"
 _CALLS = 20
@@ -41,11 +41,11 @@ def word_rows(files: EncoderFiles, words: list[str], sizes: Sizes, thread_count:
     """
     half = len(words) // 2
     seen, unseen = words[:half], words[half:]
-    arms, alone = _arms(files, words, unseen, sizes), thread_count == 1
+    cases, alone = _cases(files, words, unseen, sizes), thread_count == 1
     for name, encode in rivals(seen, sizes.dim, sizes.buckets).items() if alone else ():
-        arms[name] = distinct(encode, unseen[: max(512, sizes.published_words)])
+        cases[name] = distinct(encode, unseen[: max(512, sizes.published_words)])
     with threads(thread_count):
-        rates = interleaved(arms, sizes.rounds, processor_time=alone)
+        rates = interleaved(cases, sizes.rounds, processor_time=alone)
         changes = _changes(files, unseen, data, sizes) if alone else {}
     section = f"words, {thread_count} thread" + ("s" if thread_count > 1 else "")
     return [
@@ -68,7 +68,7 @@ _TARGETS: dict[str, float] = {DISTINCT: 10, NETWORK: 10, COLD: 60, WARM: 300}
 
 
 def by(name: str, runtime: Runtime) -> str:
-    """The name of an arm that another runtime computes."""
+    """The name of an case that another runtime computes."""
     return name if runtime == "numpy" else f"{name}, {runtime}"
 
 
@@ -79,7 +79,7 @@ def _target(name: str) -> dict[str, float]:
     return {"at_least": _TARGETS[name]} if name in _TARGETS else {}
 
 
-def _arms(files: EncoderFiles, words: list[str], unseen: list[str], sizes: Sizes) -> dict[str, Work]:
+def _cases(files: EncoderFiles, words: list[str], unseen: list[str], sizes: Sizes) -> dict[str, Work]:
     text = running_text(words, sizes.tokens)
     warm = encoder_of(files, cache_size=len(words))
     warm.encode(text)
@@ -98,12 +98,12 @@ def _arms(files: EncoderFiles, words: list[str], unseen: list[str], sizes: Sizes
 
 
 def _by_runtime(files: EncoderFiles, words: list[str], unseen: list[str], text: list[str]) -> dict[str, Work]:
-    arms: dict[str, Work] = {}
+    cases: dict[str, Work] = {}
     for runtime in ("numpy", *runtimes(files)):
-        arms[by(DISTINCT, runtime)] = distinct(encoder_of(files, runtime=runtime).encode, unseen)
-        arms[by(NETWORK, runtime)] = distinct(encoder_of(without_memory(files), runtime=runtime).encode, unseen)
-        arms[by(COLD, runtime)] = partial(cold, encoder_of(files, len(words), runtime), text)
-    return arms
+        cases[by(DISTINCT, runtime)] = distinct(encoder_of(files, runtime=runtime).encode, unseen)
+        cases[by(NETWORK, runtime)] = distinct(encoder_of(without_memory(files), runtime=runtime).encode, unseen)
+        cases[by(COLD, runtime)] = partial(cold, encoder_of(files, len(words), runtime), text)
+    return cases
 
 
 def cold(encoder: DistillEmb, text: list[str]) -> int:
@@ -135,7 +135,7 @@ def in_calls(encode: Encode, words: list[str], size: int) -> int:
 
 
 def _changes(files: EncoderFiles, words: list[str], data: Path, sizes: Sizes) -> dict[str, dict[str, float]]:
-    """What each fast or small form changes against float32, by the name of its arm."""
+    """What each fast or small form changes against float32, by the name of its case."""
     size = len(words)
     forms = {by(DISTINCT, runtime): encoder_of(files, size, runtime) for runtime in ("numpy", *runtimes(files))}
     forms |= {f"distinct words, {kind}": encoder_of(stored(files, kind), size) for kind in _STORED}

@@ -1,4 +1,4 @@
-"""What a fast or small form of the encoder changes: cosine, neighbours, and NER with the form in a trained pipeline."""
+"""What a fast or small form of the encoder changes: cosine, neighbors, and NER with the form in a trained pipeline."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from numpy.typing import NDArray
 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.persistence import EncoderFiles
-from distillemb_plugins.vectors import unit_rows
-from recipes.benchmark.scripts.material import Sizes
-from recipes.benchmark.scripts.pipelines import BATCH_WORDS, WITH_VECTORS, in_batches, pipeline, tagged, to_examples
+from distillemb_plugins.vectors import nearest, unit_rows
+from recipes.benchmark.fixtures import Sizes
+from recipes.benchmark.pipelines import BATCH_WORDS, WITH_VECTORS, in_batches, pipeline, tagged, to_examples
 
 Forms = dict[str, DistillEmb]
-_ASKED = 2000  # words whose neighbours are compared
-_NEIGHBOURS = 10
+_ASKED = 2000  # words whose neighbors are compared
+_NEIGHBORS = 10
 _DROPOUT = 0.2
 
 
 def differences(files: EncoderFiles, forms: Forms, words: list[str]) -> dict[str, dict[str, float]]:
-    """Of each form, against torch in float32: mean cosine, largest difference, shared ones of the 10 neighbours."""
+    """Of each form, against torch in float32: mean cosine, largest difference, shared ones of the 10 neighbors."""
     exact = torch_vectors(files, words)
     asked = np.random.default_rng(0).permutation(len(words))[:_ASKED]
-    near = _neighbours(exact, asked)
+    near = nearest(exact[asked], exact, _NEIGHBORS, exclude=asked)[0]
     found = {}
     for name, form in forms.items():
         vectors = form.encode(words)
         cosine = np.einsum("nd,nd->n", unit_rows(vectors), unit_rows(exact)).mean()
-        pairs = zip(near, _neighbours(vectors, asked), strict=True)
+        pairs = zip(near, nearest(vectors[asked], vectors, _NEIGHBORS, exclude=asked)[0], strict=True)
         shared = np.mean([len(np.intersect1d(one, other)) / near.shape[1] for one, other in pairs])
         found[name] = {
             "cosine": round(float(cosine), 6),
@@ -55,16 +55,6 @@ def torch_vectors(files: EncoderFiles, words: list[str]) -> NDArray[np.float32]:
     with torch.no_grad():
         vectors: NDArray[np.float32] = torch.cat([module(part) for part in rows.split(1024)]).numpy()
     return vectors
-
-
-def _neighbours(vectors: NDArray[np.float32], asked: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The nearest others of some words by cosine, int64 ``[asked, 10]`` in no order."""
-    units = unit_rows(vectors)
-    scores = units[asked] @ units.T
-    scores[np.arange(len(asked)), asked] = -np.inf
-    count = min(_NEIGHBOURS, len(vectors) - 1)
-    near: NDArray[np.int64] = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-    return near
 
 
 def ner_scores(encoder: DistillEmb, forms: Forms, data: Path, sizes: Sizes) -> dict[str, float]:

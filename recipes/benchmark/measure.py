@@ -1,8 +1,8 @@
 """Speed and memory, as ratios to the published way within the same run.
 
-    python scripts/speed.py all                 # everything, then the tables and the plot
-    python scripts/speed.py words --encoder DIR # one section
-    python scripts/speed.py write               # the tables and the plot from results.jsonl
+    python recipes/benchmark/measure.py all                 # everything, then the tables and the plot
+    python recipes/benchmark/measure.py words --encoder DIR # one section
+    python recipes/benchmark/measure.py write               # the tables and the plot from results.jsonl
 
 Each section replaces its own rows in results.jsonl.
 """
@@ -19,20 +19,20 @@ from typing import Annotated, Any
 
 import typer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are no installed package
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins.errors import DistillEmbError
-from recipes.benchmark.scripts.bulk import bulk_rows
-from recipes.benchmark.scripts.footprint import footprint_rows
-from recipes.benchmark.scripts.growth import growth_rows, plot
-from recipes.benchmark.scripts.material import SIZES, Sizes, describe, open_encoder, read_teacher, read_words
-from recipes.benchmark.scripts.pipelines import spacy_rows
-from recipes.benchmark.scripts.report import write_tables
-from recipes.benchmark.scripts.training_rates import training_rows
-from recipes.benchmark.scripts.word_speed import one_word_rows, word_rows
-from recipes.common import DEFAULT_DATA, add_result, read_results, run_app
+from recipes.benchmark.bulk import bulk_rows
+from recipes.benchmark.distillation import training_rows
+from recipes.benchmark.encoding import one_word_rows, word_rows
+from recipes.benchmark.fixtures import SIZES, Sizes, describe, open_encoder, read_teacher, read_words
+from recipes.benchmark.footprint import footprint_rows
+from recipes.benchmark.pipelines import spacy_rows
+from recipes.benchmark.scaling import plot, scaling_rows
+from recipes.benchmark.tables import write_tables
+from recipes.results import DEFAULT_DATA, add_result, read_results, run_app
 
-HERE = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
 KEY = ("section", "name")
 Rows = list[dict[str, Any]]
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -55,9 +55,9 @@ def _two_threads(data: Path, encoder: str, sizes: Sizes) -> Rows:
     return word_rows(open_encoder(encoder, words, sizes.dim), words, sizes, 2, data)
 
 
-def _growth(data: Path, encoder: str, sizes: Sizes) -> Rows:
+def _scaling(data: Path, encoder: str, sizes: Sizes) -> Rows:
     words = read_words(data, sizes.words)
-    return growth_rows(open_encoder(encoder, words, sizes.dim), words, sizes)
+    return scaling_rows(open_encoder(encoder, words, sizes.dim), words, sizes)
 
 
 def _train(data: Path, encoder: str, sizes: Sizes) -> Rows:
@@ -82,7 +82,7 @@ PARTS: dict[str, Callable[[Path, str, Sizes], Rows]] = {
     "train": _train,
     "spacy": _spacy,
     "bulk": _bulk,
-    "growth": _growth,
+    "scaling": _scaling,
     "two-threads": _two_threads,  # the clock of the wall counts here: last, for it needs a quiet machine
 }
 
@@ -125,10 +125,10 @@ for _part in PARTS:
 
 @app.command()
 def write(results: Results = HERE / "results.jsonl", readme: Readme = HERE / "README.md") -> None:
-    """Write the tables into the README and draw growth.svg beside it, from what was measured."""
+    """Write the tables into the README and draw scaling.svg beside it, from what was measured."""
     rows = read_results(results)
     write_tables(rows, readme)
-    plot(rows, readme.with_name("growth.svg"))
+    plot(rows, readme.with_name("scaling.svg"))
 
 
 @app.command(name="all")
