@@ -26,6 +26,7 @@ from .errors import DistillEmbError, brief
 from .facts import FACTS_FILE, WORD_LISTS, EncoderFacts, facts_of, read_old_card, word_lists_among
 from .files import atomic_directory, atomic_file, is_directory, is_file
 from .quantization import Storage, Tensors, dequantize, quantize
+from .tensor_files import load_safetensors, read_safetensors
 
 FORMAT_VERSION = 1
 MODEL_TYPE = "distillemb"
@@ -258,15 +259,9 @@ def _check_config(config: dict[str, Any], path: Path) -> None:
 
 
 def _read_tensors(file: Path) -> Tensors:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     if not file.is_file():
         raise DistillEmbError(f"{file.parent} is no encoder directory: {file.name} is missing.")
-    try:
-        return load_file(file)
-    except (SafetensorError, OSError, ValueError, KeyError, MemoryError) as error:
-        raise DistillEmbError(f"{file} is damaged or cut short ({brief(error)}): copy the encoder again.") from error
+    return read_safetensors(file, "copy the encoder again")[0]
 
 
 def _own_tensors(stored: Tensors, file: Path) -> Tensors:
@@ -428,15 +423,11 @@ def encoder_from_bytes(blob: bytes) -> EncoderFiles:
     Raises:
         DistillEmbError: The bytes are damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
+    stored, metadata = load_safetensors(blob, "The stored encoder", "save the pipeline again")
     try:
-        stored = load(blob)
-        size = int.from_bytes(blob[:8], "little")
-        described = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"][MODEL_TYPE])
+        described = json.loads(metadata[MODEL_TYPE])
         config, table, card = described["config"], described["char_table"], described["card"]
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
         raise DistillEmbError(f"The stored encoder is damaged ({brief(error)}): save the pipeline again.") from error
     if not isinstance(config, dict) or not isinstance(table, dict) or not isinstance(card, str):
         raise DistillEmbError("The stored encoder is damaged (no configuration): save the pipeline again.")

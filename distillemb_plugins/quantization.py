@@ -68,7 +68,10 @@ def _to_int8(tensor: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.
 
 
 def dequantize(stored: Tensors) -> Tensors:
-    """Turn stored tensors back into float32 weights. Tensors of integers without a scale stay as they are."""
+    """Turn stored tensors (of any float type) back into float32 weights.
+
+    Tensors of integers without a scale stay as they are.
+    """
     result: Tensors = {}
     for name, tensor in stored.items():
         if name.endswith(SCALE_SUFFIX) and name.removesuffix(SCALE_SUFFIX) in stored:
@@ -77,7 +80,8 @@ def dequantize(stored: Tensors) -> Tensors:
         if tensor.dtype == np.int8 and scale is not None:
             result[name] = tensor.astype(np.float32) * scale.astype(np.float32)
         else:
-            result[name] = tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
+            with np.errstate(over="ignore"):  # becomes infinity, which whoever reads an encoder refuses by name
+                result[name] = tensor.astype(np.float32, copy=False) if tensor.dtype.kind == "f" else tensor
     return result
 
 
