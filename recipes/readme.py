@@ -36,8 +36,7 @@ class Tables:
 
 TABLES = (
     Tables("embeddings/tabulate.py", "embeddings/results.jsonl", "write"),
-    Tables("ner/scripts/ner_hf.py", "ner/results-hf.jsonl", "table"),
-    Tables("pos/scripts/pos.py", "pos/results.jsonl", "table"),
+    Tables("tagging/tabulate.py", "tagging/results-ner.jsonl", "write"),
     Tables("transfer/tabulate.py", "transfer/results.jsonl"),
     Tables("new_language/compare.py", "new_language/results.jsonl", "table"),
     Tables("distill/scripts/tables.py", "distill/results-a.jsonl", "write"),
@@ -46,7 +45,7 @@ TABLES = (
 # Block in the project's README: recipe, and the block in the recipe's README.
 BLOCKS = {
     "ner": ("embeddings", "ner-languages"),
-    "ner-hf": ("ner", "hf"),
+    "ner-hf": ("tagging", "ner"),
     "pos": ("embeddings", "pos-systems"),
     "table-a": ("distill", "table-a"),
     "table-b": ("distill", "table-b"),

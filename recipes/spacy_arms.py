@@ -72,7 +72,7 @@ ENCODER: dict[str, Any] = {
     "encoder_args": {"buckets": 27_000, "ngram_dim": 72, "hidden": 768},
     "memory_words": 100_000,
 }
-# How the encoder learns in a pipeline; chosen for NER on dev (recipes/ner/README.md), other tasks override it.
+# How the encoder learns in a pipeline; chosen for NER on dev (recipes/embeddings/README.md), other tasks override it.
 FINETUNE: dict[str, Any] = {"grad_factor": 0.1, "dropout": 0.0}
 FINETUNE_SVD: dict[str, Any] = {**FINETUNE, "grad_factor": 0.3}
 

@@ -46,7 +46,7 @@ class FineTuneArguments(TrainingArguments):
     logging_strategy: Any = "epoch"
     disable_tqdm: bool | None = True
     report_to: Any = "none"
-    remove_unused_columns: bool | None = False
+    remove_unused_columns: bool = False
     dataloader_pin_memory: bool = False
 
     def __post_init__(self) -> None:

@@ -131,9 +131,7 @@ class FineTuner(Trainer):
         """AdamW with a learning rate for the head and one for the encoder."""
         if self.optimizer is None:
             given: Any = self.args
-            groups = (model or self.model).parameter_groups(
-                given.learning_rate, given.encoder_learning_rate, given.weight_decay
-            )
+            groups = self._model.parameter_groups(given.learning_rate, given.encoder_learning_rate, given.weight_decay)
             self.optimizer = torch.optim.AdamW(groups, fused=True)
         return self.optimizer
 
@@ -142,7 +140,8 @@ class FineTuner(Trainer):
         given: Any = self.args
         plain, self.data_collator = self.data_collator, self.data_collator
         if given.character_dropout:
-            self.data_collator = WordCollator(self.processing_class, given.character_dropout)
+            tokenizer: Any = self.processing_class
+            self.data_collator = WordCollator(tokenizer, given.character_dropout)
         try:
             return super().get_train_dataloader()
         finally:

@@ -16,7 +16,16 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins.data.pos import JOINT, LANGUAGES, TRANSFER_TESTS, TREEBANKS
-from recipes.results import markdown_table, mean_spread, megabytes, read_results, replace_block, run_app, whole_seeds
+from recipes.results import (
+    markdown_table,
+    mean_spread,
+    megabytes,
+    pick,
+    read_results,
+    replace_block,
+    run_app,
+    whole_seeds,
+)
 from recipes.tagging.train import HERE, NER, POS, SETTINGS
 
 # The languages of the encoders' raw text.
@@ -76,11 +85,20 @@ def _ner_line(name: str, rows: Rows) -> list[str]:
     return [
         name,
         *(mean_spread(scores) if scores else "" for scores in found.values()),
-        *(_over_seeds(whole, lambda row, split=split: row[f"{split}_f1"]) for split in ("test", "dev")),
+        *(_ner_mean(whole, f"{split}_f1") for split in ("test", "dev")),
         str(len({row["seed"] for row in rows})),
         megabytes(max(row["bytes"] for row in rows)),
         mean_spread([row["seconds"] / 60 for row in rows]),
     ]
+
+
+def _ner_mean(rows: Rows, name: str) -> str:
+    """Mean over the languages for each seed, then mean ± standard deviation over the seeds."""
+    means = []
+    for seed in sorted({row["seed"] for row in rows}):
+        values = [row[name] for row in rows if row["seed"] == seed]
+        means.append(sum(values) / len(values))
+    return mean_spread(means, 2) if means else ""
 
 
 def _over_seeds(rows: Rows, value: Callable[[Row], float | None]) -> str:
@@ -112,7 +130,8 @@ def table_of_systems(rows: Rows) -> str:
         if found:
             parts = [found] + [[r for r in found if (r["trained_on"] in TAUGHT) == taught] for taught in (True, False)]
             means = [_over_seeds(part, lambda row: row["test"]["accuracy"]) for part in parts]
-            means += [_over_seeds(found, lambda row, kind=kind: row["test"][kind]) for kind in ("seen", "unseen")]
+            means.append(_over_seeds(found, lambda row: row["test"]["seen"]))
+            means.append(_over_seeds(found, lambda row: row["test"]["unseen"]))
             lines.append([system, *means, str(len({row["seed"] for row in found})), *_cost(found)])
     return markdown_table(header, lines)
 
@@ -200,7 +219,7 @@ def _gap(rows: Rows, language: str, ours: str, value: str) -> float | None:
 
 def joint_gain(rows: Rows) -> str:
     """Accuracy per language of one joint tagger beside the languages' own taggers, and the means."""
-    joint = {system: [r for r in rows if (r["system"], r["trained_on"]) == (system, JOINT)] for system in _systems(rows)}
+    joint = {name: pick(rows, system=name, trained_on=JOINT) for name in _systems(rows)}
     columns: dict[str, dict[str, list[float]]] = {}
     for system in (system for system, found in joint.items() if found):
         own, all_at_once = columns.setdefault(f"{system}, own", {}), columns.setdefault(f"{system}, {JOINT}", {})

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
@@ -72,7 +72,9 @@ def find_encoder(encoders: Path, name: str) -> Path:
     """The directory of an encoder. Raises `DistillEmbError` when it was not made."""
     path = encoders / ENCODERS[name]
     if not path.is_dir():
-        raise DistillEmbError(f"{path} is not there: run `python recipes/embeddings/prepare.py all`, or give --encoder.")
+        raise DistillEmbError(
+            f"{path} is not there: run `python recipes/embeddings/prepare.py all`, or give --encoder."
+        )
     return path
 
 
@@ -86,7 +88,9 @@ def open_model(source: Path, names: Sequence[str], head: Mapping[str, Any], seed
     logging.set_verbosity_error()  # the weights of the head are new, as they should be
     torch.manual_seed(seed)
     labels = {"id2label": dict(enumerate(names)), "label2id": {name: n for n, name in enumerate(names)}}
-    model = DistillEmbForTokenClassification.from_pretrained(str(source), ignore_mismatched_sizes=True, **labels, **head)
+    model = DistillEmbForTokenClassification.from_pretrained(
+        str(source), ignore_mismatched_sizes=True, **labels, **head
+    )
     return model, DistillEmbTokenizer.from_pretrained(str(source))
 
 
@@ -149,9 +153,7 @@ def extend_tasks(data: Path, tasks: dict[str, Any]) -> dict[str, Any]:
     return extended
 
 
-def train_ner(
-    tasks: dict[str, Any], run: dict[str, Any], source: Path, work: Path, results: Path, epochs: int
-) -> None:
+def train_ner(tasks: dict[str, Any], run: dict[str, Any], source: Path, work: Path, results: Path, epochs: int) -> None:
     """Train one tagger on the tasks, and keep it, its learning curve, and a row of results a language."""
     from distillemb_plugins.finetune import FineTuneArguments, fine_tune
 

@@ -14,7 +14,7 @@ from distillemb_plugins.data.tagged import (
     tagged_dataset,
 )
 from distillemb_plugins.errors import DistillEmbError
-from recipes.ner.scripts.seen import seen_scores
+from distillemb_plugins.evaluate.tagging import seen_scores
 
 pytest.importorskip("datasets")
 TRAIN = "\ufeffAda B-PER\nLovelace I-PER\nrides O\n\nin O\nOslo I-LOC\n\nin O\nOslo B-LOC\n"

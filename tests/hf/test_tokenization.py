@@ -214,3 +214,19 @@ def test_map_with_two_processes(tokenizer: Any, tmp_path: Path) -> None:
     texts = ["kita soma", "m", "", "ndege rafiki ilé"]
     mapped = Dataset.from_dict({"text": texts}).map(lambda rows: tokenizer(rows["text"]), batched=True, num_proc=2)
     assert mapped["char_ids"][:] == tokenizer(texts)["char_ids"]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("tensors", ["pt", "np"])
+def test_batches_are_padded_as_arrays_and_as_lists_alike(tokenizer: Any, side: str, tensors: str) -> None:
+    sentences = [["Rais", "alikwenda"], ["leo"], []]
+    features = [dict(tokenizer(words, is_split_into_words=True)) for words in sentences]
+    lists = tokenizer.pad(features, padding_side=side)
+    arrays = tokenizer.pad(features, padding_side=side, return_tensors=tensors)
+    assert set(arrays) == set(lists)
+    for name in lists:
+        assert arrays[name].tolist() == [list(map(_plain, row)) for row in lists[name]]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,168 @@
+"""Look at the NER taggers that were trained, and release the best one.
+
+python recipes/tagging/taggers.py report      # report.html: scores by type, confusions, frequent errors, curve
+python recipes/tagging/taggers.py release     # the best tagger of all languages, for AutoModelForTokenClassification
+python recipes/tagging/taggers.py apart       # scores without what is near the added sentences, into the README
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
+
+from distillemb_plugins.card import render_card
+from distillemb_plugins.data import apart_from, named_tags
+from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.evaluate.tagging import entity_scores
+from distillemb_plugins.evaluate.tagging_errors import error_report
+from distillemb_plugins.facts import EncoderFacts
+from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes
+from recipes.results import DEFAULT_DATA, Row, megabytes, pick, read_results, replace_block, run_app
+from recipes.tagging.train import (
+    ALL_AT_ONCE,
+    HERE,
+    NER,
+    WORK,
+    Data,
+    Languages,
+    Work,
+    extend_tasks,
+    load_task,
+    tagger_name,
+)
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+TRAINED_ON = {
+    "joint": "Trained on MasakhaNER 1.0 (CC BY-NC 4.0: no commercial use) in all languages at once.",
+    "extended": "Trained on MasakhaNER 1.0 and 2.0 (both CC BY-NC 4.0: no commercial use) in all languages at once. No "
+    "sentence of MasakhaNER 1.0's dev and test sets was among them.",
+}
+LIMITS = "It was trained and scored on news. Expect less on other text, and on languages that are not named here."
+
+
+def open_tagger(path: Path) -> tuple[Any, Any]:
+    """A tagger and its tokenizer. Raises `DistillEmbError` when it was not trained."""
+    from distillemb_plugins.hf import DistillEmbForTokenClassification, DistillEmbTokenizer
+
+    if not path.is_dir():
+        raise DistillEmbError(f"{path} is not there: train it first with `python recipes/tagging/train.py ner`.")
+    return DistillEmbForTokenClassification.from_pretrained(path).eval(), DistillEmbTokenizer.from_pretrained(path)
+
+
+@app.command()
+def apart(
+    data: Data = DEFAULT_DATA,
+    language: Languages = NER["languages"],
+    init_from: Annotated[str, typer.Option(help="What the taggers began with.")] = "ppmi_svd",
+    seed: Annotated[int, typer.Option(help="Whose taggers.")] = 0,
+    work: Work = WORK,
+    readme: Path = HERE / "README.md",
+) -> None:
+    """Score joint and refined taggers on the test sentences that have nothing of the added ones; into the README."""
+    from distillemb_plugins.finetune import predict
+
+    tasks = {name: load_task(data, name) for name in language}
+    extended = extend_tasks(data, tasks)
+    kept = {}
+    for name, task in tasks.items():
+        added = extended[name]["train"]
+        added = added.select(list(range(len(task["train"]), len(added))))
+        kept[name] = apart_from(task["test"], added)
+    means = []
+    for mode in ("joint", "refined"):
+        tagger = open_tagger(work / tagger_name(mode, init_from, seed))
+        scores = [entity_scores(named_tags(part), predict(*tagger, part))["f1"] for part in kept.values()]
+        means.append(f"{mode} {statistics.fmean(scores):.2f}")
+    counts = [sum(map(len, each)) for each in (kept.values(), (task["test"] for task in tasks.values()))]
+    text = (
+        f"On the {counts[0]:,} of {counts[1]:,} test sentences that have no run of six words in common with the added "
+        f"sentences of their language, the mean F1 is: {', '.join(means)} (init_from {init_from}, seed {seed})."
+    )
+    replace_block(readme, "ner-apart", text)
+
+
+@app.command()
+def report(
+    data: Data = DEFAULT_DATA,
+    language: Languages = NER["languages"],
+    tagger: Annotated[Path, typer.Option(help="A tagger's directory.")] = WORK / "hf-refined-ppmi_svd-0",
+    out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = HERE / "report.html",
+    split: Annotated[str, typer.Option(help="dev or test.")] = "dev",
+) -> None:
+    """Write report.html: scores by type, confusions, the most frequent errors, the learning curve."""
+    from distillemb_plugins.finetune import predict
+
+    model, tokenizer = open_tagger(tagger)
+    sentences = {}
+    for name in language:
+        part = load_task(data, name)[split]
+        sentences[name] = (part["tokens"], named_tags(part), predict(model, tokenizer, part))
+    file = tagger / "history.json"
+    history = json.loads(file.read_text("utf-8")) if file.is_file() else []
+    typer.echo(error_report("Named entities: scores and errors", sentences, history, split).write(out))
+
+
+@app.command()
+def release(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory to write.")] = WORK / "release",
+    work: Work = WORK,
+    results: Annotated[Path, typer.Option(help="Scores of the taggers.")] = HERE / "results-ner.jsonl",
+) -> None:
+    """Keep the tagger of all languages that is best on dev as a directory for `AutoModelForTokenClassification`."""
+    rows = [row for row in read_results(results) if row["mode"] in ALL_AT_ONCE]
+    totals: Counter[tuple[str, str, int]] = Counter()
+    for row in rows:
+        totals[row["mode"], row["init_from"], row["seed"]] += row["dev_f1"]
+    if not totals:
+        raise DistillEmbError(f"{results} holds no joint tagger: run `train.py ner --mode joint` first.")
+    (mode, init_from, seed), _ = totals.most_common(1)[0]
+    tagger = work / tagger_name(mode, init_from, seed)
+    typer.echo(f"{tagger.name}, the best on dev", err=True)
+    save_release(tagger, pick(rows, mode=mode, init_from=init_from, seed=seed), out)
+    typer.echo(f"{out}: {megabytes(directory_bytes(out))}")
+
+
+def save_release(tagger: Path, rows: list[Row], out: Path) -> None:
+    """Write the tagger with its scores in the card."""
+    model, tokenizer = open_tagger(tagger)
+    languages = [row["language"] for row in rows]
+    scores = {f"F1 on {split}": {row["language"]: row[f"{split}_f1"] for row in rows} for split in ("dev", "test")}
+    front_matter = {
+        "language": languages,
+        "license": "cc-by-nc-4.0",
+        "library_name": "transformers",
+        "pipeline_tag": "token-classification",
+        "tags": ["named-entity-recognition", "distillemb"],
+    }
+    with atomic_directory(out, overwrite=True) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        facts = folder / "distillemb.json"
+        known = EncoderFacts.from_dict(json.loads(facts.read_text("utf-8"))) if facts.is_file() else EncoderFacts()
+        card = render_card(
+            "tagger",
+            front_matter,
+            title="Named entities in African languages",
+            name=out.name,
+            about=f"A BiLSTM-CRF over word vectors that are computed from characters, for {', '.join(languages)}.",
+            facts=known,
+            example="Rais Samia alitembelea Nairobi",
+            labels=[label for _, label in sorted(model.config.id2label.items())],
+            training=TRAINED_ON["joint" if rows[0]["mode"] == "joint" else "extended"],
+            scores={f"MasakhaNER 1.0, {title} over the corpus, per cent": values for title, values in scores.items()},
+            limits=LIMITS,
+        )
+        with atomic_file(folder / "README.md", "w") as stream:
+            stream.write(card)
+
+
+if __name__ == "__main__":
+    run_app(app)

@@ -1,0 +1,243 @@
+"""The recipe of Hugging Face taggers: its project run small, its scores, tables, report and release."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from distillemb_plugins import DistillEmbError
+
+pytest.importorskip("datasets")
+torch = pytest.importorskip("torch")
+
+from distillemb_plugins.data import pos as pos_sets
+from recipes.tagging import tabulate, taggers, train
+from tests.recipes.projects import run_project
+
+LANGUAGES = ["amh", "swa"]
+POS_SENTENCES = [
+    ("Juma anaishi Nairobi .", "PROPN VERB PROPN PUNCT"),
+    ("Asha alikwenda Mombasa jana .", "PROPN VERB PROPN ADV PUNCT"),
+    ("watoto wanacheza mpira .", "NOUN VERB NOUN PUNCT"),
+]
+UNSEEN = ("wazee wanacheza mpira .", "NOUN VERB NOUN PUNCT")
+CONLLU = """1-2\tkàːbá\t_\t_\t_\t_\t_\t_\t_\t_
+1\tkàː\tkàː\tNOUN\t_\t_\t0\troot\t_\t_
+2\tɓá\tɓá\t_\t_\t_\t1\tdep\t_\t_
+"""
+
+
+def conll(pairs: list[tuple[str, str]]) -> str:
+    return "".join(
+        "".join(f"{w} {t}\n" for w, t in zip(words.split(), tags.split(), strict=True)) + "\n" for words, tags in pairs
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is read from, or left in, the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MasakhaNER 1.0 and 2.0, MasakhaPOS in two languages and one treebank, a few sentences each."""
+    data = tmp_path_factory.mktemp("tagging-data")
+    copytree(tiny_data / "tasks" / "ner", data / "tasks" / "ner")
+    for language in ("swa", "hau"):
+        folder = data / "tasks" / "pos" / "masakhapos" / language
+        folder.mkdir(parents=True)
+        for split in ("train", "dev", "test"):
+            (folder / f"{split}.txt").write_text(conll(POS_SENTENCES * 4 + [UNSEEN] * (split == "test")), "utf-8")
+    treebank = data / "tasks" / "pos" / pos_sets._NORTHERN
+    treebank.parent.mkdir(parents=True)
+    treebank.write_text(CONLLU, "utf-8")
+    return data
+
+
+@pytest.fixture(scope="module")
+def done(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """All commands of the project, with one epoch of tiny taggers."""
+    work = tmp_path_factory.mktemp("tagging")
+    for name in train.ENCODERS.values():
+        copytree(tiny_encoder_dir, work / "encoders" / name)
+    (work / "README.md").write_text((train.HERE / "README.md").read_text("utf-8"), "utf-8")
+    small = "--language amh --language swa"
+    values = {
+        "data": data,
+        "encoders": work / "encoders",
+        "work": work / "training",
+        "readme": work / "README.md",
+        "ner": work / "ner.jsonl",
+        "pos": work / "pos.jsonl",
+        "tried": work / "tried.jsonl",
+        "report": work / "report.html",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for settings in (*train.NER["modes"].values(), train.POS["common"]):
+            patch.setitem(settings, "num_train_epochs", 1)
+            patch.setitem(settings, "evaluations", 1)
+        patch.setitem(train.NER, "languages", LANGUAGES)
+        run_project(train.HERE, {**values, "some": f"{small} --seed 0"}, ["ner", "ner-refined"])
+        run_project(train.HERE, {**values, "some": small}, ["ner-single"])
+        few = "--trained-on swa --trained-on hau --seed 0 --system random --system frozen"
+        run_project(train.HERE, {**values, "some_sets": few}, ["pos"])
+        run_project(train.HERE, {**values, "some": "--language swa --language hau"}, ["pos-joint"])
+        before = [file.read_bytes() for file in (work / "ner.jsonl", work / "pos.jsonl")]
+        run_project(train.HERE, {**values, "some": f"{small} --seed 0", "some_sets": few}, ["ner", "pos"])
+        again = [file.read_bytes() for file in (work / "ner.jsonl", work / "pos.jsonl")]
+        train.study(data, ["swa"], None, work / "encoders", 1, work / "tried.jsonl")
+        run_project(train.HERE, {**values, "some": small}, ["apart"])
+        (work / "report-languages").touch()
+        taggers.report(data, LANGUAGES, work / "training" / "hf-refined-ppmi_svd-0", work / "report.html", "dev")
+        run_project(train.HERE, values, ["tabulate", "release"])
+    return SimpleNamespace(work=work, data=data, before=before, again=again)
+
+
+def rows_of(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+
+
+def test_every_mode_is_trained_and_scored(done: Any) -> None:
+    rows = rows_of(done.work / "ner.jsonl")
+    kinds = {(row["language"], row["mode"], row["init_from"]) for row in rows}
+    assert kinds == {(n, mode, i) for n in LANGUAGES for mode in train.NER["modes"] for i in ("fasttext", "ppmi_svd")}
+    assert all(0 <= row["test_f1"] <= 100 and row["bytes"] > 0 and "test_f1_unseen" in row for row in rows)
+    assert all(set(row["test_per_type"]) <= {"PER", "LOC", "ORG", "DATE"} for row in rows)
+
+
+def test_what_is_there_is_not_trained_again(done: Any) -> None:
+    assert done.before == done.again
+
+
+def test_extended_tasks_hold_the_new_sentences_alone(data: Path) -> None:
+    tasks = {name: train.load_task(data, name) for name in LANGUAGES}
+    extended = train.extend_tasks(data, tasks)
+    assert extended["amh"]["train"].num_rows == tasks["amh"]["train"].num_rows, "MasakhaNER 2.0 has no Amharic"
+    added = extended["swa"]["train"]["tokens"][tasks["swa"]["train"].num_rows :]
+    assert list(added) == [["Zuri", "anaimba"]], "what dev and test hold is left out"
+
+
+def test_joint_and_refined_are_scored_apart_from_the_added_sentences(done: Any) -> None:
+    text = (done.work / "README.md").read_text("utf-8")
+    assert "On the 24 of 24 test sentences" in text and "joint " in text and "refined " in text
+    assert "(init_from ppmi_svd, seed 0)" in text
+
+
+def test_the_report_shows_scores_and_errors(done: Any) -> None:
+    text = (done.work / "report.html").read_text("utf-8")
+    assert "all (micro)" in text and "Most frequent errors" in text and "F1 on dev by epoch" in text
+
+
+def test_the_release_opens_without_the_package(done: Any) -> None:
+    out = done.work / "training" / "release"
+    card = (out / "README.md").read_text("utf-8")
+    assert "cc-by-nc-4.0" in card and "F1 on test" in card and "| swa |" in card
+    code = (
+        "import sys; sys.modules['distillemb_plugins'] = None\n"
+        "from transformers import pipeline\n"
+        "tag = pipeline('token-classification', sys.argv[1], trust_remote_code=True, aggregation_strategy='simple')\n"
+        "print('entities', len(tag('Juma anaishi Nairobi .')))\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code, str(out)], capture_output=True, text=True, check=False)
+    assert "entities" in process.stdout, process.stderr
+
+
+def test_pos_taggers_are_trained_and_scored(done: Any) -> None:
+    rows = rows_of(done.work / "pos.jsonl")
+    assert {(row["trained_on"], row["system"]) for row in rows} == {
+        *((name, system) for name in ("swa", "hau") for system in ("random", "frozen")),
+        *((pos_sets.JOINT, system) for system in ("random", "finetuned")),
+    }
+    for row in rows:
+        assert 0 <= row["test"]["accuracy"] <= 100
+        assert row["test"]["unseen_share"] == pytest.approx(100 / 56, abs=0.01)  # one word of 56
+        assert row["model_bytes"] > 0 and row["cpu_seconds"] >= 0 and row["embedding_bytes"] > 0
+    transfer = {row["trained_on"]: set(row["transfer"]) for row in rows}
+    assert transfer["hau"] == {"UD Hausa-Northern", "UD Hausa-Northern, marks dropped"}
+    assert transfer[pos_sets.JOINT] == transfer["hau"] | {"MasakhaPOS swa", "MasakhaPOS hau"}
+
+
+def test_the_tables_are_written(done: Any) -> None:
+    text = (done.work / "README.md").read_text("utf-8")
+    assert "| joint, ppmi_svd |" in text and "75.40" in text and "78.95" in text
+    assert "| frozen - random |" in text and "UD Hausa-Northern, marks dropped" in text
+    assert len(rows_of(done.work / "tried.jsonl")) == 3
+    assert "| swa, finetuned | learning rates 0.005 (head) and 0.002 (encoder) |" in text
+
+
+def test_a_frozen_encoder_does_not_move(tiny_encoder_dir: Path) -> None:
+    frozen, free = (
+        train.open_model(tiny_encoder_dir, ["NOUN", "VERB"], {**train.POS["head"], "freeze_encoder": freeze}, 0)[0]
+        for freeze in (True, False)
+    )
+    assert not any(p.requires_grad for p in frozen.distillemb.parameters())
+    assert any(p.requires_grad for p in free.distillemb.parameters())
+    assert all(
+        torch.equal(a, b) for a, b in zip(frozen.distillemb.parameters(), free.distillemb.parameters(), strict=True)
+    )
+
+
+def test_missing_steps_are_named(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DistillEmbError, match=r"prepare\.py all"):
+        train.ner(data, LANGUAGES, ["joint"], "ppmi_svd", None, tmp_path, [0], 1, tmp_path, tmp_path / "r")
+    with pytest.raises(DistillEmbError, match="ner --mode extended --seed 0` first"):
+        train.ner(data, LANGUAGES, ["refined"], "fasttext", None, tmp_path, [0], 1, tmp_path, tmp_path / "r")
+    with pytest.raises(DistillEmbError, match="no joint tagger"):
+        taggers.release(tmp_path / "out", tmp_path, tmp_path / "none.jsonl")
+    with pytest.raises(DistillEmbError, match="is not there: train it first"):
+        taggers.report(data, LANGUAGES, tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"), [("system", "no system magic"), ("trained_on", "no training set magic")]
+)
+def test_what_does_not_exist_is_refused(tmp_path: Path, option: str, message: str) -> None:
+    with pytest.raises(DistillEmbError, match=message):
+        train.pos(tmp_path, **{option: ["magic"]}, results=tmp_path / "r.jsonl")
+
+
+def row(system: str, language: str, seed: int, accuracy: float) -> dict[str, Any]:
+    test = {"accuracy": accuracy, "seen": accuracy, "unseen": accuracy - 10, "unseen_share": 10.0}
+    return {"system": system, "trained_on": language, "seed": seed, "test": test, "transfer": {}} | {
+        "embedding_bytes": 10, "model_bytes": 20, "cpu_seconds": 1.0, "words_per_second": 5
+    }  # fmt: skip
+
+
+def test_means_leave_out_seeds_without_all_languages() -> None:
+    rows = [row("frozen", "swa", 0, 90), row("frozen", "xho", 0, 80), row("frozen", "swa", 1, 99)]
+    cells = tabulate.table_of_systems(rows).splitlines()[2].split(" | ")
+    assert cells[1:7] == ["85.00", "90.00", "80.00", "85.00", "75.00", "1"]
+
+
+def test_losses_are_named() -> None:
+    rows = [row("finetuned", "swa", 0, 90), row("random", "swa", 0, 91), row("random", "swa", 1, 50)]
+    rows += [row("finetuned", "xho", 0, 80), row("random", "xho", 0, 78)]
+    text = tabulate.differences(rows)
+    assert "| finetuned - random | +0.50 | -1.00 | +2.00 | +0.50 | 1 of 2: swa -1.0 |" in text
+
+
+def test_the_joint_tagger_stands_beside_the_own_taggers_and_not_under_transfer() -> None:
+    scores = {"accuracy": 80.0, "unseen_share": 9.0}
+    joint = row("frozen", pos_sets.JOINT, 0, 75)
+    joint["transfer"] = {
+        "MasakhaPOS swa": scores,
+        "MasakhaPOS hau": scores | {"accuracy": 70.0},
+        "UD Wolof-WTB": scores,
+    }
+    own = [row("frozen", "swa", 0, 90), row("frozen", "swa", 1, 94)]
+    text = tabulate.joint_gain([*own, joint])
+    assert "| swa | 92.0 ± 2.8 | 80.0 |" in text and "| hau |  | 70.0 |" in text
+    assert text.splitlines()[-1] == "| **mean** | **92.0** | **75.0** |"
+    transfer = tabulate.table_of_transfer([*own, joint])
+    assert "UD Wolof-WTB" in transfer and "MasakhaPOS" not in transfer
