@@ -258,11 +258,3 @@ def tag_lists(prediction: Any, names: Sequence[str]) -> tuple[list[list[str]], l
         gold.append([names[label] for label in labels[kept]])
         found.append([names[guess] for guess in guesses[kept]])
     return gold, found
-
-
-def __getattr__(name: str) -> Any:  # until all callers use `fine_tune`
-    if name in ("TrainSettings", "predict", "score_classes", "score_entities", "score_tags", "train_model"):
-        from . import compat
-
-        return getattr(compat, name)
-    raise AttributeError(name)
