@@ -7,8 +7,10 @@ import ctypes
 import gzip
 import lzma
 import os
+import re
 import shutil
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,24 +19,65 @@ from typing import IO, Any, cast
 
 from .errors import DistillEmbError, brief
 
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 # What reading a damaged file raises, compressed or not (an xz header may also ask for any amount of memory).
-DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, MemoryError)
+DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, MemoryError)
+PACKED = (".gz", ".xz", ".bz2", ".zip")  # suffixes of compressed files that are read
+_FOREIGN = (".zst", ".zstd", ".lz4", ".7z", ".rar", ".z", ".lzma", ".br", ".tar", ".tgz")
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_MAGICS = {rb"\x1f\x8b\x08": gzip.open, rb"\xfd7zXZ\0": lzma.open, rb"BZh[1-9]1AY&SY": bz2.open}
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ASIDE = re.compile(r"/$|(^|/)(\.|__MACOSX|readme|licen[cs]e)[^/]*($|/)", re.IGNORECASE)
 LONGEST_LINE = 1 << 26  # bytes; without a limit, a few megabytes that unpack to one endless line fill the memory
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
-    """Open a plain or compressed (.gz, .xz, .bz2) file for reading bytes.
+    """Open a plain or compressed (.gz, .xz, .bz2, or .zip of one file) file for reading bytes.
+
+    A compressed file whose name does not say so is known by its first bytes.
 
     Raises:
-        DistillEmbError: There is no such file.
+        DistillEmbError: There is no such file, it may not be read, or it is packed in another way.
     """
     path = Path(path)
     if not is_file(path):
         raise DistillEmbError(f"There is no file {brief(path)}: check the path.")
-    opener = _OPENERS.get(path.suffix.lower(), open)
+    suffix = path.suffix.lower()
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(10)
+    except PermissionError as error:
+        raise DistillEmbError(f"{path} may not be read by this user: change its permissions (chmod).") from error
+    except FileNotFoundError as error:
+        raise DistillEmbError(f"There is no file {brief(path)} any more: check the path.") from error
+    if suffix in _FOREIGN or head.startswith(_ZSTD_MAGIC):
+        raise DistillEmbError(
+            f"{path} is packed in a way that is not read here: unpack it, or pack it with gzip or xz."
+        )
+    if suffix == ".zip":
+        return _open_zip(path)
+    by_content = next((opener for magic, opener in _MAGICS.items() if re.match(magic, head)), open)
+    opener = _OPENERS.get(suffix, by_content)
     return cast(IO[bytes], opener(path, "rb"))
+
+
+def _open_zip(path: Path) -> IO[bytes]:
+    """The one file that an archive holds. Folders, hidden files, readmes and licenses do not count."""
+    try:
+        with zipfile.ZipFile(path) as archive:  # the member keeps the file open
+            names = [name for name in archive.namelist() if not _ASIDE.search(name)]
+            if len(names) != 1:
+                listed = brief(", ".join(names)) or "none"
+                raise DistillEmbError(
+                    f"{path} must hold one file, but holds {len(names)} ({listed}): unpack it and give one of them."
+                )
+            return archive.open(names[0])
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        if isinstance(error, DistillEmbError):
+            raise
+        raise DistillEmbError(
+            f"{path} cannot be unpacked ({brief(error)}): unpack it yourself, or fetch it again."
+        ) from error
 
 
 def is_file(path: Path) -> bool:

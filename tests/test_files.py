@@ -7,6 +7,7 @@ import gzip
 import lzma
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,58 @@ def test_plain_and_compressed_files_read_alike(tmp_path: Path) -> None:
     }.items():
         (tmp_path / name).write_bytes(data)
         assert list(iter_lines([tmp_path / name])) == ["ሰላም", "ọjọ́"]
+
+
+def zipped(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return path
+
+
+def test_packed_files_are_known_by_their_content_and_zips_hold_one(tmp_path: Path) -> None:
+    text = b"one\ntwo\n"
+    for number, data in enumerate((gzip.compress(text), lzma.compress(text), bz2.compress(text))):
+        (tmp_path / f"{number}.txt").write_bytes(data)
+        assert list(iter_lines([tmp_path / f"{number}.txt"])) == ["one", "two"]
+    (tmp_path / "parts.gz").write_bytes(gzip.compress(b"one\n") + gzip.compress(b"two\n"))
+    one = zipped(tmp_path / "one.zip", **{"README.md": b"x", "__MACOSX__._t": b"x", "data__": b"", "data__t.txt": text})
+    for path in (tmp_path / "parts.gz", one):
+        assert list(iter_lines([path])) == ["one", "two"]
+    (tmp_path / "BZh.txt").write_text("BZh9 is a word\n")
+    assert list(iter_lines([tmp_path / "BZh.txt"])) == ["BZh9 is a word"]
+
+
+def test_what_cannot_be_unpacked_is_refused_and_the_advice_helps(tmp_path: Path) -> None:
+    two = zipped(tmp_path / "two.zip", **{"a.txt": b"a\n", "b.txt": b"b\n"})
+    none = zipped(tmp_path / "none.zip", LICENSE=b"x")
+    damaged = zipped(tmp_path / "damaged.zip", **{"a.txt": b"a b c d\n" * 2000})
+    data = damaged.read_bytes()
+    damaged.write_bytes(data[:50] + b"\0\0\0\0" + data[54:])
+    locked = zipped(tmp_path / "locked.zip", **{"a.txt": b"a\n"})
+    raw = bytearray(locked.read_bytes())
+    raw[6] |= 1
+    raw[raw.index(b"PK\1\2") + 8] |= 1  # as if encrypted
+    locked.write_bytes(raw)
+    (tmp_path / "no.zip").write_bytes(b"no archive")
+    (tmp_path / "t.txt.zst").write_bytes(b"\x28\xb5\x2f\xfd....")
+    (tmp_path / "t.txt").write_bytes(b"\x28\xb5\x2f\xfd....")
+    for name, message in {
+        "two.zip": r"holds 2 \(a\.txt, b\.txt\): unpack it",
+        "none.zip": "holds 0",
+        "damaged.zip": "damaged",
+        "locked.zip": "encrypted",
+        "no.zip": "cannot be unpacked",
+        "t.txt.zst": "unpack it, or pack it with gzip",
+        "t.txt": "unpack it, or pack it with gzip",
+    }.items():
+        with pytest.raises(DistillEmbError, match=message) as caught:
+            list(iter_lines([tmp_path / name]))
+        assert name in str(caught.value)
+    with zipfile.ZipFile(two) as archive:
+        archive.extract("a.txt", tmp_path / "unpacked")
+    assert list(iter_lines([tmp_path / "unpacked" / "a.txt"])) == ["a"]
+    assert none.exists()
 
 
 def test_bad_files_are_named_with_their_line(tmp_path: Path) -> None:
