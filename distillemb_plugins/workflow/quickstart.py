@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import DistillEmbError
 from ..files import atomic_directory, directory_bytes
 from ..runs import Facts, write_json
-from ..sample import LANGUAGES, RAW_LINES, SampleFiles, write_sample
+from ..sample import LANGUAGES, RAW_LINES, write_sample
 from .look import FirstLook, first_look, look_text
 from .settings import BUNDLED, WITHOUT, BuildSettings, require_extras
 
@@ -108,13 +108,13 @@ def run_quickstart(
     seconds = {"look": round(time.monotonic() - start, 1)}
     require_extras(quickstart_settings(out, sizes))
     with atomic_directory(out, overwrite=True) as folder:
-        sample = write_sample(folder / "sample", lines=sizes.raw_lines, scale=sizes.sentences)
+        write_sample(folder / "sample", lines=sizes.raw_lines, scale=sizes.sentences)
         from .steps import Build  # heavy
 
         facts = Build(quickstart_settings(folder, sizes, seed, progress), say).go()
         facts["asked"]["out"] = out.as_posix()
         _arrange(folder, out)
-        metrics = _metrics(folder, sample, facts, look, seconds)
+        metrics = _metrics(folder, facts, look, seconds)
         metrics["seconds"] = round(time.monotonic() - start, 1)
         write_json(folder / "metrics.json", metrics)
         from .quickstart_report import render
@@ -190,15 +190,14 @@ def _arrange(folder: Path, out: Path) -> None:
         shutil.rmtree(folder / left)
 
 
-def _metrics(
-    folder: Path, sample: SampleFiles, facts: Facts, look: FirstLook, seconds: dict[str, float]
-) -> dict[str, Any]:
+def _metrics(folder: Path, facts: Facts, look: FirstLook, seconds: dict[str, float]) -> dict[str, Any]:
     from .spacy_tagger import score_tagger
 
+    tests = folder / "sample" / "ner"
     test = {name: facts["test"][kind] for name, kind in SYSTEMS.items()}
     by_language = {
         name: {
-            language: _share(score_tagger(folder / f"ner_{name}", "ner", sample.parts[language, "test"])["score"])
+            language: _share(score_tagger(folder / f"ner_{name}", "ner", tests / language / "test.conll")["score"])
             for language in LANGUAGES
         }
         for name in SYSTEMS

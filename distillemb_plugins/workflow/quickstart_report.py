@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ..evaluate.tables import format_bytes
 from ..report import Bar, NeighborRow, Report
 from ..runs import Facts
-from ..sample import LABELS, LANGUAGES
+from ..sample import LANGUAGES
 from . import report as sections
 from .look import FirstLook, LookedUp
 from .settings import BUNDLED
@@ -35,7 +35,7 @@ def render(metrics: dict[str, Any], look: FirstLook, facts: Facts) -> str:
             "also for one that nobody ever wrote. This page was made by <code>distillemb quickstart</code> in {} "
             "seconds, without a network."
         ).format(BUNDLED, format_bytes(look.size), f"{metrics['seconds']:.0f}"),
-        LABELS,
+        sections.labels(facts),
     )
     _look(report, look)
     _synthetic(report)
@@ -97,7 +97,9 @@ def _scores(report: Report, metrics: dict[str, Any], facts: Facts) -> None:
         f"distilled here from the sample's own raw text {words['distilled']}. Many entities of the test part do not "
         "stand in the tagged training sentences. An encoder has learned from raw text, which nobody had to tag."
     )
-    section.subheading("F1 by kind of entity").bars(_bars({label: label for label in LABELS}, metrics["ner_by_type"]))
+    section.subheading("F1 by kind of entity").bars(
+        _bars({label: label for label in sections.labels(facts)}, metrics["ner_by_type"])
+    )
     section.subheading("F1 by language").bars(_bars(LANGUAGES, metrics["ner_by_language"]))
     sizes = facts["tagged"]["sentences"]
     section.note(

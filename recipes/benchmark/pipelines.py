@@ -37,14 +37,13 @@ def spacy_rows(files: EncoderFiles, data: Path, sizes: Sizes) -> Rows:
 
 def tagged(data: Path, work: Path, count: int, part: str = "train") -> list[Any]:
     """`count` sentences of MasakhaNER in Swahili and Amharic, else of the package's sample."""
-    from distillemb_plugins.sample import write_sample
+    from distillemb_plugins.sample import FOLDER
     from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 
     try:
         files = [task_files(data, "ner/masakhaner1", language)[part] for language in LANGUAGES]
     except DistillEmbError:
-        parts = write_sample(work / "sample").parts
-        files = [parts[language, part] for language in LANGUAGES]
+        files = [FOLDER / f"{language}-{part}.conll" for language in LANGUAGES]
     each = [list(ConllCorpus(file, limit=count // len(LANGUAGES)).sentences()) for file in files]
     return [sentence for language in each for sentence in language]
 
