@@ -24,40 +24,27 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ..files import atomic_file
 
-TONES = 3
-"""Tones of key figures and bars: 0 is grey, 1 and 2 stand out."""
 _COLORS = 8  # of labels, in the template
-
-Similar = Sequence[tuple[str, float]]
-"""Words with their cosines, the nearest first."""
-
-
-@dataclass(frozen=True)
-class KeyFigure:
-    """A figure that the reader sees first. tone: its color, see `TONES`."""
-
-    value: str
-    label: str
-    tone: int = 0
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a group. value: its length, 0 to 100. text: what is written beside it; the value by default."""
+    """One bar of a group.
+
+    Attributes:
+        value: Its length, 0 to 100.
+        tone: Its color: 0 is grey, 1 and 2 stand out.
+        text: What is written beside it; the value by default.
+    """
 
     label: str
     value: float
     tone: int = 0
     text: str = ""
-
-    @property
-    def shown(self) -> str:
-        """The text beside the bar."""
-        return self.text or f"{self.value:.1f}"
 
 
 @dataclass(frozen=True)
@@ -86,69 +73,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class NeighborRow:
-    """A word, a note under it, and its neighbors in each column (one model a column)."""
+    """A word, a note under it, and its neighbors with their cosines in each column (one model a column)."""
 
     word: str
-    columns: Sequence[Similar]
+    columns: Sequence[Sequence[tuple[str, float]]]
     note: str = ""
-
-
-@dataclass(frozen=True)
-class _Block:
-    """What the template draws by its kind."""
-
-    kind: ClassVar[str]
-
-
-@dataclass(frozen=True)
-class _Text(_Block):
-    kind = "text"
-    text: str
-    style: str = ""
-
-
-@dataclass(frozen=True)
-class _Lines(_Block):
-    """Several lines of one kind: list items or quotations."""
-
-    kind = "lines"
-    lines: Sequence[str]
-    style: str
-
-
-@dataclass(frozen=True)
-class _Table(_Block):
-    kind = "table"
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    strong: frozenset[str]
-    texts: bool
-    caption: str
-
-
-@dataclass(frozen=True)
-class _Bars(_Block):
-    kind = "bars"
-    groups: Mapping[str, Sequence[Bar]]
-
-
-@dataclass(frozen=True)
-class _Figures(_Block):
-    kind = "figures"
-    figures: Sequence[Figure]
-
-
-@dataclass(frozen=True)
-class _Neighbors(_Block):
-    kind = "neighbors"
-    rows: Sequence[NeighborRow]
-    head: Sequence[str]
-
-
-@dataclass(frozen=True)
-class _Tagged(_Block):
-    kind = "tagged"
-    rows: Sequence[tuple[str, bool | None, Sequence[Piece]]]
 
 
 @dataclass
@@ -162,38 +91,36 @@ class Section:
 
     heading: str = ""
     warning: bool = False
-    blocks: list[_Block] = field(default_factory=list)
+    blocks: list[dict[str, Any]] = field(default_factory=list)
 
-    def _add(self, block: _Block, empty: bool = False) -> Section:
-        if not empty:
-            self.blocks.append(block)
+    def _add(self, kind: str, content: Any, **values: Any) -> Section:
+        if content:
+            self.blocks.append({"kind": kind, "content": content, **values})
         return self
 
     def text(self, text: str) -> Section:
         """Add a paragraph."""
-        return self._add(_Text(text), not text)
+        return self._add("text", text, style="")
 
     def note(self, text: str) -> Section:
         """Add a paragraph in small type: what a table counts, how a figure was made."""
-        return self._add(_Text(text, "note"), not text)
+        return self._add("text", text, style="note")
 
     def subheading(self, text: str) -> Section:
         """Add a heading inside the section."""
-        return self._add(_Text(text, "heading"), not text)
+        return self._add("heading", text)
 
     def code(self, text: str) -> Section:
         """Add a block of code, or any text whose line breaks count."""
-        return self._add(_Text(text, "code"), not text)
+        return self._add("code", text)
 
     def items(self, lines: Iterable[str]) -> Section:
         """Add a list."""
-        lines = list(lines)
-        return self._add(_Lines(lines, "items"), not lines)
+        return self._add("items", list(lines))
 
     def quotes(self, lines: Iterable[str]) -> Section:
         """Add quotations, for lines of raw text."""
-        lines = list(lines)
-        return self._add(_Lines(lines, "quotes"), not lines)
+        return self._add("quotes", list(lines))
 
     def table(
         self,
@@ -214,11 +141,11 @@ class Section:
                 the table scrolls sideways where it must.
             caption: A line above the table.
         """
-        return self._add(_Table(head, rows, frozenset(strong), texts, caption), not rows)
+        return self._add("table", rows, head=head, strong=set(strong), texts=texts, caption=caption)
 
     def bars(self, groups: Mapping[str, Sequence[Bar]]) -> Section:
         """Add groups of bars, ``{name of the group: its bars}``, for scores in per cent."""
-        return self._add(_Bars(groups), not groups)
+        return self._add("bars", groups)
 
     def figure(self, svg: str, alt: str, *, title: str = "", caption: str = "") -> Section:
         """Add one picture, see `Figure`."""
@@ -226,16 +153,11 @@ class Section:
 
     def figures(self, figures: Sequence[Figure]) -> Section:
         """Add pictures, side by side where there is room."""
-        return self._add(_Figures(figures), not figures)
+        return self._add("figures", figures)
 
     def neighbors(self, rows: Sequence[NeighborRow], head: Sequence[str] = ()) -> Section:
-        """Add the neighbors of words.
-
-        Args:
-            rows: One a word.
-            head: Names of the columns (the models); may be left out when there is one.
-        """
-        return self._add(_Neighbors(rows, head), not rows)
+        """Add the neighbors of words, one row a word. head: names of the columns; may be left out for one column."""
+        return self._add("neighbors", rows, head=head)
 
     def tagged(self, rows: Sequence[tuple[str, bool | None, Sequence[Piece]]]) -> Section:
         """Add one sentence as several annotators tag it.
@@ -244,7 +166,7 @@ class Section:
             rows: Of each annotator the name, whether all of its tags are right (None draws no mark), and the pieces of
                 the sentence (`entity_pieces`, `span_pieces`, or one piece a word).
         """
-        return self._add(_Tagged(rows), not rows)
+        return self._add("tagged", rows)
 
 
 @dataclass
@@ -261,12 +183,12 @@ class Report:
     title: str
     lead: str = ""
     labels: Sequence[str] = ()
-    key_figures: list[KeyFigure] = field(default_factory=list)
+    key_figures: list[tuple[str, str, int]] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
 
     def key_figure(self, value: str, label: str, tone: int = 0) -> None:
-        """Add a figure to those that the reader sees first."""
-        self.key_figures.append(KeyFigure(value, label, tone))
+        """Add a figure to those that the reader sees first. tone: its color, as of a `Bar`."""
+        self.key_figures.append((value, label, tone))
 
     def section(self, heading: str = "", *, warning: bool = False) -> Section:
         """Add a section, to be filled by its own methods. A section without blocks is not drawn."""
@@ -279,30 +201,21 @@ class Report:
         Raises:
             MissingExtraError: When Jinja is not installed.
         """
-        drawn: str = _template().render(
-            report=self, sections=[section for section in self.sections if section.blocks], colors=self._colors()
-        )
+        drawn: str = _template().render(report=self, colors=self._colors())
         return drawn
 
     def write(self, path: str | Path) -> Path:
         """Write the page, complete or not at all, and return its path."""
-        path = Path(path)
         text = self.html()
         with atomic_file(path, "w") as stream:
             stream.write(text)
-        return path
+        return Path(path)
 
     def _colors(self) -> dict[str, int]:
-        found = {
-            piece.label
-            for section in self.sections
-            for block in section.blocks
-            if isinstance(block, _Tagged)
-            for _, _, pieces in block.rows
-            for piece in pieces
-        }
-        order = [*dict.fromkeys(self.labels), *sorted(found - set(self.labels))]
-        return {label: n % _COLORS for n, label in enumerate(label for label in order if label)}
+        blocks = [block for section in self.sections for block in section.blocks if block["kind"] == "tagged"]
+        found = {piece.label for block in blocks for *_, pieces in block["content"] for piece in pieces}
+        labels = dict.fromkeys([*self.labels, *sorted(found)])
+        return {label: n % _COLORS for n, label in enumerate(filter(None, labels))}
 
 
 @cache
@@ -316,12 +229,7 @@ def _template() -> Any:
 
 
 def entity_pieces(words: Sequence[str], tags: Sequence[str]) -> list[Piece]:
-    """Cut a sentence into entities and the text between them.
-
-    Args:
-        words: The sentence.
-        tags: One a word: IOB2, IOBES or IO.
-    """
+    """Cut a sentence into entities and the text between them. tags: one a word, IOB2, IOBES or IO."""
     from ..evaluate.tagging import entities
 
     starts = [0]
