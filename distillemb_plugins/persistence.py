@@ -24,24 +24,23 @@ from .card import encoder_card
 from .characters import CharTable
 from .errors import DistillEmbError, brief
 from .facts import FACTS_FILE, WORD_LISTS, EncoderFacts, facts_of, read_old_card, word_lists_among
-from .files import atomic_directory, atomic_file, is_directory, is_file
+from .files import atomic_directory, atomic_file, is_file
+from .locations import BUNDLED, CONFIG_FILE, SHARDS_FILE, WEIGHTS_FILE, no_encoder, resolve
 from .quantization import Storage, Tensors, dequantize, quantize
-from .tensor_files import load_safetensors, read_safetensors
+from .tensor_files import load_safetensors, read_safetensors, read_shards
+
+__all__ = ["BUNDLED", "CONFIG_FILE", "WEIGHTS_FILE", "EncoderFiles", "encoder_from_bytes", "encoder_to_bytes",
+           "find_word_list", "read_encoder", "resolve", "write_encoder", "write_facts"]  # fmt: skip
 
 FORMAT_VERSION = 1
 MODEL_TYPE = "distillemb"
-CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, CARD_FILE = (
-    "config.json",
-    "model.safetensors",
-    "tokenizer_config.json",
-    "README.md",
-)
+TOKENIZER_FILE, CARD_FILE = "tokenizer_config.json", "README.md"
 ENCODER_PREFIX = "encoder."
 HEAD_PREFIX = "distillemb.encoder."  # in a directory that a Hugging Face head wrote
 CODEBOOK_PREFIX = "memory."  # of the tables of a residual codebook
 MODEL_MAX_LENGTH = 4096  # words of a sentence, the default limit of tokenizer and model
 _HERE = Path(__file__).parent
-BUNDLED = _HERE / "bundled"
+_COPY = "copy the encoder again"
 _LARGEST_TEXT = 1 << 26  # bytes of a JSON file or a card; what is larger is something else, and could fill the memory
 
 # Complete, because a saved model must open through every Auto class that fits. The same as in
@@ -93,48 +92,6 @@ def count_parameters(tensors: Tensors) -> int:
     return sum(tensor.size for name, tensor in tensors.items() if not name.startswith(CODEBOOK_PREFIX))
 
 
-def resolve(name_or_path: str | Path) -> Path:
-    """Find the directory that a name stands for.
-
-    Args:
-        name_or_path: A path, the name of a bundled encoder, or a Hugging Face hub id (``user/name``), which is fetched
-            through huggingface_hub and kept there.
-
-    Raises:
-        DistillEmbError: There is nothing under that name.
-    """
-    path = Path(name_or_path)
-    if is_directory(path):
-        return path
-    name = str(name_or_path)
-    bundled = BUNDLED / name
-    if name and "/" not in name and "\\" not in name and is_file(bundled / CONFIG_FILE):
-        return bundled
-    if is_file(path):
-        raise DistillEmbError(f"{path} is a file: an encoder is a directory with {CONFIG_FILE} in it.")
-    known = sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG_FILE}"))
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return _fetch(name, known)
-    raise DistillEmbError(f"There is no encoder directory {brief(name)}: give a path, a hub id, or one of {known}.")
-
-
-def _fetch(hub_id: str, known: list[str]) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise DistillEmbError(
-            f"There is no directory {hub_id}; to fetch it from the Hugging Face hub: "
-            'pip install "distillemb-plugins[hf]".'
-        ) from error
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=["*.json", "*.safetensors", "*.md"]))
-    except Exception as error:  # the hub's many errors all mean: not to be had
-        raise DistillEmbError(
-            f"{hub_id} is no directory here and could not be fetched from the hub ({type(error).__name__}): check "
-            f"the path or the connection; these are bundled: {known}."
-        ) from error
-
-
 def read_encoder(name_or_path: str | Path) -> EncoderFiles:
     """Read and verify an encoder directory.
 
@@ -150,8 +107,7 @@ def read_encoder(name_or_path: str | Path) -> EncoderFiles:
     table = _read_json(path / TOKENIZER_FILE).get("char_table")
     if not isinstance(table, dict):
         raise DistillEmbError(f"{path / TOKENIZER_FILE} has no char_table: it was not written for an encoder.")
-    weights = path / WEIGHTS_FILE
-    stored = _own_tensors(_read_tensors(weights), weights)
+    stored = _own_tensors(_read_tensors(path), path)
     card = _read_card(path / CARD_FILE)
     return _assemble(config, stored, table, card, _read_facts(path, card), path)
 
@@ -224,7 +180,7 @@ def _read_card(file: Path) -> str:
 
 def _read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise DistillEmbError(f"{file.parent} is no encoder directory: {file.name} is missing.")
+        raise no_encoder(file.parent, file.name)
     if file.stat().st_size > _LARGEST_TEXT:
         raise DistillEmbError(f"{file} is larger than {_LARGEST_TEXT >> 20} MB: copy the encoder again.")
     try:
@@ -258,18 +214,20 @@ def _check_config(config: dict[str, Any], path: Path) -> None:
             )
 
 
-def _read_tensors(file: Path) -> Tensors:
-    if not file.is_file():
-        raise DistillEmbError(f"{file.parent} is no encoder directory: {file.name} is missing.")
-    return read_safetensors(file, "copy the encoder again")[0]
+def _read_tensors(path: Path) -> Tensors:
+    if is_file(path / WEIGHTS_FILE):
+        return read_safetensors(path / WEIGHTS_FILE, _COPY)[0]
+    if is_file(path / SHARDS_FILE):
+        return read_shards(path / SHARDS_FILE, _COPY)
+    raise no_encoder(path, WEIGHTS_FILE)
 
 
-def _own_tensors(stored: Tensors, file: Path) -> Tensors:
+def _own_tensors(stored: Tensors, path: Path) -> Tensors:
     for prefix in (ENCODER_PREFIX, HEAD_PREFIX):
         own = {name.removeprefix(prefix): tensor for name, tensor in stored.items() if name.startswith(prefix)}
         if own:
             return own
-    raise DistillEmbError(f"{file} holds no encoder weights (no name begins with {ENCODER_PREFIX!r}).")
+    raise DistillEmbError(f"{path} holds no encoder weights (no name begins with {ENCODER_PREFIX!r}): {_COPY}.")
 
 
 def write_encoder(

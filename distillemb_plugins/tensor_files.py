@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DistillEmbError, brief
+from .files import is_file
 
 # What the header calls a type, and how NumPy reads it.
 TENSOR_DTYPES = {
@@ -124,6 +125,37 @@ def load_safetensors(
     """
     tensors, metadata = _open(np.frombuffer(blob, dtype=np.uint8), where, mend)
     return _read_all(tensors, where, mend), metadata
+
+
+def read_shards(index: str | Path, mend: str = "fetch it again") -> dict[str, NDArray[Any]]:
+    """Read the tensors of a save in several files; see `read_safetensors`.
+
+    Args:
+        index: The JSON file (``model.safetensors.index.json``) that says in which file beside it each tensor stands.
+        mend: What the user can do about damaged ones, for the message.
+
+    Raises:
+        DistillEmbError: The index or a part is damaged or missing, or they do not agree.
+    """
+    index = Path(index)
+    try:
+        if index.stat().st_size > _LARGEST_HEADER:
+            raise ValueError(f"larger than {_LARGEST_HEADER >> 20} MB")
+        places = json.loads(index.read_text("utf-8"))["weight_map"]
+        files = sorted(set(places.values()))
+        if any(Path(file).name != file for file in files):
+            raise ValueError("a part lies elsewhere")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DistillEmbError(f"{index} is damaged ({brief(error)}): {mend}.") from error
+    tensors: dict[str, NDArray[Any]] = {}
+    for file in files:
+        if not is_file(index.parent / file):
+            raise DistillEmbError(f"{index.parent / file}, a part of the weights, is missing: {mend}.")
+        part, _ = read_safetensors(index.parent / file, mend)
+        if set(part) != {name for name, place in places.items() if place == file}:
+            raise DistillEmbError(f"{index.parent / file} holds other weights than {index.name} says: {mend}.")
+        tensors |= part
+    return tensors
 
 
 def _read_all(tensors: dict[str, StoredTensor], where: str, mend: str) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +13,7 @@ import pytest
 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.files import directory_bytes
-from distillemb_plugins.persistence import BUNDLED, resolve
+from distillemb_plugins.persistence import BUNDLED, remote_code_files, resolve
 
 WORDS = ["mwanafunzi", "ኢትዮጵያውያን", "ọmọdé", "gidaje", "neverseenbefore", ""]
 LANGUAGES = {"am", "ti", "ha", "ig", "rw", "lg", "luo", "pcm", "sw", "wo", "yo"}
@@ -27,7 +31,7 @@ def test_it_is_small_and_says_what_it_was_made_from() -> None:
     assert all(f"- {code}\n" in card for code in LANGUAGES)
     assert "license: cc-by-sa-4.0" in card
     assert "enh-corpus" in card and "afro11.py distill" in card and "cosine" in card
-    assert not {file.suffix for file in folder.iterdir()} - {".json", ".md", ".safetensors", ".gz"}
+    assert not {file.suffix for file in folder.iterdir()} - {".json", ".md", ".safetensors", ".gz", ".py"}
 
 
 def test_it_knows_words_and_their_neighbours() -> None:
@@ -47,6 +51,50 @@ def test_hugging_face_opens_it(vectors: np.ndarray) -> None:
     with torch.no_grad():
         found = AutoModel.from_pretrained(path).eval()(**batch).last_hidden_state[0].numpy()
     np.testing.assert_allclose(found, vectors[:-1], atol=1e-5)
+
+
+REMOTE = """
+import json, sys
+from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, AutoTokenizer
+path, out = sys.argv[1:]
+trust = {"trust_remote_code": True}
+tokenizer = AutoTokenizer.from_pretrained(path, **trust)
+model = AutoModel.from_pretrained(path, **trust).eval()
+AutoConfig.from_pretrained(path, **trust)
+AutoModelForTokenClassification.from_pretrained(path, num_labels=3, **trust)
+model.save_pretrained(out)
+tokenizer.save_pretrained(out)
+batch = tokenizer([json.loads(sys.stdin.read())], is_split_into_words=True, return_tensors="pt")
+print("RESULT" + json.dumps(model(**batch).last_hidden_state[0].tolist()))
+"""
+
+
+def test_hugging_face_opens_it_as_any_directory_with_remote_code(vectors: np.ndarray, tmp_path: Path) -> None:
+    """In a process that did not import us; what it saves there is complete, with the whole code."""
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    environment.pop("HF_MODULES_CACHE", None)
+    done = subprocess.run(
+        [sys.executable, "-c", REMOTE, str(resolve("afro11")), str(tmp_path / "saved")],
+        env=environment,
+        input=json.dumps(WORDS[:-1]),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    np.testing.assert_allclose(json.loads(done.stdout.split("RESULT")[1]), vectors[:-1], atol=1e-5)
+    np.testing.assert_array_equal(DistillEmb.from_pretrained(tmp_path / "saved").encode(WORDS), vectors)
+    for name, code in remote_code_files().items():
+        assert (tmp_path / "saved" / name).read_text("utf-8") == code
+
+
+def test_its_code_is_the_packages_own() -> None:
+    """Every class that its ``auto_map`` names."""
+    config = json.loads((BUNDLED / "afro11" / "config.json").read_text("utf-8"))
+    for reference in [*config["auto_map"].values(), "tokenization_distillemb.DistillEmbTokenizer"]:
+        module, _, name = reference.partition(".")
+        assert f'"{name}"' in (BUNDLED / "afro11" / f"{module}.py").read_text("utf-8")
 
 
 def test_spacy_opens_it_as_vectors_and_as_a_trainable_layer(vectors: np.ndarray) -> None:

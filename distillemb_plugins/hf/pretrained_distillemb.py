@@ -62,6 +62,12 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
             reset()
 
     @classmethod
+    def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:
+        """Do nothing in the package, whose saved directories hold the code anyway; see transformers for remote code."""
+        if cls.__module__.startswith("transformers_modules."):
+            super().register_for_auto_class(auto_class)
+
+    @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *model_args: Any, **kwargs: Any) -> Any:
         """Load a model as transformers does; attributes of the configuration may be given as keywords.
 
