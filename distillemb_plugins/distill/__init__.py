@@ -18,23 +18,17 @@ _EXPORTS = {
     "held_out_scores": "validation",
     "training_speed": "trainer",
 }
-__all__ = [
-    "LOSSES",
-    "PRESETS",
-    "DistillSettings",
-    "convert_lightning_checkpoint",
-    "distill",
-    "fit_residual_codebook",
-    "held_out_scores",
-    "training_speed",
-]
+__all__ = list(_EXPORTS)
 
 if TYPE_CHECKING:
-    from .converter import convert_lightning_checkpoint
-    from .residual_codebook import fit_residual_codebook
-    from .settings import LOSSES, PRESETS, DistillSettings
-    from .trainer import distill, training_speed
-    from .validation import held_out_scores
+    from .converter import convert_lightning_checkpoint as convert_lightning_checkpoint
+    from .residual_codebook import fit_residual_codebook as fit_residual_codebook
+    from .settings import LOSSES as LOSSES
+    from .settings import PRESETS as PRESETS
+    from .settings import DistillSettings as DistillSettings
+    from .trainer import distill as distill
+    from .trainer import training_speed as training_speed
+    from .validation import held_out_scores as held_out_scores
 
 
 def __getattr__(name: str) -> Any:

@@ -9,21 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..characters import CharTable
-from ..errors import DistillEmbError
+from ..errors import DistillEmbError, brief
 from ..facts import EncoderFacts
 from ..persistence import write_encoder
 
-_PREFIXES = ("model.", "encoder.", "embedding_model.", "")
-_POSITIONS_NORM = "norm0.weight"
+_CONVOLUTIONS = [f"conv{number}.weight" for number in range(1, 5)]
+_NEEDED = ("embedding.weight", "norm0.weight", *_CONVOLUTIONS)
 # Revisions of the published code that differ in the names of the last layers: ours from theirs.
-_TWO_LINEAR_OLD = {"fc2": "output_layer", "norm5": "output_norm"}
-_ONE_LINEAR_OLD = {"fc1": "output_layer", "norm4": "output_norm"}
-_CHANNELS = {(192, 256): "small", (256, 384): "large"}
+_OLD_LAYERS = (
+    {"fc2.": "output_layer.", "norm5.": "output_norm."},
+    {"fc1.": "output_layer.", "norm4.": "output_norm."},
+)
 
 
 def convert_lightning_checkpoint(
@@ -57,15 +57,22 @@ def convert_lightning_checkpoint(
     Raises:
         DistillEmbError: The file is not such a checkpoint, or does not fit the characters.
     """
-    weights = _strip_prefix(_state_dict(Path(path)), Path(path))
-    tensors, revision = _rename(weights)
-    table = _character_table(characters, tensors[_POSITIONS_NORM].shape[0])
-    tensors["embedding.weight"] = _with_unknown(tensors["embedding.weight"], table, Path(path))
+    path = Path(path)
+    tensors, revision = _rename(_network(_state_dict(path), path))
+    table = _character_table(characters, tensors["norm0.weight"].shape[0])
+    rows, known = tensors["embedding.weight"], len(table.characters)
+    if len(rows) != known + 1:
+        raise DistillEmbError(
+            f"{path} knows {len(rows) - 1} characters besides the padding, the character set has {known}: "
+            "give the file that the checkpoint was trained with."
+        )
+    tensors["embedding.weight"] = torch.cat([rows[:1], rows[1:].mean(0, keepdim=True), rows[1:]])
+    tensors = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
     config = _config(tensors, activation or revision)
-    arrays = {name: np.ascontiguousarray(tensor.float().numpy()) for name, tensor in tensors.items()}
-    _check_loads(config, arrays, table, Path(path))
+    _check_loads(config, tensors, table, path)
     facts = facts or EncoderFacts(notes="Converted from the authors' published checkpoint.")
     facts = replace(facts, teachers=facts.teachers or ("word2vec", "fastText"))
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     return write_encoder(out, config, arrays, table, facts=facts, overwrite=overwrite)
 
 
@@ -79,10 +86,10 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise DistillEmbError(
             f"{path} holds Python objects besides tensors, and those are not loaded, because they could run code "
-            f"({_first_line(error)}): save torch.load(...)['state_dict'] alone, on a machine that trusts the file."
+            f"({brief(error)}): save torch.load(...)['state_dict'] alone, on a machine that trusts the file."
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise DistillEmbError(f"{path} is not a torch file, or it is damaged ({_first_line(error)}).") from error
+        raise DistillEmbError(f"{path} is not a torch file, or it is damaged ({brief(error)}).") from error
     for key in ("state_dict", "model_state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -91,89 +98,60 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-
-
-def _strip_prefix(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    for prefix in _PREFIXES:
-        if f"{prefix}conv1.weight" in weights:
-            found = {name.removeprefix(prefix): t for name, t in weights.items() if name.startswith(prefix)}
-            wanted = {"embedding.weight", _POSITIONS_NORM, *(f"conv{n}.weight" for n in range(1, 5))}
-            missing = sorted(wanted - set(found))
-            if not missing:
-                return found
-            raise DistillEmbError(f"{path} lacks {', '.join(missing)}: it is not a checkpoint of a DistillEmb network.")
-    raise DistillEmbError(f"{path} holds no conv1.weight: it is not a checkpoint of a DistillEmb network.")
+def _network(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The weights of the network, without the prefix that their names have."""
+    for prefix in ("model.", "encoder.", "embedding_model.", ""):
+        found = {name.removeprefix(prefix): t for name, t in weights.items() if name.startswith(prefix)}
+        if "conv1.weight" in found:
+            break
+    if missing := sorted(set(_NEEDED) - found.keys()):
+        problem = f"lacks {', '.join(missing)}" if "conv1.weight" in found else "holds no conv1.weight"
+        raise DistillEmbError(f"{path} {problem}: it is not a checkpoint of a DistillEmb network.")
+    return found
 
 
 def _rename(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
     """Our names for the last layers, and the activation of that revision of the published code."""
     if "output_layer.weight" in weights:
-        return dict(weights), "mish" if "fc1.weight" in weights else "leaky_relu"
-    names = _TWO_LINEAR_OLD if "fc2.weight" in weights else _ONE_LINEAR_OLD
-    renamed = {}
-    for name, tensor in weights.items():
-        layer, _, rest = name.partition(".")
-        renamed[f"{names.get(layer, layer)}.{rest}"] = tensor
-    if "output_layer.weight" not in renamed:
+        return weights, "mish" if "fc1.weight" in weights else "leaky_relu"
+    for theirs, ours in _OLD_LAYERS["fc2.weight" not in weights].items():
+        weights = {name.replace(theirs, ours): tensor for name, tensor in weights.items()}
+    if "output_layer.weight" not in weights:
         raise DistillEmbError("The checkpoint has no last linear layer (output_layer, fc2 or fc1).")
-    return renamed, "relu"
+    return weights, "relu"
 
 
 def _character_table(characters: str | Path | Sequence[str], positions: int) -> CharTable:
     """The authors' order: sorted by code point; their padding is ours."""
     if isinstance(characters, str | Path):
-        file = Path(characters)
-        if not file.is_file():
-            raise DistillEmbError(f"There is no character set file {file}: check the path.")
-        listed: Sequence[str] = file.read_text("utf-8").strip()
-    else:
-        listed = characters
-    ordered = sorted(c for c in listed if c != "")
+        if not Path(characters).is_file():
+            raise DistillEmbError(f"There is no character set file {characters}: check the path.")
+        characters = Path(characters).read_text("utf-8").strip()
     try:
-        return CharTable(ordered, max_chars=positions, align="centre")
+        return CharTable(sorted(c for c in characters if c), max_chars=positions, align="center")
     except ValueError as error:
         raise DistillEmbError(f"The character set cannot be used: {error}") from error
 
 
-def _with_unknown(rows: Tensor, table: CharTable, path: Path) -> Tensor:
-    """The embedding with our row 1 (unknown) put in after the padding row."""
-    known = len(table.characters)
-    if len(rows) != known + 1:
-        raise DistillEmbError(
-            f"{path} knows {len(rows) - 1} characters besides the padding, the character set has {known}: "
-            "give the file that the checkpoint was trained with."
-        )
-    return torch.cat([rows[:1], rows[1:].mean(0, keepdim=True), rows[1:]])
-
-
 def _config(tensors: dict[str, Tensor], activation: str) -> dict[str, Any]:
-    channels = [tensors[f"conv{place}.weight"].shape[0] for place in range(1, 5)]
+    channels = [tensors[name].shape[0] for name in _CONVOLUTIONS]
     hidden = tensors["fc1.weight"].shape[0] if "fc1.weight" in tensors else 0
-    size = _CHANNELS.get((channels[2], channels[3]), "small")
-    kind = "mid" if size == "small" and hidden else size
+    size = "large" if channels[2:] == [256, 384] else "mid" if hidden else "small"
+    char_dim = tensors["embedding.weight"].shape[1]
     return {
-        "encoder_type": f"distillemb-{kind}",
-        "encoder_args": {
-            "char_dim": tensors["embedding.weight"].shape[1],
-            "channels": channels,
-            "hidden": hidden,
-            "activation": activation,
-        },
+        "encoder_type": f"distillemb-{size}",
+        "encoder_args": {"char_dim": char_dim, "channels": channels, "hidden": hidden, "activation": activation},
         "dim": tensors["output_layer.weight"].shape[0],
     }
 
 
-def _check_loads(config: dict[str, Any], arrays: dict[str, Any], table: CharTable, path: Path) -> None:
+def _check_loads(config: dict[str, Any], tensors: dict[str, Tensor], table: CharTable, path: Path) -> None:
     """Build the network and let it take the weights, so that a mismatch is found now."""
     from ..hf.configuration_distillemb import DistillEmbConfig
     from ..hf.encoders_distillemb import build_encoder
 
     try:
         full = DistillEmbConfig(**config, vocab_size=len(table), max_chars=table.max_chars)
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         build_encoder(full).load_state_dict(tensors)
     except (RuntimeError, ValueError, KeyError) as error:
-        lines = " ".join(str(error).split())[:300]
-        raise DistillEmbError(f"{path} does not fit the network {config['encoder_type']}: {lines}") from error
+        raise DistillEmbError(f"{path} does not fit the network {config['encoder_type']}: {brief(error)}") from error

@@ -7,7 +7,7 @@ of it), ``targets`` float ``[b, d]`` the teacher's. Every loss returns the mean 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from .sampling import Miner
 from .settings import DistillSettings
 
 _EPSILON = 1e-8
-Gather = Callable[[Tensor], Tensor]
 
 
 def triplet(predicted: Tensor, targets: Tensor, negatives: Tensor, margin: float = 1.0) -> Tensor:
@@ -49,15 +48,10 @@ def info_nce(
 ) -> Tensor:
     """Compute -log of the share of exp(cos(s, t) / T) among the same of all teacher vectors of the batch.
 
-    van den Oord et al. 2018, equation 4, with the similarity of Chen et al. 2020 (NT-Xent).
-
-    Args:
-        predicted: float ``[b, d]``.
-        batch_targets: float ``[g, d]``, the teacher's vectors of the whole batch (of all processes).
-        own: int64 ``[b]``, the row of each example in it.
-        negatives: float ``[b, k, d]``, hard negatives, each counted for its own example.
-        temperature: T.
-        batch_words: int64 ``[g]``, word numbers, so that a word drawn twice is not a negative of itself.
+    van den Oord et al. 2018, equation 4, with the similarity of Chen et al. 2020 (NT-Xent). batch_targets ``[g, d]``
+    are the teacher's vectors of the whole batch (of all processes), own int64 ``[b]`` the row of each example in it.
+    negatives ``[b, k, d]`` count for their own example. With the word numbers batch_words int64 ``[g]``, a word drawn
+    twice is not a negative of itself.
     """
     anchors = functional.normalize(predicted, dim=1) / temperature  # fewer numbers to divide than the scores
     scores = anchors @ functional.normalize(batch_targets, dim=1).T
@@ -111,111 +105,79 @@ def structure(predicted: Tensor, targets: Tensor, batch_predicted: Tensor, batch
     return (student - teacher).float().square().mean()
 
 
-@dataclass
-class _Step:
-    """What the losses of a step read: the student's vectors and word numbers; see `Objective.__call__`."""
-
-    predicted: Tensor
-    batch: Tensor
-    own: Tensor
-    negatives: Tensor | None = None
-    others: Tensor | None = None
-    gathered: Tensor | None = None
-
-
 class Objective:
     """The weighted sum of the losses that the settings name.
 
-    Args:
-        settings: Name the losses, their weights and their constants.
-        tables: For each teacher float ``[n, d]``.
-        miner: Draws hard negatives, if a loss reads any.
-        neighbors: int ``[n, k]``, nearest neighbors for the global loss.
-        words: int64 row numbers of the training words, for the random words of the global loss.
-        gather: Joins the student's vectors of all processes, with gradients.
+    `neighbors` int ``[n, k]`` and `words` int64 (row numbers of the training words) are for the global loss. `gather`
+    joins the student's vectors of all processes, with gradients.
     """
 
     def __init__(
         self,
         settings: DistillSettings,
         tables: tuple[Tensor, ...],
-        *,
-        miner: Miner | None = None,
-        neighbors: Tensor | None = None,
-        words: Tensor | None = None,
-        gather: Gather = lambda vectors: vectors,
+        miner: Miner | None,
+        neighbors: Tensor | None,
+        words: Tensor,
+        gather: Callable[[Tensor], Tensor],
     ) -> None:
-        self.settings = settings
+        self.settings, self.tables, self.miner, self.gather = settings, tables, miner, gather
+        self.neighbors, self.words = neighbors, words
         self.bf16 = uses_bf16(settings.bf16, tables[0].device)
         self.weights = {name: weight for name, weight in settings.losses.items() if weight > 0}
-        self.tables = tables
-        self.miner = miner
-        self.neighbors = neighbors
-        self.words = words
-        self.gather = gather
 
     def __call__(
         self, predicted: Tensor, batch: Tensor, own: Tensor, rng: np.random.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the loss of a step.
+        """Compute the loss of a step: the weighted sum, and its parts (unweighted, the mean over the teachers).
 
         Args:
             predicted: float ``[b, d]``.
             batch: int64 ``[g]``, the words of the whole batch.
             own: int64 ``[b]``, the positions in it that `predicted` belongs to.
             rng: The random numbers of the step, the same in every process.
-
-        Returns:
-            The weighted sum, and its parts (unweighted, the mean over the teachers), all scalars.
         """
         for_miner, for_others = rng.spawn(2)
-        step = _Step(predicted, batch, own)
-        if self.miner is not None:
-            step.negatives = self.miner.draw(batch, own, for_miner)
-        if "global" in self.weights:
-            step.others = self._others(batch, own, for_others)
-        if "structure" in self.weights:
-            step.gathered = self.gather(predicted)
+        negatives = self.miner.draw(batch, own, for_miner) if self.miner else None
+        others = self._others(batch, own, for_others)
+        gathered = self.gather(predicted) if "structure" in self.weights else predicted
         with torch.autocast(predicted.device.type, torch.bfloat16, enabled=self.bf16):
-            each = [self._losses(step, table) for table in self.tables]
+            each = [self._losses(table, predicted, batch, own, negatives, others, gathered) for table in self.tables]
         parts = {name: torch.stack([one[name] for one in each]).mean() for name in self.weights}
         total = torch.stack([weight * parts[name] for name, weight in self.weights.items()]).sum()
         return total, {name: part.detach() for name, part in parts.items()}
 
-    def _losses(self, step: _Step, table: Tensor) -> dict[str, Tensor]:
+    def _losses(
+        self,
+        table: Tensor,
+        predicted: Tensor,
+        batch: Tensor,
+        own: Tensor,
+        negatives: Tensor | None,
+        others: Tensor,
+        gathered: Tensor,
+    ) -> dict[str, Tensor]:
         """Every wanted loss against one teacher."""
-        settings, predicted, own = self.settings, step.predicted, step.own
-        batch_targets = embedding(step.batch, table)  # faster than indexing
+        settings, batch_targets = self.settings, embedding(batch, table)  # faster than indexing
         targets = embedding(own, batch_targets)
-        mined = embedding(step.negatives, table) if step.negatives is not None else None
-        values: dict[str, Tensor] = {}
-        if "triplet" in self.weights and mined is not None:
-            values["triplet"] = triplet(predicted, targets, mined, settings.margin)
-        if "info_nce" in self.weights:
-            values["info_nce"] = info_nce(
-                predicted,
-                batch_targets,
-                own,
-                negatives=mined if settings.hard_negatives != "none" else None,
-                temperature=settings.temperature,
-                batch_words=step.batch,
-            )
-        if "local" in self.weights:
-            values["local"] = local(predicted, targets)
-        if "global" in self.weights and step.others is not None:
-            values["global"] = global_(predicted, targets, embedding(step.others, table))
-        if "cosine" in self.weights:
-            values["cosine"] = cosine(predicted, targets)
-        if "similarity" in self.weights:
-            values["similarity"] = similarity(predicted, targets, batch_targets)
-        if "structure" in self.weights and step.gathered is not None:
-            values["structure"] = structure(predicted, targets, step.gathered, batch_targets)
-        return values
+        mined = None if negatives is None else embedding(negatives, table)
+        computed: dict[str, Callable[[], Tensor]] = {
+            "triplet": lambda: triplet(predicted, targets, cast(Tensor, mined), settings.margin),
+            "info_nce": lambda: info_nce(
+                predicted, batch_targets, own, negatives=mined, temperature=settings.temperature, batch_words=batch
+            ),
+            "local": lambda: local(predicted, targets),
+            "global": lambda: global_(predicted, targets, embedding(others, table)),
+            "cosine": lambda: cosine(predicted, targets),
+            "similarity": lambda: similarity(predicted, targets, batch_targets),
+            "structure": lambda: structure(predicted, targets, gathered, batch_targets),
+        }
+        return {name: compute() for name, compute in computed.items() if name in self.weights}
 
     def _others(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
         """W of the global loss, int64 ``[b, global_words]``: the nearest neighbors, then random training words."""
-        if self.neighbors is None or self.words is None:
-            raise ValueError("The global loss needs the neighbors and the words.")
+        if "global" not in self.weights or self.neighbors is None:
+            return batch.new_zeros(0)
         near = self.neighbors[batch[own], : self.settings.global_words // 2].long()
         count = self.settings.global_words - near.shape[1]
         drawn = torch.from_numpy(rng.integers(0, len(self.words), size=(len(batch), count))[own.cpu().numpy()])

@@ -13,13 +13,12 @@ from ..encoder import DistillEmb
 from ..errors import DistillEmbError, require
 from ..inference.students import row_hashes
 from ..persistence import EncoderFiles
-from ..quantization import Storage, Tensors, dequantize, quantize
+from ..quantization import Storage, dequantize, quantize
 from ..teachers import Teacher
 from ..vectors import Floats, unit_rows
 
 CODEBOOK = 256  # short vectors a codebook, so that a code is a byte
 _ROUNDS = 15  # of k-means
-_BYTES_A_KEY = 4
 _PREFIX = "memory"  # of its tensors and of its sizes in the configuration of an encoder
 
 
@@ -38,8 +37,8 @@ def fit_residual_codebook(
     The residual of a word is the difference between the teacher's direction, at the length of the student's vector,
     and the student's vector. Its coordinates in the `dims` directions of greatest variance are dealt to `codes`
     groups of about equal variance product (eigenvalue allocation, Ge et al. 2013, section 4), and in each group
-    replaced by the nearest of 256 centroids of k-means (product quantization, Jegou et al. 2011). `codebook_size`
-    tells what it costs.
+    replaced by the nearest of 256 centroids of k-means (product quantization, Jegou et al. 2011). In int8 storage it
+    costs ``words * (codes + 4) + 256 * dims + dims * dim`` bytes.
 
     Args:
         files: An encoder without a residual codebook. Its weights are first rounded as `storage` rounds them, so that
@@ -47,7 +46,7 @@ def fit_residual_codebook(
         teacher: Vectors ``[n, dim]``, cleaned as the student's targets were.
         words: How many of its first words; those that the character table cannot tell apart are left out.
         codes: Bytes of a word.
-        dims: A multiple of `codes`; `default_dims` when not given.
+        dims: A multiple of `codes`; eight times `codes`, at most two thirds of the width, when not given.
         storage: How the weights will be stored.
         seed: Of k-means.
 
@@ -59,56 +58,8 @@ def fit_residual_codebook(
             learn from.
     """
     dim = files.config["dim"]
-    dims = default_dims(codes, dim) if dims is None else dims
-    _check(files, teacher, words, codes, dims)
-    files = replace(files, tensors=dequantize(quantize(files.tensors, storage)))
-    rows, keys = _distinct_rows(files, teacher.words[:words])
-    if len(rows) < CODEBOOK:
-        raise DistillEmbError(
-            f"A residual codebook needs at least {CODEBOOK} words, and the teacher gives {len(rows)}: give more."
-        )
-    student = DistillEmb(files, cache_size=0).encode([teacher.words[row] for row in rows])
-    wanted = unit_rows(teacher.vectors[rows]) * np.linalg.norm(student, axis=1, keepdims=True)
-    residuals = wanted - student
-    basis = balanced_basis(residuals, codes, dims)
-    codebooks, chosen = _product_quantize(residuals @ basis.T, codes, seed)
-    tensors: Tensors = {"keys": keys, "codes": chosen, "codebooks": codebooks, "basis": basis}
-    return replace(
-        files,
-        config={**files.config, _PREFIX: {"words": len(keys), "codes": codes, "dims": dims}},
-        tensors={**files.tensors, **{f"{_PREFIX}.{name}": tensor for name, tensor in tensors.items()}},
-    )
-
-
-def default_dims(codes: int, dim: int) -> int:
-    """Return how many directions are kept by default: eight a code, at most two thirds of the width."""
-    return max(codes, min(8 * codes, 2 * dim // 3 // max(codes, 1) * codes))
-
-
-def codebook_size(words: int, codes: int, dims: int, dim: int) -> int:
-    """Return the bytes on disk in int8 storage (without a few scales): keys and codes, codebooks, basis."""
-    return words * (codes + _BYTES_A_KEY) + CODEBOOK * dims + dims * dim
-
-
-def balanced_basis(vectors: Floats, codes: int, dims: int) -> Floats:
-    """Find principal directions float32 ``[dims, dim]`` in `codes` groups of one size and similar variance product."""
-    variance, directions = np.linalg.eigh((vectors.T @ vectors / len(vectors)).astype(np.float64))
-    strongest = np.argsort(-variance)[:dims]
-    groups: list[list[int]] = [[] for _ in range(codes)]
-    filled = np.zeros(codes)
-    for direction in strongest:
-        open_groups = [number for number in range(codes) if len(groups[number]) < dims // codes]
-        group = min(open_groups, key=lambda number: filled[number])
-        groups[group].append(int(direction))
-        # Log variance above the weakest kept, so that every direction dealt fills its group a little.
-        filled[group] += np.log(variance[direction] / max(variance[strongest[-1]], 1e-12) + 1e-12) + 0.1
-    order = [direction for group in groups for direction in group]
-    result: Floats = np.ascontiguousarray(directions[:, order].T, dtype=np.float32)
-    return result
-
-
-def _check(files: EncoderFiles, teacher: Teacher, words: int, codes: int, dims: int) -> None:
-    dim = files.config["dim"]
+    if dims is None:
+        dims = max(codes, min(8 * codes, 2 * dim // 3 // max(codes, 1) * codes))
     if files.config.get(_PREFIX):
         raise DistillEmbError("The encoder has a residual codebook already: start from the one without.")
     if teacher.dim != dim:
@@ -119,8 +70,35 @@ def _check(files: EncoderFiles, teacher: Teacher, words: int, codes: int, dims: 
         raise DistillEmbError(
             f"codes is {codes} and dims {dims}: dims has to be a multiple of codes, at most the width, {dim}."
         )
-    if words < CODEBOOK:
-        raise DistillEmbError(f"A residual codebook of {words} words: give at least {CODEBOOK}.")
+    files = replace(files, tensors=dequantize(quantize(files.tensors, storage)))
+    rows, keys = _distinct_rows(files, teacher.words[:words])
+    if len(rows) < CODEBOOK:
+        raise DistillEmbError(f"A residual codebook needs at least {CODEBOOK} words, and {len(rows)} are given.")
+    student = DistillEmb(files, cache_size=0).encode([teacher.words[row] for row in rows])
+    residuals = unit_rows(teacher.vectors[rows]) * np.linalg.norm(student, axis=1, keepdims=True) - student
+    basis = _balanced_basis(residuals, codes, dims)
+    codebooks, chosen = _product_quantize(residuals @ basis.T, codes, seed)
+    fitted: dict[str, NDArray[Any]] = {"keys": keys, "codes": chosen, "codebooks": codebooks, "basis": basis}
+    return replace(
+        files,
+        config={**files.config, _PREFIX: {"words": len(keys), "codes": codes, "dims": dims}},
+        tensors={**files.tensors, **{f"{_PREFIX}.{name}": tensor for name, tensor in fitted.items()}},
+    )
+
+
+def _balanced_basis(vectors: Floats, codes: int, dims: int) -> Floats:
+    """Principal directions float32 ``[dims, dim]`` in `codes` groups of one size and similar variance product."""
+    variance, directions = np.linalg.eigh((vectors.T @ vectors / len(vectors)).astype(np.float64))
+    strongest = np.argsort(-variance)[:dims]
+    groups: list[list[int]] = [[] for _ in range(codes)]
+    filled = np.zeros(codes)
+    for direction in strongest:
+        open_groups = [number for number in range(codes) if len(groups[number]) < dims // codes]
+        group = min(open_groups, key=lambda number: filled[number])
+        groups[group].append(int(direction))
+        # Log variance above the weakest kept, so that every direction dealt fills its group a little.
+        filled[group] += np.log(variance[direction] / max(variance[strongest[-1]], 1e-12) + 1e-12) + 0.1
+    return np.ascontiguousarray(directions[:, np.concatenate(groups)].T, dtype=np.float32)
 
 
 def _distinct_rows(files: EncoderFiles, words: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,14 +31,10 @@ _ORDER, _DRAW, _NEGATIVES = 1, 2, 3  # keeps the streams of random numbers apart
 
 
 class WordSampler:
-    """Batches of word numbers.
+    """Batches of the row numbers `words`, by `weights` (float64, one a word) where they are given.
 
-    Args:
-        words: int64 row numbers to draw from.
-        batch_size: Words of a batch, at most as many as there are.
-        seed: Of the random numbers.
-        weights: float64, one a word. None visits every word once an epoch, in random order; what does not fill the
-            last batch waits for another epoch.
+    Without them, every word is visited once an epoch, in random order; what does not fill the last batch waits for
+    another epoch.
     """
 
     def __init__(
@@ -65,11 +60,7 @@ class WordSampler:
 
 
 def shared_batch_size(batch_size: int, words: int, processes: int) -> int:
-    """Return the batch over all processes: `batch_size`, or fewer where there are fewer training words.
-
-    Raises:
-        DistillEmbError: There are more processes than words in a batch, or they cannot share it equally.
-    """
+    """Return the batch over all processes: `batch_size`, or fewer where there are fewer training words."""
     size = min(batch_size, words)
     if processes > size:
         raise DistillEmbError(
@@ -101,34 +92,11 @@ def sampling_weights(frequencies: NDArray[np.float64], sampling: str, power: flo
     return weights
 
 
-class Miner(Protocol):
-    """Draws hard negatives."""
-
-    def draw(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
-        """Draw negatives, which do not depend on how the batch is shared out.
-
-        Args:
-            batch: int64 ``[g]``, the words of the whole batch.
-            own: int64 ``[b]``, this process's positions in it.
-            rng: The random numbers of the step.
-
-        Returns:
-            int64 ``[b, k]``, negatives of the words ``batch[own]``. None of them is the word itself.
-        """
-        ...
-
-
 class WindowMiner:
-    """The words of a random run of corpus tokens that are nearest to the word (Mersha & Wu 2022).
+    """The words of a random run of `window` corpus tokens that are nearest to the word (Mersha & Wu 2022).
 
-    Args:
-        tokens: int32 ``[tokens]`` word numbers; may be mapped from disk.
-        table: float32 or bfloat16 ``[n, d]``, the teachers' vectors side by side. Nearness is Euclidean.
-        window: Tokens of a run.
-        count: Negatives of a word.
-
-    Raises:
-        DistillEmbError: The window is longer than the corpus.
+    `tokens` are int32 ``[tokens]`` word numbers and may be mapped from disk; `table` is float32 or bfloat16
+    ``[n, d]``, the teachers' vectors side by side. Nearness is Euclidean. Every word gets `count` negatives.
     """
 
     def __init__(self, tokens: NDArray[np.int32], table: Tensor, window: int, count: int = 1) -> None:
@@ -137,49 +105,45 @@ class WindowMiner:
                 f"The window is {window} tokens long, but the corpus holds only {len(tokens)} of known words: "
                 "shorten window or give more text."
             )
-        self.tokens = tokens
-        self.table = table
+        self.tokens, self.table, self.window, self.count = tokens, table, window, count
         self.lengths = table.float().square().sum(1)
-        self.count = count
-        self._offsets = np.arange(window)
         self._rows_at_once = max(1, _GATHERED_VALUES // (window * table.shape[1]))
 
     def draw(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
-        """See `Miner`; the nearest first. A run that holds too few other words is drawn again."""
+        """Draw negatives, int64 ``[b, count]``, the nearest first, of the words at the positions `own` of the batch.
+
+        They do not depend on how the batch is shared out. None is the word itself. A run that holds too few other
+        words is drawn again.
+        """
         words = batch[own]
         chosen = torch.zeros(len(words), self.count, dtype=torch.long, device=words.device)
         open_rows = torch.arange(len(words), device=words.device)
         places = own.cpu().numpy()
         for _ in range(_TRIES):
-            starts = rng.integers(0, len(self.tokens) - len(self._offsets) + 1, size=len(batch))
+            starts = rng.integers(0, len(self.tokens) - self.window + 1, size=len(batch))
             found, enough = self._search(words[open_rows], starts[places[open_rows.cpu().numpy()]])
             chosen[open_rows] = found
             open_rows = open_rows[~enough]
             if not len(open_rows):
                 return chosen
         raise DistillEmbError(
-            f"Runs of {len(self._offsets)} corpus tokens hold fewer than {self.count} other words: "
+            f"Runs of {self.window} corpus tokens hold fewer than {self.count} other words: "
             "raise window or give more varied text."
         )
 
     def _search(self, words: Tensor, starts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        runs = self.tokens[starts[:, None] + self._offsets].astype(np.int64)
+        runs = self.tokens[starts[:, None] + np.arange(self.window)].astype(np.int64)
         candidates = torch.from_numpy(runs).to(words.device)
         if self.count > 1:  # equal words stand together, and all but the first are struck out
             candidates = candidates.sort(1).values
-        distances = self._distances(words, candidates)
+        pairs = zip(words.split(self._rows_at_once), candidates.split(self._rows_at_once), strict=True)
+        # Squared distances, less the word's own length, which does not change the order
+        distances = self.lengths[candidates] - 2 * torch.cat([self._products(*pair) for pair in pairs])
         distances.masked_fill_(candidates == words[:, None], torch.inf)
         if self.count > 1:
             distances[:, 1:].masked_fill_(candidates[:, 1:] == candidates[:, :-1], torch.inf)
         nearest = distances.topk(self.count, dim=1, largest=False)
         return candidates.gather(1, nearest.indices), torch.isfinite(nearest.values).all(1)
-
-    def _distances(self, words: Tensor, candidates: Tensor) -> Tensor:
-        """Squared distances, less the word's own length, which does not change the order; float ``[b, window]``."""
-        rows = self._rows_at_once
-        pairs = zip(words.split(rows), candidates.split(rows), strict=True)
-        products = torch.cat([self._products(own, block) for own, block in pairs])
-        return self.lengths[candidates] - 2 * products
 
     def _products(self, words: Tensor, candidates: Tensor) -> Tensor:
         own, others = embedding(words, self.table), embedding(candidates, self.table)
@@ -189,36 +153,25 @@ class WindowMiner:
 
 
 class NeighborMiner:
-    """Some of the teacher's nearest neighbors of the word, at random.
-
-    Args:
-        neighbors: int ``[n, k]`` word numbers, a row for every word that is trained on.
-        count: Negatives of a word.
-    """
+    """Some of the teacher's nearest neighbors (int ``[n, k]`` word numbers) of the word, at random."""
 
     def __init__(self, neighbors: Tensor, count: int = 1) -> None:
         self.neighbors = neighbors
         self.count = min(count, neighbors.shape[1])
 
     def draw(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
-        """See `Miner`; each neighbor at most once."""
+        """See `WindowMiner.draw`; each neighbor at most once."""
         ranks = rng.random((len(batch), self.neighbors.shape[1])).argsort(1)[own.cpu().numpy(), : self.count]
         return self.neighbors[batch[own]].gather(1, torch.from_numpy(ranks).to(batch.device)).long()
+
+
+Miner = WindowMiner | NeighborMiner
 
 
 def nearest_neighbors(table: Tensor, words: NDArray[np.int64], k: int) -> Tensor:
     """Find the k words of greatest cosine among `words`, the nearest first, on the device of `table`.
 
-    Args:
-        table: float ``[n, d]``.
-        words: Row numbers of the words that have and are neighbors (the training words).
-        k: Neighbors of a word.
-
-    Returns:
-        int32 ``[n, k]`` row numbers of the table. Rows of other words are zero.
-
-    Raises:
-        DistillEmbError: There are not more than k words.
+    Returns int32 ``[n, k]`` row numbers of the table. Rows of words that are not among `words` are zero.
     """
     if k >= len(words):
         raise DistillEmbError(
@@ -236,25 +189,16 @@ def nearest_neighbors(table: Tensor, words: NDArray[np.int64], k: int) -> Tensor
     return result
 
 
-def neighbors_wanted(settings: DistillSettings) -> int:
-    """Return how many nearest neighbors of each word the losses read; 0 for none."""
+def load_neighbors(
+    file: Path, tables: tuple[Tensor, ...], words: NDArray[np.int64], settings: DistillSettings
+) -> Tensor | None:
+    """Find the nearest neighbors that the losses read, int32 ``[n, k]``, by the sum of the teachers' cosines.
+
+    They are read from `file` (k is added to its name) where an earlier call left them. None when no loss reads any.
+    """
     mined = settings.neighbors if settings.uses_hard_negatives and settings.hard_negatives == "neighbors" else 0
     compared = settings.global_words // 2 if settings.losses.get("global", 0) > 0 else 0
-    return max(mined, compared)
-
-
-def load_neighbors(file: Path, tables: tuple[Tensor, ...], words: NDArray[np.int64], wanted: int) -> Tensor | None:
-    """Find nearest neighbors, or read them from `file` where an earlier call left them.
-
-    Args:
-        file: Where they are kept; the number of neighbors is added to its name.
-        tables: For each teacher float ``[n, d]``. Nearness is the sum of their cosines.
-        words: See `nearest_neighbors`.
-        wanted: Neighbors of a word.
-
-    Returns:
-        int32 ``[n, wanted]``, or None when none are wanted.
-    """
+    wanted = max(mined, compared)
     if not wanted:
         return None
     file = file.with_stem(f"{file.stem}-{wanted}")
@@ -271,27 +215,11 @@ def build_miner(
     targets: Targets,
     tables: tuple[Tensor, ...],
     neighbors: Tensor | None,
-    *,
     corpus: Sequence[str | Path],
     work: Path,
     progress: bool = False,
 ) -> Miner | None:
-    """Build the miner that the settings ask for; None when no loss reads hard negatives.
-
-    Held-out words are never negatives.
-
-    Args:
-        settings: Name the kind of negatives.
-        targets: The words.
-        tables: The teachers' vectors on their device.
-        neighbors: What `load_neighbors` returned.
-        corpus: Text files for windows.
-        work: Directory where the numbered corpus is kept.
-        progress: Show a bar while the corpus is read.
-
-    Raises:
-        DistillEmbError: Windows are asked for, and there is no corpus.
-    """
+    """Build the miner that the settings ask for, None for none. Held-out words are never negatives."""
     if not settings.uses_hard_negatives:
         return None
     if settings.hard_negatives == "neighbors" and neighbors is not None:
@@ -312,34 +240,22 @@ def build_miner(
 def corpus_tokens(
     paths: Sequence[str | Path],
     numbers: dict[str, int],
-    cache: str | Path,
+    cache: Path,
     lowercase: bool = False,
     progress: bool = False,
 ) -> NDArray[np.int32]:
-    """Number the known words of a corpus. Memory does not grow with the corpus.
+    """Number the known words of a corpus, int32 ``[tokens]``. Memory does not grow with the corpus.
 
-    Words and text are compared in the normal form NFC. Where two words differ only in their form, the one that is
-    written in NFC counts.
-
-    Args:
-        paths: Text files, plain or compressed.
-        numbers: Word to number. Other tokens are left out (as in DistillEmb's code).
-        cache: Directory for the result. It is found again as long as the files and the words are the same.
-        lowercase: Lower-case the text.
-        progress: Show a bar.
-
-    Returns:
-        int32 ``[tokens]``, mapped from a file in `cache`.
-
-    Raises:
-        DistillEmbError: A file is missing or not UTF-8, or the corpus holds none of the words.
+    Other tokens are left out (as in DistillEmb's code). Words and text are compared in the normal form NFC. Where two
+    words differ only in their form, the one that is written in NFC counts. The result is mapped from a file in the
+    directory `cache`, where it is found again as long as the files and the words are the same.
     """
-    file = Path(cache) / f"tokens-{run_id([file_identity(paths), list(numbers.items()), lowercase])}.int32"
+    file = cache / f"tokens-{run_id([file_identity(paths), list(numbers.items()), lowercase])}.int32"
     if not file.is_file():
         known = {normal_form(word): number for word, number in reversed(numbers.items())} | numbers
         words = (word for line in read_tokens(paths, lowercase=lowercase, progress=progress) for word in line)
         found = (known[word] for word in words if word in known)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         with atomic_file(file) as stream:
             while len(block := np.fromiter(islice(found, _TOKENS_AT_ONCE), dtype=np.int32)):
                 stream.write(block.tobytes())

@@ -72,7 +72,26 @@ def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _students() -> tuple[str, ...]:
+Choices = Callable[[], tuple[Any, ...]] | tuple[Any, ...]
+_RANGES: dict[str, Callable[[float], bool]] = {
+    "above 0": lambda value: value > 0,
+    "of at least 0": lambda value: value >= 0,
+    "from 0 to below 1": lambda value: 0 <= value < 1,
+}
+_ABOVE, _FROM_ZERO, _SHARE = _RANGES
+
+
+def _setting(
+    default: Any, doc: str, *, choices: Choices | None = None, least: int | None = None, number: str | None = None
+) -> Any:
+    """A field with its meaning and its check: one of `choices`, an integer from `least`, or a `number` of a range."""
+    metadata = {"doc": doc, "choices": choices, "least": least, "number": number}
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _students() -> tuple[str, ...]:  # imported late: the command line reads this file at every start
     from ..inference.students import FORWARDS
 
     return tuple(FORWARDS)
@@ -82,32 +101,6 @@ def _storages() -> tuple[str, ...]:
     from ..quantization import STORAGES
 
     return STORAGES
-
-
-Choices = Callable[[], tuple[Any, ...]] | tuple[Any, ...]
-
-
-def _setting(
-    default: Any,
-    doc: str,
-    *,
-    choices: Choices | None = None,
-    least: int | None = None,
-    number: str | None = None,
-) -> Any:
-    """A field with its meaning and its check: one of `choices`, an integer from `least`, or a `number` of a range."""
-    metadata = {"doc": doc, "choices": choices, "least": least, "number": number}
-    if isinstance(default, dict):
-        return field(default_factory=default.copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-_RANGES: dict[str, Callable[[float], bool]] = {
-    "above 0": lambda value: value > 0,
-    "of at least 0": lambda value: value >= 0,
-    "from 0 to below 1": lambda value: 0 <= value < 1,
-}
-_ABOVE, _FROM_ZERO, _SHARE = _RANGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +115,7 @@ class DistillSettings:
         DistillEmbError: A value cannot be, or two settings do not go together.
     """
 
-    preset: str = _setting(
-        "default", "Settings to start from; what else is given changes it.", choices=lambda: tuple(PRESETS)
-    )
+    preset: str = _setting("default", "Settings to start from; what else is given changes it.", choices=tuple(PRESETS))
     # the student
     student: str = _setting("cnn", "Encoder type.", choices=_students)
     encoder_args: dict[str, Any] = _setting({}, "Sizes that differ from the defaults of the encoder type.")  # noqa: RUF009
@@ -134,9 +125,7 @@ class DistillSettings:
         "Where a word stands in its row: left, center, or as the student is made for.",
         choices=(None, "left", "center"),
     )
-    lowercase: bool | None = _setting(
-        None, "Lower-case words first; None does so when no word of the teachers has a capital."
-    )
+    lowercase: bool | None = _setting(None, "Lower-case words first; None does so if no teacher's word has a capital.")
     min_char_count: int = _setting(
         1, "Characters seen less often in the training words (weighted by the teacher's counts) are unknown.", least=1
     )
@@ -224,14 +213,12 @@ class DistillSettings:
     if not TYPE_CHECKING:  # type checkers see the one that dataclass makes
 
         def __init__(self, **given: Any) -> None:
-            given = current_names(given)
-            known = {one.name: one for one in fields(self)}
+            given, known = current_names(given), {one.name: one for one in fields(self)}
             if unknown := sorted(given.keys() - known.keys()):
                 raise TypeError(f"DistillSettings has no setting {', '.join(unknown)}.")
-            preset = given.get("preset", known["preset"].default)
+            preset = given.setdefault("preset", known["preset"].default)
             _check(known["preset"], preset)
-            defaults = {name: _default(one) for name, one in known.items()}
-            for name, value in {**defaults, **PRESETS[preset], **given}.items():
+            for name, value in {**default_settings(), **PRESETS[preset], **given}.items():
                 object.__setattr__(self, name, dict(value) if isinstance(value, dict) else value)
             for one in known.values():
                 _check(one, getattr(self, one.name))
@@ -255,11 +242,8 @@ def describe_settings() -> dict[str, str]:
 
 def default_settings() -> dict[str, Any]:
     """Return the default of each setting but `preset`, by name."""
-    return {one.name: _default(one) for one in fields(DistillSettings) if one.name != "preset"}
-
-
-def _default(one: Field[Any]) -> Any:
-    return one.default_factory() if callable(one.default_factory) else one.default
+    given = [one for one in fields(DistillSettings) if one.name != "preset"]
+    return {one.name: one.default_factory() if callable(one.default_factory) else one.default for one in given}
 
 
 def _check(one: Field[Any], value: Any) -> None:
@@ -284,20 +268,15 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_together(settings: DistillSettings) -> None:
-    betas, held = settings.betas, settings.held_out
+    betas, held, losses = settings.betas, settings.held_out, settings.losses
     if len(betas) != 2 or not all(_is_number(beta) and 0 <= beta < 1 for beta in betas):
         raise DistillEmbError(f"betas are {betas!r}: give two numbers from 0 to below 1.")
     object.__setattr__(settings, "betas", (float(betas[0]), float(betas[1])))
-    if isinstance(held, bool) or not _is_number(held) or held < 0 or (isinstance(held, float) and held >= 1):
+    if not _is_number(held) or held < 0 or (isinstance(held, float) and held >= 1):
         raise DistillEmbError(f"held_out is {held!r}: give a number of words, or a share from 0 to below 1.0.")
     if settings.patience and not held:
         raise DistillEmbError("patience needs a validation score, and held_out is 0: hold some words out.")
-    _check_losses(settings)
-
-
-def _check_losses(settings: DistillSettings) -> None:
-    losses, negatives = settings.losses, settings.negatives
-    if not isinstance(losses, Mapping) or not losses:
+    if not isinstance(losses, dict) or not losses:
         raise DistillEmbError(f"losses are {losses!r}: give weights by name, such as {{'cosine': 1.0}}.")
     for name, weight in losses.items():
         _one_of("A loss", name, LOSSES)
@@ -307,11 +286,9 @@ def _check_losses(settings: DistillSettings) -> None:
         raise DistillEmbError(f"The weights of the losses {', '.join(losses)} sum to nothing: give one above 0.")
     if losses.get("triplet", 0) > 0 and settings.hard_negatives == "none":
         raise DistillEmbError("The triplet loss needs negatives: set hard_negatives to 'window' or 'neighbors'.")
-    if settings.hard_negatives == "neighbors" and negatives > settings.neighbors:
+    others = {"neighbors": settings.neighbors, "window": settings.window - 1}
+    if settings.negatives > others.get(settings.hard_negatives, math.inf):
+        kind = settings.hard_negatives
         raise DistillEmbError(
-            f"negatives is {negatives}, but only {settings.neighbors} neighbors are kept: raise neighbors."
-        )
-    if settings.hard_negatives == "window" and negatives >= settings.window:
-        raise DistillEmbError(
-            f"negatives is {negatives}, and a window of {settings.window} tokens cannot give so many: raise window."
+            f"negatives is {settings.negatives}, and {kind} is {getattr(settings, kind)}, too few: raise {kind}."
         )

@@ -30,18 +30,11 @@ class Student:
     config: dict[str, Any]
     encoder: nn.Module
 
-    @property
-    def parameters(self) -> int:
-        """Number of trained values."""
-        return sum(parameter.numel() for parameter in self.encoder.parameters())
-
 
 class Runner(nn.Module):
     """The encoder as the trainer calls it: on prepared rows, when the encoder knows how to prepare them.
 
-    Args:
-        encoder: The network.
-        bf16: Compute in bfloat16, by autocast or by `fast_forward`.
+    With `bf16` it computes in bfloat16, by autocast or by `fast_forward`.
     """
 
     def __init__(self, encoder: nn.Module, bf16: bool = False) -> None:
@@ -54,18 +47,25 @@ class Runner(nn.Module):
         if self.bf16 and isinstance(self.encoder, DistillEmbEncoder) and not rows[0].is_cuda:
             return fast_forward(self.encoder, rows[0])
         with torch.autocast(rows[0].device.type, torch.bfloat16, enabled=self.bf16):
-            prepared = getattr(self.encoder, "forward_prepared", None)
-            vectors: Tensor = prepared(*rows) if prepared is not None else self.encoder(rows[0])
+            vectors: Tensor = getattr(self.encoder, "forward_prepared", self.encoder)(*rows)
         return vectors.float()
 
 
 def build_student(targets: Targets, settings: DistillSettings) -> Student:
-    """Learn the characters of the training words and build the student, its weights drawn from the seed.
-
-    Raises:
-        DistillEmbError: The student does not know a size, or no character is frequent enough.
-    """
-    characters = _learn_characters(targets, settings)
+    """Learn the characters of the training words and build the student, its weights drawn from the seed."""
+    align: Any = settings.align or ALIGNMENTS.get(settings.student, "left")
+    try:
+        characters = CharTable.learn(
+            [targets.words[row] for row in targets.train],
+            None if targets.counts is None else targets.counts[targets.train].tolist(),
+            min_count=settings.min_char_count,
+            max_characters=settings.max_characters,
+            max_chars=settings.max_chars,
+            align=align,
+            lowercase=targets.lowercase,
+        )
+    except ValueError as error:
+        raise DistillEmbError(str(error)) from error
     try:
         config = DistillEmbConfig(
             encoder_type=settings.student,
@@ -82,23 +82,6 @@ def build_student(targets: Targets, settings: DistillSettings) -> Student:
     return Student(characters, stored, encoder)
 
 
-def _learn_characters(targets: Targets, settings: DistillSettings) -> CharTable:
-    counts = None if targets.counts is None else targets.counts[targets.train].tolist()
-    align: Any = settings.align or ALIGNMENTS.get(settings.student, "left")
-    try:
-        return CharTable.learn(
-            [targets.words[row] for row in targets.train],
-            counts,
-            min_count=settings.min_char_count,
-            max_characters=settings.max_characters,
-            max_chars=settings.max_chars,
-            align=align,
-            lowercase=targets.lowercase,
-        )
-    except ValueError as error:
-        raise DistillEmbError(str(error)) from error
-
-
 def prepare_inputs(student: Student, words: list[str]) -> tuple[Tensor, ...]:
     """Compute once what the encoder reads of each word: tensors whose first dimension is the words.
 
@@ -107,7 +90,7 @@ def prepare_inputs(student: Student, words: list[str]) -> tuple[Tensor, ...]:
     """
     char_ids = torch.from_numpy(student.characters.encode(words).astype(np.int64))
     prepare = getattr(student.encoder, "prepare", None)
-    if prepare is None or not hasattr(student.encoder, "forward_prepared"):
+    if prepare is None:
         return (char_ids,)
     with torch.no_grad():
         parts = [prepare(block) for block in char_ids.split(_WORDS_AT_ONCE)]
@@ -116,18 +99,11 @@ def prepare_inputs(student: Student, words: list[str]) -> tuple[Tensor, ...]:
 
 @torch.no_grad()
 def predict(encoder: nn.Module, inputs: tuple[Tensor, ...], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Compute vectors float32 ``[len(rows), dim]`` of some words, in evaluation mode; the mode is put back."""
-    runner = Runner(encoder)
-    was_training = encoder.training
-    encoder.eval()
-    try:
-        positions = torch.from_numpy(rows).to(inputs[0].device)
-        blocks = [
-            runner(*(column.index_select(0, part) for column in inputs)) for part in positions.split(_WORDS_AT_ONCE)
-        ]
-        return torch.cat(blocks).float().cpu().numpy()
-    finally:
-        encoder.train(was_training)
+    """Compute vectors float32 ``[len(rows), dim]`` of some words, in evaluation mode. Training sets its own mode."""
+    runner = Runner(encoder).eval()
+    positions = torch.from_numpy(rows).to(inputs[0].device)
+    blocks = [runner(*(column.index_select(0, part) for column in inputs)) for part in positions.split(_WORDS_AT_ONCE)]
+    return torch.cat(blocks).cpu().numpy()
 
 
 class _Convolution(torch.autograd.Function):

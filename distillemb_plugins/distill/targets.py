@@ -21,32 +21,20 @@ from .settings import DistillSettings
 Rows = NDArray[np.int64]
 Opened = Teacher | tuple[str, DistillEmb]  # a table, or an encoder with the name by which the card calls it
 AnyTeacher = Opened | DistillEmb | str | Path
-_MIN_TRAINING_WORDS = 2
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The vectors to be learned.
+    """The vectors to be learned."""
 
-    Attributes:
-        names: Of the teachers.
-        words: n words.
-        vectors: For each teacher (or for all of them, combined) float32 ``[n, dim]``.
-        frequencies: float64 ``[n]``, summing to 1.
-        counts: int64 ``[n]`` where the first table has them.
-        train: Row numbers of the training words, int64, ascending.
-        held_out: Row numbers of the held-out words, int64, ascending.
-        lowercase: Whether words are lower-cased before they are read.
-    """
-
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # of the teachers
     words: list[str]
-    vectors: tuple[Floats, ...]
-    frequencies: NDArray[np.float64]
-    counts: NDArray[np.int64] | None
-    train: Rows
+    vectors: tuple[Floats, ...]  # float32 [n, dim] for each teacher, or for all of them, combined
+    frequencies: NDArray[np.float64]  # [n], summing to 1
+    counts: NDArray[np.int64] | None  # [n] where the first table has them
+    train: Rows  # row numbers, ascending
     held_out: Rows
-    lowercase: bool
+    lowercase: bool  # whether words are lower-cased before they are read
 
     @property
     def dim(self) -> int:
@@ -61,22 +49,21 @@ class Targets:
             digest.update(table.tobytes())
         return digest.hexdigest()[:16]
 
+    def word_lists(self, vocabulary: int = 5000) -> dict[str, bytes]:
+        """Return the files of held-out and of frequent words, which lie with an encoder for its evaluation."""
+        held_out = [self.words[row] for row in self.held_out]
+        lists = {"held_out.txt": held_out, "vocabulary.txt": self.words[:vocabulary]}
+        return {name: "".join(f"{word}\n" for word in words).encode() for name, words in lists.items() if words}
+
 
 def build_targets(teachers: Sequence[AnyTeacher], settings: DistillSettings) -> Targets:
     """Restrict the teachers to their common words, clean and combine them, and hold words out.
 
-    Args:
-        teachers: Tables, and encoders. An encoder teaches its vectors of the words that all tables have. Paths and
-            names are opened by `open_teacher`.
-        settings: Say how the teachers are cleaned and combined and what is held out.
-
-    Raises:
-        DistillEmbError: There is no table, no common word, different widths where one is needed, or more words are
-            held out than there are.
+    An encoder teaches its vectors of the words that all tables have.
     """
     tables = _as_tables([open_teacher(one) for one in teachers])
     common = combine_teachers(tables, same_width=settings.combine in ("losses", "average"))
-    vectors = _combined([_cleaned(teacher, settings).vectors for teacher in common], settings)
+    vectors = _combined([_cleaned(teacher, settings) for teacher in common], settings)
     words = common[0].words
     train, held_out = split_words(len(words), settings.held_out)
     lowercase = settings.lowercase
@@ -95,34 +82,20 @@ def build_targets(teachers: Sequence[AnyTeacher], settings: DistillSettings) -> 
 
 
 def open_teacher(teacher: AnyTeacher, limit: int | None = None) -> Opened:
-    """Open what a name stands for.
+    """Open the directory or the bundled name of an encoder, or what `load_teacher` reads, its first `limit` words.
 
-    Args:
-        teacher: The directory or the bundled name of an encoder, or what `load_teacher` reads. Objects are returned
-            as they are.
-        limit: Keep the first so many words of a table.
-
-    Returns:
-        A table; or an encoder with the name by which the card calls it.
-
-    Raises:
-        DistillEmbError: There is nothing that can be read.
+    Objects are returned as they are.
     """
     if isinstance(teacher, Teacher | tuple):
         return teacher
     if isinstance(teacher, DistillEmb):
         return "encoder", teacher
-    path = _encoder_directory(Path(teacher))
-    if path is None:
+    path = Path(teacher)
+    bundled = path == Path(path.name) and not is_directory(path) and not is_file(path)
+    path = BUNDLED / path if bundled else path
+    if not is_file(path / CONFIG_FILE):
         return load_teacher(teacher, limit)
     return path.resolve().name, DistillEmb.from_pretrained(path, cache_size=0)  # every word is asked for once
-
-
-def _encoder_directory(path: Path) -> Path | None:
-    bundled = BUNDLED / path.name
-    if is_directory(path):
-        return path if is_file(path / CONFIG_FILE) else None
-    return bundled if path == Path(path.name) and not is_file(path) and is_file(bundled / CONFIG_FILE) else None
 
 
 def _as_tables(opened: Sequence[Opened]) -> list[Teacher]:
@@ -144,23 +117,13 @@ def _as_tables(opened: Sequence[Opened]) -> list[Teacher]:
 
 
 def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:
-    """Choose the training and the held-out words.
+    """Choose the training and the held-out words (a number or a share of n): their rows, ascending.
 
     The choice depends on the arguments alone, so that runs of different seeds and students are scored on the same
     words.
-
-    Args:
-        n: Number of words.
-        held_out: A number of words (int) or a share (float).
-
-    Returns:
-        Row numbers of the training and of the held-out words, both int64 and ascending.
-
-    Raises:
-        DistillEmbError: Fewer than two words would be left to train on.
     """
     wanted = held_out if isinstance(held_out, int) else round(n * held_out)
-    if n - wanted < _MIN_TRAINING_WORDS:
+    if n - wanted < 2:
         raise DistillEmbError(
             f"held_out asks for {wanted} of the {n} words that the teachers share: hold out fewer, or give more words."
         )
@@ -168,16 +131,22 @@ def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:
     return np.sort(order[wanted:]), np.sort(order[:wanted])
 
 
-def _cleaned(teacher: Teacher, settings: DistillSettings) -> Teacher:
+def _cleaned(teacher: Teacher, settings: DistillSettings) -> Floats:
     if settings.center or settings.remove_top:
         teacher = teacher.center(settings.remove_top)
-    return teacher.normalize() if settings.normalize else teacher
+    return (teacher.normalize() if settings.normalize else teacher).vectors
 
 
 def _combined(tables: list[Floats], settings: DistillSettings) -> list[Floats]:
     """One table a teacher, or the one that stands for all of them."""
+    widths = [table.shape[1] for table in tables]
+    width = sum(widths) if settings.combine == "concat" else widths[0]
+    if settings.combine != "svd" and settings.dim not in (None, width):
+        raise DistillEmbError(
+            f"dim is {settings.dim}, but the teachers' vectors are {width} wide: "
+            "leave dim out, or set combine to 'svd'."
+        )
     if settings.combine == "losses":
-        _check_dim(settings, tables[0].shape[1])
         return tables
     units = [unit_rows(table) for table in tables]
     if settings.combine == "average":  # Coates & Bollegala 2018: as good as the concatenation
@@ -185,18 +154,8 @@ def _combined(tables: list[Floats], settings: DistillSettings) -> list[Floats]:
     else:
         joined = np.concatenate(units, axis=1)
     if settings.combine == "svd":
-        joined = _main_columns(joined, settings.dim or max(table.shape[1] for table in tables))
-    else:
-        _check_dim(settings, joined.shape[1])
+        joined = _main_columns(joined, settings.dim or max(widths))
     return [unit_rows(joined) if settings.normalize else joined]
-
-
-def _check_dim(settings: DistillSettings, width: int) -> None:
-    if settings.dim not in (None, width):
-        raise DistillEmbError(
-            f"dim is {settings.dim}, but the teachers' vectors are {width} wide: "
-            "leave dim out, or set combine to 'svd'."
-        )
 
 
 def _main_columns(table: Floats, dim: int) -> Floats:

@@ -11,17 +11,24 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from ..facts import EncoderFacts
+from ..errors import DistillEmbError
+from ..facts import HELD_OUT, EncoderFacts, current_versions
 from ..files import locked, remove_directory
+from ..persistence import EncoderFiles, write_encoder
+from ..quantization import check_storage
 from ..runs import CHECKPOINT_FILE, check_output, work_directory, work_path
-from .export import write_student
+from ..teachers import Teacher
+from ..vectors import unit_rows
 from .log import LOG_FILE
 from .loop import Callback, Distillation
+from .residual_codebook import fit_residual_codebook
 from .settings import DistillSettings, current_names
 from .targets import AnyTeacher, Targets, build_targets
 
@@ -79,25 +86,17 @@ def distill(
                 remove_directory(work)
         return out
     check_output(out, resume=resume, overwrite=overwrite)
-    replace = overwrite or out.exists()
+    overwrites = overwrite or out.exists()
     targets = build_targets(teachers, settings)
     kept = {name: value for name, value in settings.to_dict().items() if name not in _MAY_CHANGE}
     with _work(out, kept | {"data": targets.digest}, resume=resume, overwrite=overwrite):
         run = Distillation(targets, settings, work, corpus, progress)
         if run.is_main and (warning := few_steps(len(targets.train), run.sampler.steps_per_epoch, settings)):
             warnings.warn(warning, stacklevel=2)
-        run.train(resume=resume, progress=progress, callback=callback)
+        run.train(resume, callback)
         if run.is_main:
-            write_student(
-                run.student,
-                targets,
-                settings,
-                out,
-                scores=run.state.progress.scores,
-                facts=facts or EncoderFacts(),
-                extra_files={LOG_FILE: (work / LOG_FILE).read_bytes(), **(extra(targets) if extra else {})},
-                overwrite=replace,
-            )
+            files = {LOG_FILE: (work / LOG_FILE).read_bytes(), **(extra(targets) if extra else {})}
+            _write_student(run, out, facts or EncoderFacts(), files, overwrites)
             remove_directory(work)
         run.accelerator.wait_for_everyone()
     return out
@@ -116,6 +115,35 @@ def _work(out: Path, identity: dict[str, Any], *, resume: bool, overwrite: bool)
             if not (work / CHECKPOINT_FILE).exists():
                 remove_directory(work)
             raise
+
+
+def _write_student(
+    run: Distillation, out: Path, facts: EncoderFacts, extra_files: Mapping[str, bytes], overwrite: bool
+) -> None:
+    """Write the encoder directory with its facts, and with a residual codebook where the settings ask for it."""
+    settings, targets, characters = run.settings, run.targets, run.student.characters
+    storage = check_storage(settings.storage)
+    weights = {name: tensor.detach().cpu().numpy() for name, tensor in run.encoder.state_dict().items()}
+    if broken := [name for name, array in weights.items() if not np.isfinite(array).all()]:
+        raise DistillEmbError(
+            f"The training diverged ({broken[0]} holds NaN or infinity): lower learning_rate or set clip."
+        )
+    sizes = {"vocab_size": len(characters), "max_chars": characters.max_chars}
+    files = EncoderFiles({**run.student.config, **sizes}, weights, characters)
+    if settings.codebook_words:
+        vectors = np.mean([unit_rows(table[targets.train]) for table in targets.vectors], axis=0)
+        words, codes = settings.codebook_words, settings.codebook_bytes
+        teacher = Teacher("targets", [targets.words[row] for row in targets.train], vectors)
+        files = fit_residual_codebook(files, teacher, words, codes, storage=storage, seed=settings.seed)
+    facts = replace(
+        facts,
+        teachers=targets.names,
+        settings=settings.to_dict(),
+        scores={HELD_OUT: dict(run.state.progress.scores), **facts.scores},
+        versions=current_versions(),
+    )
+    given: dict[str, Any] = {"facts": facts, "extra_files": extra_files, "overwrite": overwrite}
+    write_encoder(out, files.config, files.tensors, characters, storage=storage, **given)
 
 
 def few_steps(words: int, steps_per_epoch: int, settings: DistillSettings) -> str | None:
@@ -174,6 +202,6 @@ def training_speed(
         start, before = clock(), run.state.progress.examples
         while clock() - start < seconds:
             run.step(*next(steps, (0, 0)))
-        if run.accelerator.device.type == "cuda":
-            torch.cuda.synchronize(run.accelerator.device)
+        if run.device.type == "cuda":
+            torch.cuda.synchronize(run.device)
         return (run.state.progress.examples - before) / (clock() - start)

@@ -53,26 +53,21 @@ class HeldOut:
                 f"The predicted vectors have shape {predicted.shape}: give one row of {self.units.shape[1]} numbers "
                 f"for each of the {len(self.rows)} held-out words."
             )
-        parts = [self._block_scores(*block) for block in similarity_blocks(unit_rows(predicted), self.units)]
-        cosines, ranks, overlaps = (np.concatenate(part) for part in zip(*parts, strict=True))
+        cosines, ranks, shared = [], [], []
+        for block, similarities in similarity_blocks(unit_rows(predicted), self.units):
+            own, wanted = (np.arange(len(similarities)), self.rows[block]), self.teacher_nearest[block]
+            cosines.append(similarities[own])
+            ranks.append((similarities > cosines[-1][:, None]).sum(axis=1))
+            similarities[own] = -np.inf
+            found, _ = top(similarities, wanted.shape[1])
+            shared.append((found[:, :, None] == wanted[:, None, :]).sum(axis=(1, 2)) / max(1, wanted.shape[1]))
+        rank = np.concatenate(ranks)
         return {
-            "cosine": float(cosines.mean(dtype=np.float64)),
-            "p_at_1": float((ranks < 1).mean()),
-            "p_at_10": float((ranks < NEIGHBORS).mean()),
-            "overlap_at_10": float(overlaps.mean()),
+            "cosine": float(np.concatenate(cosines).mean(dtype=np.float64)),
+            "p_at_1": float((rank < 1).mean()),
+            "p_at_10": float((rank < NEIGHBORS).mean()),
+            "overlap_at_10": float(np.concatenate(shared).mean()),
         }
-
-    def _block_scores(
-        self, block: slice, similarities: Floats
-    ) -> tuple[Floats, NDArray[np.int64], NDArray[np.float64]]:
-        own = np.arange(len(similarities)), self.rows[block]
-        cosines = similarities[own]
-        ranks = (similarities > cosines[:, None]).sum(axis=1)
-        similarities[own] = -np.inf
-        wanted = self.teacher_nearest[block]
-        found, _ = top(similarities, wanted.shape[1])
-        shared = (found[:, :, None] == wanted[:, None, :]).sum(axis=(1, 2))
-        return cosines, ranks, shared / max(1, wanted.shape[1])
 
 
 def mean_scores(scores: list[dict[str, float]]) -> dict[str, float]:
