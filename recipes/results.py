@@ -6,9 +6,12 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_file, locked
@@ -16,6 +19,12 @@ from distillemb_plugins.files import atomic_file, locked
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATA = ROOT.parent / "shared" / "data"
 Row = dict[str, Any]
+Cell = Callable[[list[Row]], str]  # of a table: what it says of the rows of a group
+# Options that scripts have in common.
+Data = Annotated[Path, typer.Option(help="Folder with corpora/, teachers/ and tasks/.")]
+Work = Annotated[Path, typer.Option(help="Where teachers, encoders and tables are kept.")]
+Results = Annotated[Path, typer.Option(help="The results (JSON lines).")]
+Readme = Annotated[Path, typer.Option(help="Where the tables go; plots go beside it.")]
 
 
 def read_results(path: Path) -> list[Row]:
@@ -35,45 +44,57 @@ def add_result(path: Path, row: Row, key: Sequence[str]) -> None:
             stream.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
 
 
-def missing_runs(path: Path, runs: Iterable[Row], key: Sequence[str]) -> Iterator[Row]:
-    """Yield the runs that have no row yet. The file is read again before each, so several processes can share work."""
-    for run in runs:
-        if all(any(row.get(k) != run[k] for k in key) for row in read_results(path)):
-            yield run
-
-
 def run_missing(path: Path, runs: Iterable[Row], key: Sequence[str], do: Callable[[Row], Mapping[str, Any]]) -> None:
-    """Do the runs that have no row yet, and keep each result at once, so that an interrupted command goes on.
+    """Do the runs that have no row yet: what is to be known of a run, by the names of `key`, and `do` adds the rest.
 
-    Args:
-        path: The results file.
-        runs: What tells one run from another, by the names of `key`.
-        key: The names.
-        do: Makes the rest of a row from a run.
+    Each result is kept at once, and the file is read again before each run: an interrupted command goes on, and
+    several processes can share the work.
     """
-    for run in missing_runs(path, runs, key):
-        add_result(path, {**run, **do(run)}, key)
+    for run in runs:
+        if not pick(read_results(path), **{name: run[name] for name in key}):
+            add_result(path, {**run, **do(run)}, key)
+
+
+def check_choice(kind: str, given: Iterable[str], known: Iterable[str], where: str = "There is") -> None:
+    """Raises `DistillEmbError` for a name that is not known."""
+    for name in given:
+        if name not in known:
+            raise DistillEmbError(f"{where} no {kind} {name}: choose from {', '.join(known)}.")
 
 
 def pick(rows: Iterable[Row], **values: Any) -> list[Row]:
-    """The rows that have these values."""
-    return [row for row in rows if all(row.get(name) == value for name, value in values.items())]
+    """The rows that have these values, or one of them where several are given in a tuple."""
+    wanted = {name: value if isinstance(value, tuple) else (value,) for name, value in values.items()}
+    return [row for row in rows if all(row.get(name) in some for name, some in wanted.items())]
 
 
 def whole_seeds(rows: Iterable[Row], column: str, wanted: Iterable[str]) -> list[Row]:
     """The rows whose `column` is `wanted`, of those seeds that have all of them: means over different sets mislead."""
-    names = set(wanted)
-    kept = [row for row in rows if row[column] in names]
-    found: dict[int, set[str]] = {}
-    for row in kept:
-        found.setdefault(row["seed"], set()).add(row[column])
-    return [row for row in kept if found[row["seed"]] == names]
+    names = tuple(wanted)
+    kept = pick(rows, **{column: names})
+    found = {row["seed"]: {other[column] for other in pick(kept, seed=row["seed"])} for row in kept}
+    return [row for row in kept if found[row["seed"]] == set(names)]
 
 
-def mean_spread(values: Sequence[float], digits: int = 1) -> str:
-    """``mean ± standard deviation`` (sample) of some figures; the mean alone when there is one."""
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+def figure(row: Row, name: str) -> Any:
+    """A value of a row; "test.accuracy" is nested."""
+    return reduce(lambda value, part: value[part], name.split("."), row)
+
+
+def seed_means(rows: Iterable[Row], name: str, languages: Sequence[str]) -> list[float]:
+    """A score's mean over the languages, for each seed that has all of them."""
+    found: dict[int, list[float]] = {}
+    for row in whole_seeds(rows, "language", languages):
+        if figure(row, name) is not None:
+            found.setdefault(row["seed"], []).append(figure(row, name))
+    return [statistics.fmean(found[seed]) for seed in sorted(found)]
+
+
+def mean_spread(values: Iterable[float | None], digits: int = 1) -> str:
+    """``mean ± standard deviation`` (sample) of some figures; the mean alone when there is one; "" for none."""
+    known = [value for value in values if value is not None]
+    mean = f"{statistics.fmean(known):.{digits}f}" if known else ""
+    return mean if len(known) < 2 else f"{mean} ± {statistics.stdev(known):.{digits}f}"
 
 
 def megabytes(size: float, nothing: str = "0 MB") -> str:
@@ -83,31 +104,49 @@ def megabytes(size: float, nothing: str = "0 MB") -> str:
     return f"{size / 1e6:.2f} MB" if size < 10e6 else f"{size / 1e6:.0f} MB"
 
 
+def score(name: str, digits: int = 1, nothing: str = "", **values: Any) -> Cell:
+    """A cell: mean and spread of a score over the rows of a group that have these values."""
+    return lambda rows: mean_spread((figure(row, name) for row in pick(rows, **values)), digits) or nothing
+
+
+def table(first: str, groups: Mapping[str, list[Row]], columns: Mapping[str, Cell]) -> str:
+    """A Markdown table with a line for each group of rows that is not empty; "" for none."""
+    lines = [[label, *(cell(rows) for cell in columns.values())] for label, rows in groups.items() if rows]
+    return markdown_table([first, *columns], lines) if lines else ""
+
+
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table. The first column is text, the others are figures."""
     lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
+def _block(name: str) -> re.Pattern[str]:
+    return re.compile(f"(?<=<!-- {re.escape(name)} -->\n).*?(?=<!-- /{re.escape(name)} -->)", re.DOTALL)
+
+
 def read_block(readme: Path, name: str) -> str:
     """What stands between ``<!-- name -->`` and ``<!-- /name -->``."""
-    found = re.search(f"<!-- {name} -->\n(.*?)\n?<!-- /{name} -->", readme.read_text("utf-8"), re.DOTALL)
-    return found.group(1) if found else ""
+    found = _block(name).search(readme.read_text("utf-8"))
+    return found[0].removesuffix("\n") if found else ""
 
 
 def replace_block(readme: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` in a README.
-
-    Raises:
-        DistillEmbError: The two lines are not there.
-    """
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    """Replace what `read_block` reads. Raises `DistillEmbError` when the two lines are not there."""
     old = readme.read_text("utf-8")
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if not pattern.search(old):
-        raise DistillEmbError(f"{readme} has no block {begin} ... {end}: add the two lines where the table belongs.")
+    if not _block(name).search(old):
+        raise DistillEmbError(
+            f"{readme} has no block <!-- {name} --> ... <!-- /{name} -->: add the two lines where the table belongs."
+        )
     with atomic_file(readme, "w") as stream:
-        stream.write(pattern.sub(lambda _: f"{begin}\n{text}\n{end}", old))
+        stream.write(_block(name).sub(lambda _: f"{text}\n", old))
+
+
+def write_blocks(readme: Path, blocks: Mapping[str, str]) -> None:
+    """Replace the blocks of a README that have a text."""
+    for name, text in blocks.items():
+        if text:
+            replace_block(readme, name, text)
 
 
 def run_app(app: Callable[[], object]) -> None:

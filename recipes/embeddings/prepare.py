@@ -236,8 +236,8 @@ def encoders(work: Work = WORK) -> None:
 @app.command()
 def tables(
     task: Annotated[list[str] | None, typer.Argument(help="Which tasks; all if not given.")] = None,
-    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; all of the task.")] = [],  # noqa: B006
-    system: Annotated[list[str], typer.Option(help="Which systems with tables; those that the task uses.")] = [],  # noqa: B006
+    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; all of the task.")] = [],
+    system: Annotated[list[str], typer.Option(help="Which systems with tables; those that the task uses.")] = [],
     data: Data = DEFAULT_DATA,
     work: Work = WORK,
 ) -> None:

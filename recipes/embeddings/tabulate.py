@@ -450,8 +450,8 @@ def write(
 
 @app.command("data")
 def write_data(
-    task: Annotated[list[str], typer.Option(help="Which tasks.")] = list(TASKS),  # noqa: B006
-    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; all of the task.")] = [],  # noqa: B006
+    task: Annotated[list[str], typer.Option(help="Which tasks.")] = list(TASKS),
+    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; all of the task.")] = [],
     data: Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")] = DEFAULT_DATA,
     results: Results = HERE / "results.jsonl",
     readme: Readme = HERE / "README.md",

@@ -144,13 +144,13 @@ def with_ngram_dropout(encoder: Path, rate: float) -> Path:
 @app.command(help=__doc__)
 def train(
     task: Annotated[str, typer.Argument(help=f"One of {', '.join(TASKS)}.")],
-    model: Annotated[list[str], typer.Option(help="Which models; all if not given.")] = [],  # noqa: B006
-    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; the task's.")] = [],  # noqa: B006
-    system: Annotated[list[str], typer.Option(help="Which systems; all that the model has.")] = [],  # noqa: B006
-    seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],  # noqa: B006
-    share: Annotated[list[int], typer.Option(help="Per cent of the training sentences (NER).")] = [100],  # noqa: B006
+    model: Annotated[list[str], typer.Option(help="Which models; all if not given.")] = [],
+    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; the task's.")] = [],
+    system: Annotated[list[str], typer.Option(help="Which systems; all that the model has.")] = [],
+    seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],
+    share: Annotated[list[int], typer.Option(help="Per cent of the training sentences (NER).")] = [100],
     steps: Annotated[int, typer.Option(help="Updates of a run; 0: the task's.")] = 0,
-    joint_language: Annotated[list[str], typer.Option(help="Of the POS set joint.")] = [],  # noqa: B006
+    joint_language: Annotated[list[str], typer.Option(help="Of the POS set joint.")] = [],
     only_study: Annotated[bool, typer.Option("--study", help="Score what studies.yml names, on dev.")] = False,
     data: Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")] = DEFAULT_DATA,
     work: Annotated[Path, typer.Option(help="Where teachers, encoders and tables are kept.")] = WORK,

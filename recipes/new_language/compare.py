@@ -96,8 +96,8 @@ Results = Annotated[Path, typer.Option(help="Where the scores are kept (JSON lin
 @app.command()
 def run(
     data: Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")] = DEFAULT_DATA,
-    system: Annotated[list[str], typer.Option(help="Which systems; all when not given.")] = list(SYSTEMS),  # noqa: B006
-    seed: Annotated[list[int], typer.Option(help="Seeds of the tagger; repeat for several.")] = [0, 1, 2],  # noqa: B006
+    system: Annotated[list[str], typer.Option(help="Which systems; all when not given.")] = list(SYSTEMS),
+    seed: Annotated[list[int], typer.Option(help="Seeds of the tagger; repeat for several.")] = [0, 1, 2],
     steps: Annotated[int, typer.Option(help="Updates of each tagger.")] = 1000,
     work: Annotated[Path, typer.Option(help="Where everything that is made is kept.")] = HERE / "training",
     results: Results = HERE / "results.jsonl",

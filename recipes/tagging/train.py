@@ -98,11 +98,11 @@ def open_model(source: Path, names: Sequence[str], head: Mapping[str, Any], seed
 def ner(
     data: Data = DEFAULT_DATA,
     language: Languages = NER["languages"],
-    mode: Annotated[list[str], typer.Option(help=", ".join(NER["modes"]) + ".")] = ["single", "joint"],  # noqa: B006
+    mode: Annotated[list[str], typer.Option(help=", ".join(NER["modes"]) + ".")] = ["single", "joint"],
     init_from: Annotated[str, typer.Option(help="The teacher of the encoder: fasttext or ppmi_svd.")] = "fasttext",
     encoder: Encoder = None,
     encoders: Encoders = DEFAULT_ENCODERS,
-    seed: Seeds = [0, 1, 2],  # noqa: B006
+    seed: Seeds = [0, 1, 2],
     epochs: Epochs = 0,
     work: Work = WORK,
     results: Results = HERE / "results-ner.jsonl",
@@ -198,12 +198,12 @@ def ner_scores(model: Any, tokenizer: Any, task: Any) -> dict[str, Any]:
 @app.command()
 def pos(
     data: Data = DEFAULT_DATA,
-    trained_on: Sets = list(pos_sets.LANGUAGES),  # noqa: B006
-    system: Systems = list(POS["systems"]),  # noqa: B006
-    language: Languages = list(pos_sets.LANGUAGES),  # noqa: B006
+    trained_on: Sets = list(pos_sets.LANGUAGES),
+    system: Systems = list(POS["systems"]),
+    language: Languages = list(pos_sets.LANGUAGES),
     encoder: Encoder = None,
     encoders: Encoders = DEFAULT_ENCODERS,
-    seed: Seeds = [0, 1, 2],  # noqa: B006
+    seed: Seeds = [0, 1, 2],
     epochs: Epochs = 0,
     results: Results = HERE / "results-pos.jsonl",
 ) -> None:
@@ -223,7 +223,7 @@ def pos(
 @app.command()
 def study(
     data: Data = DEFAULT_DATA,
-    trained_on: Sets = ["swa", "xho"],  # noqa: B006
+    trained_on: Sets = ["swa", "xho"],
     encoder: Encoder = None,
     encoders: Encoders = DEFAULT_ENCODERS,
     epochs: Epochs = 0,

@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,27 +29,22 @@ from distillemb_plugins.files import atomic_file, iter_lines
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
 from distillemb_plugins.text import tokenize
-from recipes.results import DEFAULT_DATA, add_result, run_app
+from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, add_result, run_app
 from recipes.transfer import tabulate, tigrinya
+from recipes.transfer.tabulate import HERE
 from recipes.transfer.tigrinya import Sentence, letters, sentence_letters
 
-HERE = Path(__file__).resolve().parent
 WORK, RESULTS = HERE / "training", HERE / "results.jsonl"
 WINDOW = 25  # letters by which a test sentence is recognized in raw text
 LANGUAGES = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "tir", "wol", "yor")
 LEFT_OUT = ("luo", "wol", "hau", "yor")
 VOCABULARY = 80_000
-TEACHER = {"dim": 300, "buckets": 200_000}
-EPOCHS = {"amh": 3, "tir": 5}  # about as many words read in both
-# Amharic has enough text that is open; of Tigrinya everything is needed.
-TEXT_CLASSES: dict[str, tuple[str, ...]] = {"amh": ("OPEN",), "tir": ()}
+# About as many words are read in both. Amharic has enough text that is open; of Tigrinya everything is needed.
+EPOCHS = {"amh": 3, "tir": 5}
+TEXT_CLASSES: dict[str, tuple[str, ...]] = {"amh": ("OPEN",)}
 MULTILINGUAL = "afro11-fasttext.npz"
 ALL = "all"
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
-
-Data = Annotated[Path, typer.Option(help="Folder with corpora/, teachers/ and tasks/.")]
-Work = Annotated[Path, typer.Option(help="Where teachers and encoders are kept.")]
-Results = Annotated[Path, typer.Option(help="Where the scores are kept (JSON lines).")]
 Languages = Annotated[list[str], typer.Option("--language", help="Languages; repeat for several.")]
 Seconds = Annotated[float, typer.Option(help="Stop after so much training.")]
 
@@ -62,6 +57,11 @@ def teacher_path(work: Path, language: str) -> Path:
 def encoder_path(work: Path, name: str) -> Path:
     """The directory of an encoder: one of ours by its name, or the one that is bundled."""
     return resolve("afro11") if name == "afro11" else work / f"encoder-{name}"
+
+
+def weights_bytes(encoder: Path) -> int:
+    """Bytes of an encoder's weights."""
+    return (encoder / "model.safetensors").stat().st_size
 
 
 def clean_text(files: Iterable[Path], out: Path, sentences: Iterable[Sentence]) -> int:
@@ -83,30 +83,21 @@ def clean_text(files: Iterable[Path], out: Path, sentences: Iterable[Sentence]) 
 
 
 def teach_language(data: Path, language: str, work: Path, held_back: Iterable[Sentence], **sizes: Any) -> int:
-    """Train fastText (CBOW, n-grams 4-5) on the text of one language alone; returns the lines left out of its text.
-
-    Args:
-        data: Holds the text.
-        language: Its code.
-        work: For the text and the teacher.
-        held_back: Dev and test sentences; lines that hold one are not in the text.
-        sizes: Other than in `TEACHER`.
-    """
+    """Train fastText on a language's text, without the lines that hold one of the sentences; returns their number."""
     work.mkdir(parents=True, exist_ok=True)
     text = work / f"{language}.txt"
     left_out = clean_text(corpus_files(data, [language], TEXT_CLASSES.get(language, ())), text, held_back)
-    settings: dict[str, Any] = {**TEACHER, "epochs": EPOCHS.get(language, 3), **sizes}
+    settings = {"dim": 300, "buckets": 200_000, "epochs": EPOCHS.get(language, 3), "threads": 1} | sizes
     out = teacher_path(work, language)
-    train_teacher([text], out, "fasttext", threads=1, resume=True, overwrite=True, progress=False, **settings)
+    train_teacher([text], out, "fasttext", resume=True, overwrite=True, progress=False, **settings)
     return left_out
 
 
-def word_rates(data: Path, words: list[str], languages: Iterable[str], out: Path) -> NDArray[np.float64]:
+def word_rates(data: Path, words: list[str], languages: Sequence[str], out: Path) -> NDArray[np.float64]:
     """How often each word occurs in a million words of each language's raw text, float64 ``[words, languages]``.
 
     All raw text is counted, once: the table is kept in `out` (.npz).
     """
-    languages = list(languages)
     digest = hashlib.sha256("\n".join([*languages, *words]).encode()).hexdigest()
     if out.is_file():
         with np.load(out) as kept:
@@ -114,9 +105,7 @@ def word_rates(data: Path, words: list[str], languages: Iterable[str], out: Path
                 return np.asarray(kept["rates"], dtype=np.float64)
     rates = np.zeros((len(words), len(languages)))
     for column, language in enumerate(languages):
-        counts: Counter[str] = Counter()
-        for line in iter_lines(corpus_files(data, [language])):
-            counts.update(tokenize(line))
+        counts = Counter(word for line in iter_lines(corpus_files(data, [language])) for word in tokenize(line))
         rates[:, column] = [counts[word] for word in words]
         rates[:, column] *= 1e6 / max(1, counts.total())
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -144,43 +133,37 @@ def teacher_without(data: Path, language: str, work: Path) -> Teacher:
     return teacher.select(np.flatnonzero(rates[:, found.index(language)] <= rates.sum(axis=1) / 2))
 
 
-def distill_into(teacher: Teacher, out: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Distill a teacher with the default preset and `settings`, unless `out` is there.
-
-    Returns:
-        Teacher words, bytes of the weights, seconds of training, and the last scores on held-out words.
-    """
+def distill_into(teacher: Teacher, out: Path, settings: Row) -> Row:
+    """Distill a teacher with the default preset unless `out` is there; sizes, seconds and the last scores."""
     if not out.is_dir():
         distill([teacher], out, DistillSettings(preset="default", **settings), resume=True)
-    facts: dict[str, Any] = {"teacher_words": len(teacher), "bytes": encoder_bytes(out)}
+    facts: Row = {"teacher_words": len(teacher), "bytes": weights_bytes(out)}
     entries = map(json.loads, (out / "distill_log.jsonl").read_text("utf-8").splitlines())
-    scored = [entry for entry in entries if "validation" in entry]
-    if scored:
+    if scored := [entry for entry in entries if "validation" in entry]:
         facts["distill_seconds"] = round(scored[-1]["seconds"], 1)
         facts |= {name: round(scored[-1]["validation"][name], 3) for name in ("cosine", "p_at_10")}
     return facts
 
 
-def encoder_bytes(encoder: Path) -> int:
-    """Bytes of an encoder's weights."""
-    return (encoder / "model.safetensors").stat().st_size
+def _distill(teacher: Teacher, name: str, work: Path, seconds: float, results: Path) -> None:
+    facts = distill_into(teacher, encoder_path(work, name), {"max_seconds": seconds})
+    add_result(results, {"task": "encoder", "language": name, **facts}, ("task", "language"))
 
 
 @app.command()
 def check(data: Data = DEFAULT_DATA, results: Results = RESULTS) -> None:
     """Say what is mended in the Tigrinya NER corpus and how it is split, and keep the numbers for the README."""
     corpus = tigrinya.tigrinya_corpus(data)
-    for line in corpus.mended:
-        typer.echo(line)
+    typer.echo("\n".join(corpus.mended))
     sizes = {name: len(sentences) for name, sentences in tigrinya.split(corpus.sentences).items()}
-    row = {"task": "corpus", "language": "tir", "words": corpus.words, "sentences": sizes}
+    row = {"task": "corpus", "language": "tir", "words": sum(map(len, corpus.sentences)), "sentences": sizes}
     row |= {"dropped": corpus.dropped, "mended": dict(corpus.kinds)}
     add_result(results, row, ("task", "language"))
     typer.echo(tabulate.corpus_text([row]))
 
 
 @app.command()
-def teach(data: Data = DEFAULT_DATA, language: Languages = ["amh", "tir"], work: Work = WORK) -> None:  # noqa: B006
+def teach(data: Data = DEFAULT_DATA, language: Languages = ["amh", "tir"], work: Work = WORK) -> None:
     """Train a fastText teacher on each language's text alone, without lines that hold a dev or test sentence."""
     parts = tigrinya.split(tigrinya.tigrinya_corpus(data).sentences)
     for one in language:
@@ -191,31 +174,22 @@ def teach(data: Data = DEFAULT_DATA, language: Languages = ["amh", "tir"], work:
 
 @app.command("distill")
 def distill_languages(
-    language: Languages = ["amh", "tir"],  # noqa: B006
-    work: Work = WORK,
-    max_seconds: Seconds = 90,
-    results: Results = RESULTS,
-) -> None:
+    language: Languages = ["amh", "tir"], work: Work = WORK, max_seconds: Seconds = 90, results: Results = RESULTS
+) -> None:  # fmt: skip
     """Distill each language's teacher into an encoder of that language alone."""
     for one in language:
-        teacher = load_teacher(teacher_path(work, one), limit=VOCABULARY)
-        facts = distill_into(teacher, encoder_path(work, one), {"max_seconds": max_seconds})
-        add_result(results, {"task": "encoder", "language": one, **facts}, ("task", "language"))
+        _distill(load_teacher(teacher_path(work, one), limit=VOCABULARY), one, work, max_seconds, results)
 
 
 @app.command("distill-without")
 def distill_without(
-    data: Data = DEFAULT_DATA,
-    language: Languages = [ALL, *LEFT_OUT],  # noqa: B006
-    work: Work = WORK,
-    max_seconds: Seconds = 60,
+    data: Data = DEFAULT_DATA, language: Languages = [ALL, *LEFT_OUT], work: Work = WORK, max_seconds: Seconds = 60,
     results: Results = RESULTS,
-) -> None:
+) -> None:  # fmt: skip
     """Distill the teacher of eleven languages without the words of one of them; "all" with all words."""
     for one in language:
         name = one if one == ALL else f"without-{one}"
-        facts = distill_into(teacher_without(data, one, work), encoder_path(work, name), {"max_seconds": max_seconds})
-        add_result(results, {"task": "encoder", "language": name, **facts}, ("task", "language"))
+        _distill(teacher_without(data, one, work), name, work, max_seconds, results)
 
 
 if __name__ == "__main__":

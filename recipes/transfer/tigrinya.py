@@ -22,36 +22,24 @@ if TYPE_CHECKING:
 
 TYPES = ("DATE", "LOC", "MISC", "ORG", "PER")
 TAGS = tag_names({f"B-{kind}" for kind in TYPES}, "ner")
-SHARES = {"dev": 0.1, "test": 0.2}
-SPLIT_SEED = 0
 NER_CORPUS = "tir-mehari/Tigrinya-NER-Dataset.txt"
 _GLUED = re.compile(rf"(.*[^\x00-\x7f])(O|[BI]-(?:{'|'.join(TYPES)}))")
-_NO_LETTER = re.compile(r"\W+")
-
 Sentence = list[tuple[str, str]]
 
 
 @dataclass
 class Corpus:
-    """The sentences as (word, tag) pairs, no two with the same letters.
-
-    mended: a line for each repair. kinds: their sorts and how often each occurs. dropped: repeated sentences.
-    """
+    """Sentences of (word, tag) pairs, no two with the same letters; each repair, and the sorts; what was dropped."""
 
     sentences: list[Sentence] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
 
-    @property
-    def words(self) -> int:
-        """Words of all sentences."""
-        return sum(len(sentence) for sentence in self.sentences)
-
 
 def letters(text: str) -> str:
     """A text without what is no letter or digit: what two versions of one sentence have in common."""
-    return _NO_LETTER.sub("", text)
+    return re.sub(r"\W+", "", text)
 
 
 def sentence_letters(sentence: Sentence) -> str:
@@ -71,15 +59,13 @@ def read_corpus(file: Path) -> Corpus:
     """
     if not file.is_file():
         raise DistillEmbError(f"There is no file {file}: give --data DIR with tasks/ner/tir-mehari.")
-    corpus, seen = Corpus(), set()
-    for sentence in _sentences(file, corpus):
-        key = sentence_letters(sentence)
-        if key in seen:
-            corpus.dropped += 1
-        else:
-            seen.add(key)
-            corpus.sentences.append(sentence)
-    if not corpus.sentences:
+    corpus = Corpus()
+    found = [sentence for sentence in _sentences(file, corpus) if sentence]
+    kept: dict[str, Sentence] = {}
+    for sentence in found:
+        kept.setdefault(sentence_letters(sentence), sentence)
+    corpus.sentences, corpus.dropped = list(kept.values()), len(found) - len(kept)
+    if not found:
         raise DistillEmbError(f"{file} holds no sentence: give a file of words with tags.")
     return corpus
 
@@ -88,21 +74,20 @@ def _sentences(file: Path, corpus: Corpus) -> list[Sentence]:
     sentences: list[Sentence] = [[]]
     for number, line in numbered_lines(file):
         cells = line.split()
-        if not cells and sentences[-1]:
-            sentences.append([])
-        if not cells:
-            continue
         if len(cells) > 2:
             raise DistillEmbError(f"{file}, line {number}: {len(cells)} columns: write a word, a space and its tag.")
-        word, tag, kind = mend(cells, sentences[-1][-1][1] if sentences[-1] else "O")
+        if not cells:
+            sentences.append([])
+            continue
+        word, tag, kind = _mend(cells, sentences[-1][-1][1] if sentences[-1] else "O")
         if kind:
             corpus.mended.append(f"line {number}, {line.strip()}: {kind}, read as {tag}")
             corpus.kinds[kind] += 1
         sentences[-1].append((word, tag))
-    return [sentence for sentence in sentences if sentence]
+    return sentences
 
 
-def mend(cells: list[str], before: str) -> tuple[str, str, str]:
+def _mend(cells: list[str], before: str) -> tuple[str, str, str]:
     """Word, tag and the kind of repair ("" for none) of one line. before: the tag of the word before, "O" for none."""
     if len(cells) == 1:
         glued = _GLUED.fullmatch(cells[0])
@@ -116,25 +101,18 @@ def mend(cells: list[str], before: str) -> tuple[str, str, str]:
 
 def _known_tag(tag: str) -> str:
     """The tag itself, the one it is a beginning of (B-LO), whatever its case (B-DATe), or O (IO, BO)."""
-    upper = tag.upper()
-    if upper in TAGS:
-        return upper
-    meant = [known for known in TAGS if known.startswith(upper)] if "-" in upper else []
+    meant = [known for known in TAGS if known.startswith(tag.upper())] if "-" in tag else []
     return meant[0] if len(meant) == 1 else "O"
 
 
-def split(sentences: list[Sentence], seed: int = SPLIT_SEED) -> dict[str, list[Sentence]]:
+def split(sentences: list[Sentence], seed: int = 0) -> dict[str, list[Sentence]]:
     """train, dev and test (70, 10 and 20 %), drawn by sentence; the same seed gives the same split."""
-    return split_sentences(sentences, SHARES["dev"], SHARES["test"], seed)
+    return split_sentences(sentences, dev=0.1, test=0.2, seed=seed)
 
 
-def tigrinya_dataset(parts: dict[str, list[Sentence]]) -> DatasetDict:
-    """The splits as a `datasets.DatasetDict`, as `distillemb_plugins.data.tagged` gives them."""
-    columns = {
-        name: (
-            [[word for word, _ in sentence] for sentence in sentences],
-            [[tag for _, tag in sentence] for sentence in sentences],
-        )
-        for name, sentences in parts.items()
-    }
-    return dataset_of(columns, TAGS)
+def tigrinya_dataset(data: Path) -> DatasetDict:
+    """The splits as `distillemb_plugins.data.tagged` gives them."""
+    parts = split(tigrinya_corpus(data).sentences)
+    words = {name: [[word for word, _ in sentence] for sentence in part] for name, part in parts.items()}
+    tags = {name: [[tag for _, tag in sentence] for sentence in part] for name, part in parts.items()}
+    return dataset_of({name: (words[name], tags[name]) for name in parts}, TAGS)

@@ -12,17 +12,15 @@ from __future__ import annotations
 import random
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
 from datasets import DatasetDict
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
@@ -39,11 +37,11 @@ from distillemb_plugins.hf import (
     DistillEmbForTokenClassification,
     DistillEmbTokenizer,
 )
-from distillemb_plugins.teachers import Teacher, load_teacher
+from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
-from recipes.results import DEFAULT_DATA, run_app, run_missing
+from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, check_choice, run_app, run_missing
 from recipes.transfer import tigrinya
-from recipes.transfer.prepare import LEFT_OUT, RESULTS, WORK, encoder_bytes, encoder_path, teacher_path
+from recipes.transfer.prepare import LEFT_OUT, RESULTS, WORK, encoder_path, teacher_path, weights_bytes
 from recipes.transfer.tabulate import LEFT_OUT_SYSTEMS, TIGRINYA_SYSTEMS
 
 SHARES = (0.33, 0.66, 1.0)
@@ -53,7 +51,7 @@ ENCODERS_LEFT_OUT = {"random": "all", "without": "without-{language}", "with": "
 # What tells one row from another: the task, and all settings of its training.
 KEY = ("task", "language", "system", "share", "seed", "limit", "hidden")
 KEY += ("epochs", "learning_rate", "encoder_learning_rate")
-SETTINGS: dict[str, dict[str, Any]] = {  # of `FineTuneArguments`
+SETTINGS: dict[str, Row] = {  # of `FineTuneArguments`
     "ner": {"num_train_epochs": 6, "per_device_train_batch_size": 16},
     "sentiment": {"num_train_epochs": 3, "per_device_train_batch_size": 32, "max_words": 64},
     "left-out": {"num_train_epochs": 5, "per_device_train_batch_size": 16},
@@ -65,7 +63,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def read_dataset(task: str, language: str, data: Path) -> Any:
     """The splits of a task."""
     if task == "ner":
-        return tigrinya.tigrinya_dataset(tigrinya.split(tigrinya.tigrinya_corpus(data).sentences))
+        return tigrinya.tigrinya_dataset(data)
     if task == "sentiment":
         return classification_dataset(data, "tir-sentiment", "tir")
     return tagged_dataset(task_files(data, "ner/masakhaner1", language))
@@ -79,56 +77,36 @@ def part_of(dataset: Any, share: float, seed: int, limit: int) -> Any:
     return {**dataset, "train": dataset["train"].select(sorted(order[: round(share * len(order))]))}
 
 
-def head_settings(task: str, labels: Iterable[str], hidden: int) -> dict[str, Any]:
+def head_settings(task: str, labels: Sequence[str], hidden: int) -> Row:
     """What a configuration says of the head of all systems."""
     names = dict(enumerate(labels))
-    kind = "bilstm" if task == "sentiment" else "bilstm-crf"
-    label2id = {name: number for number, name in names.items()}
-    return {"head": kind, "head_hidden_size": hidden, "id2label": names, "label2id": label2id}
+    head = {"head": "bilstm" if task == "sentiment" else "bilstm-crf", "head_hidden_size": hidden}
+    return head | {"id2label": names, "label2id": {name: number for number, name in names.items()}}
 
 
-def build_model(task: str, system: str, path: Path, words: Iterable[str], head: dict[str, Any], seed: int) -> Any:
+def build_model(task: str, system: str, path: Path, words: Iterable[str], head: Row, seed: int) -> Any:
     """A model that is not trained, its tokenizer, and the bytes of the embedding below its head.
 
-    Args:
-        task: One of `SETTINGS`.
-        system: Its name.
-        path: The encoder, or the teacher of the system static.
-        words: Of the task; a word that it does not hold changes nothing in the table of the system static.
-        head: See `head_settings`.
-        seed: Of the new weights.
+    The system static holds a table of the task's words, centered and at length 1 as the encoders' targets were, unseen
+    words by their n-grams; it is not trained.
     """
     kind: Any = DistillEmbForSequenceClassification if task == "sentiment" else DistillEmbForTokenClassification
     if system == "static":
-        # Centered and at length 1, as the encoders' targets were; unseen words by their n-grams. It is not trained.
-        known, vectors = task_vectors(load_teacher(path).center().normalize(), words)
+        wanted = sorted(set(words))
+        rows, found = load_teacher(path).center().normalize().lookup(wanted)
+        known = [word for word, has in zip(wanted, found, strict=True) if has]
         torch.manual_seed(seed)
-        model, tokenizer = table_model(known, vectors, tagger=task != "sentiment", **head)
-        return model, tokenizer, path.stat().st_size
+        return *table_model(known, rows[found], tagger=task != "sentiment", **head), path.stat().st_size
     tokenizer = DistillEmbTokenizer.from_pretrained(path)
-    if system != "random":
-        torch.manual_seed(seed)
-        return kind.from_pretrained(path, **head), tokenizer, encoder_bytes(path)
-    config = DistillEmbConfig.from_pretrained(path, **head)
-    config.memory, config.storage = None, "float32"
     torch.manual_seed(seed)
-    model = kind(config)
+    if system != "random":
+        return kind.from_pretrained(path, **head), tokenizer, weights_bytes(path)
+    model = kind(DistillEmbConfig.from_pretrained(path, **head, memory=None, storage="float32"))
     return model, tokenizer, 4 * sum(parameter.numel() for parameter in model.distillemb.encoder.parameters())
 
 
-def task_vectors(teacher: Teacher, words: Iterable[str]) -> tuple[list[str], NDArray[np.float32]]:
-    """The words that have a vector, and their vectors float32 ``[known, dim]``."""
-    wanted = sorted(set(words))
-    rows, found = teacher.lookup(wanted)
-    return [word for word, has in zip(wanted, found, strict=True) if has], rows[found]
-
-
 def needed_path(task: str, system: str, language: str, work: Path) -> Path:
-    """The encoder or teacher of a system.
-
-    Raises:
-        DistillEmbError: It is not there.
-    """
+    """The encoder or teacher of a system. Raises `DistillEmbError` when it is not there."""
     names = ENCODERS_LEFT_OUT if task == "left-out" else ENCODERS
     step = "teach" if system == "static" else "distill-without" if task == "left-out" else "distill"
     name = names.get(system, "").format(language=language)
@@ -138,28 +116,25 @@ def needed_path(task: str, system: str, language: str, work: Path) -> Path:
     return path
 
 
-def run_row(run: dict[str, Any], data: Path, work: Path) -> dict[str, Any]:
+def run_row(run: Row, data: Path, work: Path) -> Row:
     """Train and score one run: the rest of its row."""
     task, system, seed = run["task"], run["system"], run["seed"]
     path = needed_path(task, system, run["language"], work)
     dataset = read_dataset(task, run["language"], data)
-    column = "text" if task == "sentiment" else "tokens"
-    sentences = (map(tokenize, split[column]) if column == "text" else split[column] for split in dataset.values())
+    labels, texts = labels_of(dataset["train"]), task == "sentiment"
+    sentences = [map(tokenize, split["text"]) if texts else split["tokens"] for split in dataset.values()]
     words = {word for split in sentences for sentence in split for word in sentence}
-    train = dataset["train"]
-    labels = train.features["label"].names if task == "sentiment" else labels_of(train)
     model, tokenizer, size = build_model(task, system, path, words, head_settings(task, labels, run["hidden"]), seed)
     part = part_of(dataset, run["share"], seed, run["limit"])
     with tempfile.TemporaryDirectory() as folder:
         settings = {**SETTINGS[task], "num_train_epochs": run["epochs"], "seed": seed}
         result = fine_tune(model, tokenizer, DatasetDict(part), FineTuneArguments(folder, **settings))
     found = predict(result.model, tokenizer, part["test"])
-    if task == "sentiment":
+    if texts:
         scores = class_scores([labels[label] for label in part["test"]["label"]], found)
     else:
         scores = entity_scores(named_tags(part["test"]), found)
-    dev = {name: result.dev[name] for name in ("f1", "macro_f1", "accuracy") if name in result.dev}
-    row = {f"dev_{name}": round(value, 2) for name, value in dev.items()}
+    row = {f"dev_{name}": round(result.dev[name], 2) for name in ("f1", "macro_f1", "accuracy") if name in result.dev}
     row |= {f"test_{name}": round(value, 2) for name, value in scores.items()}
     row |= {"train_rows": len(part["train"]), "test_rows": len(part["test"])}
     return row | {"embedding_bytes": size, "seconds": round(result.seconds, 1)}
@@ -168,25 +143,22 @@ def run_row(run: dict[str, Any], data: Path, work: Path) -> dict[str, Any]:
 @app.command(help=__doc__)
 def train(
     task: Annotated[str, typer.Argument(help=f"One of {', '.join(SETTINGS)}.")],
-    system: Annotated[list[str], typer.Option(help="Which systems; all of the task.")] = [],  # noqa: B006
-    share: Annotated[list[float], typer.Option(help="Shares of the training data.")] = list(SHARES),  # noqa: B006
-    language: Annotated[list[str], typer.Option(help="Languages left out.")] = list(LEFT_OUT),  # noqa: B006
-    seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],  # noqa: B006
+    system: Annotated[list[str], typer.Option(help="Which systems; all of the task.")] = [],
+    share: Annotated[list[float], typer.Option(help="Shares of the training data.")] = list(SHARES),
+    language: Annotated[list[str], typer.Option(help="Languages left out.")] = list(LEFT_OUT),
+    seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],
     epochs: Annotated[int, typer.Option(help="Passes over the training sentences; 0: the recipe's.")] = 0,
     limit: Annotated[int, typer.Option(help="Comments (sentiment) of which shares are taken; 0: all.")] = 6000,
     hidden: Annotated[int, typer.Option(help="Units of the BiLSTM, each way.")] = 128,
-    data: Annotated[Path, typer.Option(help="Folder with corpora/, teachers/ and tasks/.")] = DEFAULT_DATA,
-    work: Annotated[Path, typer.Option(help="Where teachers and encoders are kept.")] = WORK,
-    results: Annotated[Path, typer.Option(help="Where the scores are kept (JSON lines).")] = RESULTS,
+    data: Data = DEFAULT_DATA,
+    work: Work = WORK,
+    results: Results = RESULTS,
 ) -> None:
     """Train and score every system of a task with every seed."""
-    if task not in SETTINGS:
-        raise DistillEmbError(f"There is no task {task}: choose from {', '.join(SETTINGS)}.")
+    check_choice("task", [task], SETTINGS)
     known = LEFT_OUT_SYSTEMS if task == "left-out" else TIGRINYA_SYSTEMS
-    for one in system:
-        if one not in known:
-            raise DistillEmbError(f"There is no system {one}: choose from {', '.join(known)}.")
-    fixed: dict[str, Any] = {"task": task, "limit": limit if task == "sentiment" else 0, "hidden": hidden}
+    check_choice("system", system, known)
+    fixed: Row = {"task": task, "limit": limit if task == "sentiment" else 0, "hidden": hidden}
     fixed |= {name: getattr(FineTuneArguments, name) for name in ("learning_rate", "encoder_learning_rate")}
     fixed["epochs"] = epochs or SETTINGS[task]["num_train_epochs"]
     places = product(language, [1.0]) if task == "left-out" else product(["tir"], share)

@@ -12,9 +12,10 @@ from recipes.results import ROOT
 
 
 def test_every_table_command_and_block_exists() -> None:
-    for tables in readme.TABLES:
-        script = ROOT / "recipes" / tables.script
-        assert f"def {tables.command}(" in script.read_text("utf-8") if tables.command else script.is_file(), tables
+    for line in readme.TABLES:
+        name, _, command = line.partition(" ")
+        script = ROOT / "recipes" / name
+        assert f"def {command}(" in script.read_text("utf-8") if command else script.is_file(), line
     text = (ROOT / "README.md").read_text("utf-8")
     for name, (recipe, source) in readme.BLOCKS.items():
         assert f"<!-- {name} -->" in text
@@ -34,9 +35,9 @@ def test_tables_are_written_where_there_are_results(tmp_path: Path, monkeypatch:
     for name, code in (("good", "open(__file__ + '.ran', 'w')"), ("bad", "raise SystemExit('error: no block')")):
         (tmp_path / f"{name}.py").write_text(code)
     (tmp_path / "found.jsonl").write_text("{}\n")
-    monkeypatch.setattr(readme, "TABLES", (readme.Tables("good.py", "found.jsonl"), readme.Tables("bad.py", "none")))
+    monkeypatch.setattr(readme, "TABLES", {"good.py": "found.jsonl", "bad.py": "none"})
     readme.write_tables(tmp_path)
     assert (tmp_path / "good.py.ran").is_file()
-    monkeypatch.setattr(readme, "TABLES", (readme.Tables("bad.py", "found.jsonl"),))
+    monkeypatch.setattr(readme, "TABLES", {"bad.py": "found.jsonl"})
     with pytest.raises(DistillEmbError, match=r"bad\.py failed: error: no block"):
         readme.write_tables(tmp_path)
