@@ -48,6 +48,7 @@ _LARGEST_TEXT = 1 << 26  # bytes of a JSON file or a card; what is larger is som
 AUTO_MAP: dict[str, str] = {
     "AutoConfig": "configuration_distillemb.DistillEmbConfig",
     "AutoModel": "modeling_distillemb.DistillEmbModel",
+    "AutoModelForMaskedLM": "modeling_distillemb.DistillEmbForMaskedLM",
     "AutoModelForTokenClassification": "modeling_distillemb.DistillEmbForTokenClassification",
     "AutoModelForSequenceClassification": "modeling_distillemb.DistillEmbForSequenceClassification",
 }

@@ -18,11 +18,13 @@ _EXPORTS = {
     "build_tokenizer": "tokenization_distillemb",
     "DistillEmbPreTrainedModel": "pretrained_distillemb",
     "DistillEmbModel": "modeling_distillemb",
+    "DistillEmbForMaskedLM": "modeling_distillemb",
     "DistillEmbForTokenClassification": "modeling_distillemb",
     "DistillEmbForSequenceClassification": "modeling_distillemb",
 }
 __all__ = [
     "DistillEmbConfig",
+    "DistillEmbForMaskedLM",
     "DistillEmbForSequenceClassification",
     "DistillEmbForTokenClassification",
     "DistillEmbModel",
@@ -34,6 +36,7 @@ __all__ = [
 if TYPE_CHECKING:
     from .configuration_distillemb import DistillEmbConfig
     from .modeling_distillemb import (
+        DistillEmbForMaskedLM,
         DistillEmbForSequenceClassification,
         DistillEmbForTokenClassification,
         DistillEmbModel,
@@ -54,6 +57,7 @@ def _register() -> None:
     from transformers import (
         AutoConfig,
         AutoModel,
+        AutoModelForMaskedLM,
         AutoModelForSequenceClassification,
         AutoModelForTokenClassification,
         AutoTokenizer,
@@ -61,6 +65,7 @@ def _register() -> None:
 
     from .configuration_distillemb import DistillEmbConfig
     from .modeling_distillemb import (
+        DistillEmbForMaskedLM,
         DistillEmbForSequenceClassification,
         DistillEmbForTokenClassification,
         DistillEmbModel,
@@ -69,6 +74,7 @@ def _register() -> None:
 
     AutoConfig.register(DistillEmbConfig.model_type, DistillEmbConfig, exist_ok=True)
     AutoModel.register(DistillEmbConfig, DistillEmbModel, exist_ok=True)
+    AutoModelForMaskedLM.register(DistillEmbConfig, DistillEmbForMaskedLM, exist_ok=True)
     AutoModelForTokenClassification.register(DistillEmbConfig, DistillEmbForTokenClassification, exist_ok=True)
     AutoModelForSequenceClassification.register(DistillEmbConfig, DistillEmbForSequenceClassification, exist_ok=True)
     AutoTokenizer.register(DistillEmbConfig, fast_tokenizer_class=DistillEmbTokenizer, exist_ok=True)

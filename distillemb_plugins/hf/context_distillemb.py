@@ -1,4 +1,4 @@
-"""Words in context: small transformer layers over the word vectors of a sentence.
+"""Words in context: small transformer layers over the word vectors of a sentence, and the head that pretrains them.
 
 Pre-norm layers (Xiong et al. 2020) with rotary positions (Su et al. 2021). A word attends to the words of its sentence
 that are less than `context_range` away, which is all of them in a sentence that is not longer than that. So a long
@@ -19,6 +19,7 @@ from .heads_distillemb import ShapeFeatures
 
 SHAPE_SIZE = 16
 _ROTARY_BASE = 10_000.0
+_OUTPUT_DEVIATION = 0.05  # of the masked-word head's output vectors at the start
 
 
 class RotaryPositions(nn.Module):
@@ -99,7 +100,7 @@ class ContextLayers(nn.Module):
         super().__init__()
         size = config.context_size
         self.range: int = config.context_range
-        self.gradient_checkpointing = False
+        self.gradient_checkpointing = False  # transformers' name; `gradient_checkpointing_enable` sets it
         self.shapes = ShapeFeatures(classes, SHAPE_SIZE)
         self.input_norm = nn.LayerNorm(config.dim + SHAPE_SIZE)
         self.input = nn.Linear(config.dim + SHAPE_SIZE, size)
@@ -167,3 +168,51 @@ class ContextLayers(nn.Module):
         # Padding attends to the words too, so that no row is without any.
         allowed = (near | ~mask[:, :, None]) & mask[:, None, :]
         return (allowed | ~mask.any(1)[:, None, None])[:, None]
+
+
+class MaskedWordHead(nn.Module):
+    """Scores of words, from states in context.
+
+    A linear layer, GELU and LayerNorm, then the product with one learned vector for each word that can be predicted.
+    Their number can be large, so training may tell the right word from a sample alone.
+
+    Args:
+        size: Width of a state.
+        dim: Width of an output vector.
+        words: Words that can be predicted.
+    """
+
+    def __init__(self, size: int, dim: int, words: int) -> None:
+        super().__init__()
+        self.transform = nn.Linear(size, size)
+        self.norm = nn.LayerNorm(size)
+        self.output = nn.Linear(size, dim)
+        self.word_vectors = nn.Embedding(words, dim)
+        self.word_bias = nn.Parameter(torch.zeros(words))
+        nn.init.normal_(self.word_vectors.weight, std=_OUTPUT_DEVIATION)
+
+    def query(self, states: Tensor) -> Tensor:
+        """Return what is compared with the output vectors, ``[n, dim]``, from states ``[n, size]``."""
+        result: Tensor = self.output(self.norm(functional.gelu(self.transform(states))))
+        return result
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return scores ``[..., words]`` of all words, from states ``[..., size]``."""
+        query = self.query(states)
+        return query @ self.word_vectors.weight.T.to(query.dtype) + self.word_bias.to(query.dtype)
+
+    def sampled_loss(self, states: Tensor, targets: Tensor, samples: Tensor, log_expected: Tensor) -> Tensor:
+        """Return the mean cross-entropy of the right words against a sample (Jean et al. 2015).
+
+        Args:
+            states: ``[n, size]``.
+            targets: int64 ``[n]``, the right words.
+            samples: int64 ``[s]``, distinct words.
+            log_expected: float ``[words]``, the logarithm of the probability that a word is among the samples. It is
+                taken off the scores, so that the sample stands for all words.
+        """
+        query, bias = self.query(states), self.word_bias - log_expected
+        scores = (query @ self.word_vectors(samples).T.to(query.dtype)).float() + bias[samples]
+        scores = scores.masked_fill(samples == targets[:, None], -torch.inf)
+        right = (query * self.word_vectors(targets).to(query.dtype)).sum(1).float() + bias[targets]
+        return functional.cross_entropy(torch.cat([right[:, None], scores], 1), torch.zeros_like(targets))

@@ -19,6 +19,7 @@ from .configuration_distillemb import DistillEmbConfig
 from .heads_distillemb import DIGIT, LETTER, OTHER, UPPER
 
 SCALE_SUFFIX = "_scale"
+_OWN = ("encoder.", "context_layers.", "distillemb.encoder.", "distillemb.context_layers.")
 _HUB = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 
 
@@ -53,6 +54,7 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
     config_class = DistillEmbConfig
     base_model_prefix = "distillemb"
     main_input_name = "char_ids"
+    supports_gradient_checkpointing = True
     encoder_card = ""  # the model card of the encoder that it was loaded from
     encoder_facts: Mapping[str, Any] = MappingProxyType({})  # what is known about that encoder
 
@@ -81,7 +83,7 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
                 config or pretrained_model_name_or_path, return_unused_kwargs=True, **kwargs
             )
             kwargs = {**hub, **kwargs}
-        if config.shape_features and not config.character_classes:
+        if (config.shape_features or config.context_layers) and not config.character_classes:
             config.character_classes = _read_classes(pretrained_model_name_or_path, hub)
         with_info = kwargs.pop("output_loading_info", False)
         of_encoder = config.architectures in (None, ["DistillEmbModel"])  # the card of a head is not kept
@@ -119,9 +121,13 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
             self.base_model.requires_grad_(False)
 
     def parameter_groups(
-        self, lr: float = 1e-3, encoder_lr: float = 1e-4, weight_decay: float = 0.01
+        self,
+        lr: float = 1e-3,
+        encoder_lr: float = 1e-4,
+        weight_decay: float = 0.01,
+        context_lr: float | None = None,
     ) -> list[dict[str, Any]]:
-        """Group the parameters for an optimizer: encoder and head with learning rates of their own.
+        """Group the parameters for an optimizer: encoder, context layers and head with learning rates of their own.
 
         Use: ``Trainer(..., optimizers=(torch.optim.AdamW(model.parameter_groups()), None))``.
 
@@ -129,19 +135,17 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
             lr: Learning rate of the head.
             encoder_lr: Learning rate of the encoder.
             weight_decay: For all but biases and norms (one dimension).
+            context_lr: Learning rate of the context layers; None takes the encoder's.
         """
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        rates = {"encoder": encoder_lr, "context_layers": encoder_lr if context_lr is None else context_lr}
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
-                of_encoder = name.startswith(("encoder.", f"{self.base_model_prefix}.encoder."))
-                groups.setdefault((of_encoder, parameter.dim() > 1), []).append(parameter)
+                part = name.removeprefix(f"{self.base_model_prefix}.").partition(".")[0]
+                groups.setdefault((rates.get(part, lr), parameter.dim() > 1), []).append(parameter)
         return [
-            {
-                "params": parameters,
-                "lr": encoder_lr if of_encoder else lr,
-                "weight_decay": weight_decay if decays else 0.0,
-            }
-            for (of_encoder, decays), parameters in groups.items()
+            {"params": parameters, "lr": rate, "weight_decay": weight_decay if decays else 0.0}
+            for (rate, decays), parameters in groups.items()
         ]
 
 
@@ -164,7 +168,7 @@ def _read_classes(source: Any, hub: dict[str, Any]) -> list[int]:
 
 
 def _check_loaded(missing: Any, source: Any) -> None:
-    lost = sorted(name for name in missing if name.startswith(("encoder.", "distillemb.encoder.")))
+    lost = sorted(name for name in missing if name.startswith(_OWN))
     if lost:
         raise ValueError(
             f"{source} holds no weights for {lost[0]} (and {len(lost) - 1} more): its model.safetensors is of another "

@@ -127,6 +127,7 @@ def test_saved_directory_is_complete(tiny_encoder_dir: Path, tokenizer: Any, tmp
     assert json.loads((tmp_path / "config.json").read_text("utf-8"))["auto_map"].keys() == {
         "AutoConfig",
         "AutoModel",
+        "AutoModelForMaskedLM",
         "AutoModelForTokenClassification",
         "AutoModelForSequenceClassification",
     }
