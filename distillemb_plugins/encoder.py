@@ -194,6 +194,7 @@ class DistillEmb:
             self.files.tensors,
             self.characters,
             storage=storage,
+            context=self.files.context,
             facts=replace(self.facts, word_lists={}),  # the lists do not come along
             card=self.files.card or None,
             overwrite=overwrite,

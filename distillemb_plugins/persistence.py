@@ -36,7 +36,8 @@ FORMAT_VERSION = 1
 MODEL_TYPE = "distillemb"
 TOKENIZER_FILE, CARD_FILE = "tokenizer_config.json", "README.md"
 ENCODER_PREFIX = "encoder."
-HEAD_PREFIX = "distillemb.encoder."  # in a directory that a Hugging Face head wrote
+CONTEXT_PREFIX = "context_layers."
+HEAD_PREFIX = "distillemb."  # in a directory that a Hugging Face head wrote
 CODEBOOK_PREFIX = "memory."  # of the tables of a residual codebook
 MODEL_MAX_LENGTH = 4096  # words of a sentence, the default limit of tokenizer and model
 _HERE = Path(__file__).parent
@@ -69,6 +70,7 @@ class EncoderFiles:
         card: The text of the model card.
         facts: What is known about the encoder.
         path: Where it was read from, if it was.
+        context: The weights of the context layers over it, float32; empty where there are none.
     """
 
     config: dict[str, Any]
@@ -77,6 +79,7 @@ class EncoderFiles:
     card: str = ""
     facts: EncoderFacts = field(default_factory=EncoderFacts)
     path: Path | None = field(default=None, compare=False)
+    context: Tensors = field(default_factory=dict)
 
     @property
     def num_parameters(self) -> int:
@@ -108,9 +111,9 @@ def read_encoder(name_or_path: str | Path) -> EncoderFiles:
     table = _read_json(path / TOKENIZER_FILE).get("char_table")
     if not isinstance(table, dict):
         raise DistillEmbError(f"{path / TOKENIZER_FILE} has no char_table: it was not written for an encoder.")
-    stored = _own_tensors(_read_tensors(path), path)
+    stored, context = _own_tensors(_read_tensors(path), path)
     card = _read_card(path / CARD_FILE)
-    return _assemble(config, stored, table, card, _read_facts(path, card), path)
+    return _assemble(config, stored, context, table, card, _read_facts(path, card), path)
 
 
 def find_word_list(name_or_path: str | Path, kind: str) -> Path | None:
@@ -138,7 +141,13 @@ def _read_facts(path: Path, card: str) -> EncoderFacts:
 
 
 def _assemble(
-    config: dict[str, Any], stored: Tensors, table: dict[str, Any], card: str, facts: EncoderFacts, path: Path | None
+    config: dict[str, Any],
+    stored: Tensors,
+    context: Tensors,
+    table: dict[str, Any],
+    card: str,
+    facts: EncoderFacts,
+    path: Path | None,
 ) -> EncoderFiles:
     where = path or "The stored encoder"
     try:
@@ -150,15 +159,21 @@ def _assemble(
             f"{where}: the character table has {len(characters)} ids of {characters.max_chars} positions, but "
             f"{CONFIG_FILE} says {config['vocab_size']} of {config['max_chars']}: files are of two different encoders."
         )
+    tensors = _weights(stored, where)
+    _check_sizes(config["encoder_args"], sum(tensor.size for tensor in tensors.values()), where)
+    return EncoderFiles(config, tensors, characters, card, facts, path, _weights(context, where))
+
+
+def _weights(stored: Tensors, where: object) -> Tensors:
+    """Stored tensors as float32, all of them finite."""
     try:
         tensors = dequantize(stored)
     except (ValueError, MemoryError) as error:
         raise DistillEmbError(f"{where}: weights and scales do not fit ({brief(error)}): copy it again.") from error
-    _check_sizes(config["encoder_args"], sum(tensor.size for tensor in tensors.values()), where)
     broken = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if broken:
         raise DistillEmbError(f"{where}: the weights {broken[0]} hold NaN or infinity: distill the encoder again.")
-    return EncoderFiles(config, tensors, characters, card, facts, path)
+    return tensors
 
 
 def _check_sizes(args: Any, weights: int, where: object) -> None:
@@ -223,12 +238,21 @@ def _read_tensors(path: Path) -> Tensors:
     raise no_encoder(path, WEIGHTS_FILE)
 
 
-def _own_tensors(stored: Tensors, path: Path) -> Tensors:
-    for prefix in (ENCODER_PREFIX, HEAD_PREFIX):
-        own = {name.removeprefix(prefix): tensor for name, tensor in stored.items() if name.startswith(prefix)}
+def _own_tensors(stored: Tensors, path: Path) -> tuple[Tensors, Tensors]:
+    """The tensors of the encoder, and those of the context layers over it."""
+    for prefix in ("", HEAD_PREFIX):
+        own = _below(prefix + ENCODER_PREFIX, stored)
         if own:
-            return own
+            return own, _below(prefix + CONTEXT_PREFIX, stored)
     raise DistillEmbError(f"{path} holds no encoder weights (no name begins with {ENCODER_PREFIX!r}): {_COPY}.")
+
+
+def _below(prefix: str, stored: Tensors) -> Tensors:
+    return {name.removeprefix(prefix): tensor for name, tensor in stored.items() if name.startswith(prefix)}
+
+
+def _named(prefix: str, tensors: Tensors, storage: Storage) -> Tensors:
+    return {prefix + name: tensor for name, tensor in quantize(tensors, storage).items()}
 
 
 def write_encoder(
@@ -238,6 +262,7 @@ def write_encoder(
     characters: CharTable,
     *,
     storage: Storage = "float32",
+    context: Tensors | None = None,
     facts: EncoderFacts | None = None,
     card: str | None = None,
     overwrite: bool = False,
@@ -251,6 +276,7 @@ def write_encoder(
         tensors: float32 weights by names without the ``encoder.`` prefix.
         characters: The character table.
         storage: ``float32``, ``float16`` or ``int8``.
+        context: The weights of context layers over the encoder, float32. `config` then has their sizes.
         facts: What is known about the encoder.
         card: The text of the model card. It is rendered from the facts when not given.
         overwrite: Replace what stands at `path`.
@@ -270,7 +296,7 @@ def write_encoder(
     complete = _complete_config(config, characters, storage)
     if card is None:
         card = encoder_card(facts, name=path.name, config=complete, parameters=count_parameters(tensors))
-    stored = {ENCODER_PREFIX + name: tensor for name, tensor in quantize(tensors, storage).items()}
+    stored = _named(ENCODER_PREFIX, tensors, storage) | _named(CONTEXT_PREFIX, context or {}, storage)
     with atomic_directory(path, overwrite=overwrite) as work:
         (work / CONFIG_FILE).write_text(_json(complete), "utf-8")
         (work / WEIGHTS_FILE).write_bytes(save(stored, metadata={"format": "pt"}))  # save_file makes it private
@@ -373,7 +399,8 @@ def encoder_to_bytes(files: EncoderFiles) -> bytes:
         "card": files.card,
         "facts": replace(files.facts, word_lists={}).to_dict(),  # the lists do not come along
     }
-    return save(quantize(files.tensors, storage), metadata={MODEL_TYPE: _json(described)})
+    stored = quantize(files.tensors, storage) | _named(CONTEXT_PREFIX, files.context, storage)
+    return save(stored, metadata={MODEL_TYPE: _json(described)})
 
 
 def encoder_from_bytes(blob: bytes) -> EncoderFiles:
@@ -392,4 +419,5 @@ def encoder_from_bytes(blob: bytes) -> EncoderFiles:
         raise DistillEmbError("The stored encoder is damaged (no configuration): save the pipeline again.")
     _check_config(config, Path("The stored encoder"))
     facts = facts_of(described["facts"], "The stored encoder") if "facts" in described else read_old_card(card)
-    return _assemble(config, stored, table, card, facts, None)
+    own = {name: tensor for name, tensor in stored.items() if not name.startswith(CONTEXT_PREFIX)}
+    return _assemble(config, own, _below(CONTEXT_PREFIX, stored), table, card, facts, None)

@@ -64,7 +64,7 @@ class TrainingLog:
         if self._file is not None:
             with self._file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
-        shown = {name: state.scores[name] for name in ("cosine", "p_at_10") if name in state.scores}
+        shown = {name: state.scores[name] for name in ("cosine", "p_at_10", "accuracy") if name in state.scores}
         if "losses" in found:
             shown["loss"] = found["losses"]["loss"]
         self._bar.set_postfix({name: f"{value:.4f}" for name, value in shown.items()}, refresh=False)

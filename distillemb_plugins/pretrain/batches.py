@@ -31,7 +31,9 @@ def language_repeats(corpus: Corpus, lines: Lines, balance: float) -> NDArray[np
     return repeats
 
 
-def epoch_batches(corpus: Corpus, lines: Lines, repeats: NDArray[np.float64], words: int, seed: list[int]) -> list[Lines]:
+def epoch_batches(
+    corpus: Corpus, lines: Lines, repeats: NDArray[np.float64], words: int, seed: list[int]
+) -> list[Lines]:
     """The batches of an epoch: lines of like length, at most `words` words with padding, in random order."""
     rng = np.random.default_rng(seed)
     often = repeats[corpus.language[lines]]
@@ -81,7 +83,9 @@ class Batches:
         places = np.arange(int(lengths.max()))
         mask = places < lengths[:, None]
         words = np.zeros(mask.shape, dtype=np.int64)
-        words[mask] = np.concatenate([corpus.tokens[s : s + n] for s, n in zip(corpus.starts[lines], lengths, strict=True)])
+        words[mask] = np.concatenate(
+            [corpus.tokens[s : s + n] for s, n in zip(corpus.starts[lines], lengths, strict=True)]
+        )
         chosen = mask & (rng.random(mask.shape) < self.settings.mask) & (words < self.vocabulary)
         if not chosen.any() and (mask & (words < self.vocabulary)).any():  # a batch always has something to predict
             chosen.flat[rng.choice(np.flatnonzero(mask & (words < self.vocabulary)))] = True
@@ -90,5 +94,7 @@ class Batches:
         masked = chosen & (kind < _VECTOR)
         swapped = chosen & (kind >= _VECTOR) & (kind < _RANDOM)
         words[swapped] = corpus.tokens[rng.integers(0, len(corpus.tokens), int(swapped.sum()))]
-        read, hidden, told, wanted = (torch.from_numpy(array).to(self.device) for array in (words, masked, chosen, targets))
+        read, hidden, told, wanted = (
+            torch.from_numpy(array).to(self.device) for array in (words, masked, chosen, targets)
+        )
         return Batch(read, torch.from_numpy(mask).to(self.device), hidden, told, wanted)

@@ -1,112 +1,101 @@
-"""What learns in pretraining: an encoder, context layers over it, and the masked-word head."""
+"""What learns in pretraining: `DistillEmbForMaskedLM`, fed with word numbers instead of characters."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
-from ..hf.context_distillemb import ContextLayers
-from ..hf.encoders_distillemb import CharEncoder, build_encoder
-from ..hf.modeling_distillemb import character_classes
-from ..hf.pretraining_distillemb import MaskedWordHead
+from ..hf.configuration_distillemb import DistillEmbConfig
+from ..hf.modeling_distillemb import DistillEmbForMaskedLM
+from ..hf.pretrained_distillemb import character_classes
 from ..persistence import EncoderFiles
 from ..vectors import unit_rows
 from .batches import Batch
 from .settings import PretrainSettings
 
 _OUTPUT_DEVIATION = 0.05  # of the output vectors at the start
+_SCORED_AT_ONCE = 512  # words
 
 
-def context_config(settings: PretrainSettings) -> dict[str, Any]:
-    """The sizes of the context layers as they stand in ``config.json``."""
-    return {
-        "context_layers": settings.layers,
-        "context_size": settings.size,
-        "context_heads": settings.heads,
-        "context_feed_forward": settings.feed_forward or 4 * settings.size,
-        "context_dropout": settings.dropout,
-        "context_range": settings.range,
-    }
-
-
-def open_encoder(files: EncoderFiles) -> CharEncoder:
-    """The encoder of a directory as a torch module."""
-    encoder = build_encoder(SimpleNamespace(**{"memory": None, **files.config}))
-    encoder.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in files.tensors.items()})
-    return encoder
+def build_model(files: EncoderFiles, settings: PretrainSettings, vocabulary: int) -> DistillEmbForMaskedLM:
+    """Build an encoder's masked-word model: its weights, and fresh context layers and head."""
+    config = DistillEmbConfig(
+        **{name: files.config[name] for name in ("encoder_type", "encoder_args", "dim", "vocab_size", "max_chars")},
+        memory=files.config.get("memory"),
+        context_layers=settings.layers,
+        context_size=settings.size,
+        context_heads=settings.heads,
+        context_feed_forward=settings.feed_forward or 4 * settings.size,
+        context_dropout=settings.dropout,
+        context_range=settings.range,
+        word_vocabulary=vocabulary,
+        character_classes=character_classes(files.characters.characters),
+    )
+    model = DistillEmbForMaskedLM(config)
+    weights = {name: torch.from_numpy(np.array(tensor)) for name, tensor in files.tensors.items()}
+    model.distillemb.encoder.load_state_dict(weights)
+    return model
 
 
 class PretrainModel(nn.Module):
-    """Encoder, context layers and head, and the loss of a batch.
+    """A masked-word model on batches of word numbers.
 
     Args:
-        files: The encoder.
-        settings: Sizes.
-        vocabulary: Words that can be predicted.
-        sampled: Tell the right word from a sample.
+        model: What learns.
+        rows: int32 ``[distinct, max_chars]``, the characters of all words.
         vectors: float16 ``[distinct, dim]``, the vectors of all words, where the encoder does not learn.
     """
 
     def __init__(
-        self,
-        files: EncoderFiles,
-        settings: PretrainSettings,
-        vocabulary: int,
-        sampled: bool,
-        vectors: NDArray[np.float16] | None = None,
+        self, model: DistillEmbForMaskedLM, rows: NDArray[np.int32], vectors: NDArray[np.float16] | None = None
     ) -> None:
         super().__init__()
-        config = SimpleNamespace(**{**files.config, **context_config(settings)})
-        self.encoder = open_encoder(files)
-        self.vectors = vectors
+        self.model, self.vectors = model, vectors
+        self.rows = torch.from_numpy(np.array(rows))
         if vectors is not None:
-            self.encoder.requires_grad_(False)
-        self.context = ContextLayers(config, character_classes(files.characters.characters))
-        self.head = MaskedWordHead(settings.size, config.dim, vocabulary, sparse=sampled)
-
-    def train(self, mode: bool = True) -> PretrainModel:
-        super().train(mode)
-        if self.vectors is not None:
-            self.encoder.eval()
-        return self
+            model.distillemb.encoder.requires_grad_(False)
 
     @torch.no_grad()
     def start_output(self, vectors: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
         """Start the output vectors at the words' own vectors, and the biases at the words' frequencies."""
         units = unit_rows(vectors - vectors.mean(0)) * np.float32(_OUTPUT_DEVIATION * np.sqrt(vectors.shape[1]))
-        self.head.word_vectors.weight.copy_(torch.from_numpy(units))
-        self.head.word_bias.copy_(torch.from_numpy(np.log(np.maximum(counts, 1) / counts.sum())))
+        head = self.model.masked_words
+        head.word_vectors.weight.copy_(torch.from_numpy(units))
+        head.word_bias.copy_(torch.from_numpy(np.log(np.maximum(counts, 1) / counts.sum())))
 
-    def states(self, batch: Batch, rows: Tensor) -> Tensor:
-        """States of the predicted words, ``[predicted, size]``. rows: int32 ``[distinct, max_chars]`` of all words."""
-        distinct, places = torch.unique(batch.words, return_inverse=True)
-        char_ids = rows[distinct.to(rows.device)].to(batch.words.device).long()
+    def states(self, batch: Batch) -> Tensor:
+        """States of the predicted words, ``[predicted, size]``. Each distinct word is encoded once."""
+        body, device = self.model.distillemb, batch.words.device
+        distinct, indices = torch.unique(batch.words, return_inverse=True)
+        numbers = distinct.cpu()
+        char_ids = self.rows[numbers].to(device).long()
         if self.vectors is None:
-            vectors = self.encoder(char_ids)
+            vectors = body.encoder(char_ids)
         else:
-            vectors = torch.from_numpy(self.vectors[distinct.cpu().numpy()].astype(np.float32)).to(char_ids.device)
-        inputs = self.context.read(vectors[None], char_ids[None])[0]
-        return self.context(inputs[places], batch.mask, batch.masked)[0][batch.chosen]
+            vectors = torch.from_numpy(self.vectors[numbers.numpy()].astype(np.float32)).to(device)
+        layers = body.context_layers
+        assert layers is not None
+        inputs = layers.read(vectors[None], char_ids[None])[0]
+        return layers(inputs[indices], batch.mask, batch.masked)[0][batch.chosen]
 
-    def forward(self, batch: Batch, rows: Tensor, samples: Tensor | None, log_expected: Tensor | None) -> Tensor:
-        """The mean loss of the predicted words; samples: see `MaskedWordHead.sampled_loss`, None for all words."""
-        states = self.states(batch, rows)
-        if samples is not None and log_expected is not None:
-            return self.head.sampled_loss(states, batch.targets, samples, log_expected)
-        return nn.functional.cross_entropy(self.head(states).float(), batch.targets)
+    def forward(self, batch: Batch, samples: Tensor | None, log_expected: Tensor) -> Tensor:
+        """The mean loss of the predicted words, against `samples` (see `MaskedWordHead`) or, where None, all words."""
+        states, head = self.states(batch), self.model.masked_words
+        if samples is not None:
+            return head.sampled_loss(states, batch.targets, samples, log_expected)
+        return functional.cross_entropy(head(states).float(), batch.targets)
 
     @torch.no_grad()
-    def score(self, batch: Batch, rows: Tensor) -> tuple[float, int, int]:
+    def score(self, batch: Batch) -> tuple[float, int, int]:
         """Summed loss over all words, words that were right, and words that were predicted."""
-        states = self.states(batch, rows)
         loss, right = 0.0, 0
-        for some, targets in zip(states.split(512), batch.targets.split(512), strict=True):
-            scores = self.head(some).float()
-            loss += float(nn.functional.cross_entropy(scores, targets, reduction="sum"))
+        for states, targets in zip(
+            self.states(batch).split(_SCORED_AT_ONCE), batch.targets.split(_SCORED_AT_ONCE), strict=True
+        ):
+            scores = self.model.masked_words(states).float()
+            loss += float(functional.cross_entropy(scores, targets, reduction="sum"))
             right += int((scores.argmax(1) == targets).sum())
         return loss, right, len(batch.targets)

@@ -1,1 +1,0 @@
-def write_context(*a,**k): pass
