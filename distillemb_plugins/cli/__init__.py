@@ -16,6 +16,7 @@ from .evaluate import evaluate_command
 from .guard import CliErrors, end_on_terminate
 from .info import info_command
 from .neighbors import neighbors_command
+from .pretrain import pretrain_command
 from .quickstart import quickstart_command
 from .teach import teach_command
 from .vectors import vectors_command
@@ -42,6 +43,7 @@ app.command("quickstart")(quickstart_command)
 app.command("build")(build_command)
 app.command("teach")(teach_command)
 app.command("distill")(distill_command)
+app.command("pretrain")(pretrain_command)
 app.command("evaluate")(evaluate_command)
 app.command("neighbors")(neighbors_command)
 app.command("vectors")(vectors_command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,7 +117,9 @@ def distill_command(
         "codebook_words": codebook_words,
         "seed": seed,
     }
-    given = {name: value for name, value in values.items() if value is not None} | _settings(setting)
+    given = {name: value for name, value in values.items() if value is not None} | parse_settings(
+        setting, _HELP.keys() - {"preset"}, current_names
+    )
 
     from ..distill import DistillSettings, distill
     from ..distill.targets import open_teacher
@@ -133,7 +136,7 @@ def distill_command(
         resume=resume,
         progress=sys.stderr.isatty(),
         overwrite=overwrite,
-        facts=_facts(language or [], license, source or []),
+        facts=stated_facts(language or [], license, source or []),
         extra=lambda targets: _lists(targets, vocabulary),
     )
     if is_main_process():
@@ -169,7 +172,7 @@ def _report(path: Path, seconds: float, json: bool) -> None:
     typer.echo(f"Next: distillemb evaluate {path} --teacher TABLE --report report.html")
 
 
-def _facts(languages: list[str], license: str, sources: list[str]) -> EncoderFacts:
+def stated_facts(languages: list[str], license: str, sources: list[str]) -> EncoderFacts:
     """What is known beyond the settings: the command, and what the user knows of the texts."""
     from ..facts import Corpus, EncoderFacts
 
@@ -206,7 +209,9 @@ def _held_out(text: str) -> int | float:
         raise DistillEmbError(f"--held-out {text} is no number: give words (2000) or a share (0.02).") from None
 
 
-def _settings(given: list[str] | None) -> dict[str, Any]:
+def parse_settings(
+    given: list[str] | None, known: Collection[str], rename: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> dict[str, Any]:
     """``["temperature=0.1"]`` as values: JSON where it is JSON, text otherwise."""
     from ..errors import DistillEmbError
 
@@ -217,10 +222,10 @@ def _settings(given: list[str] | None) -> dict[str, Any]:
             value = jsonlib.loads(text)
         except ValueError:
             value = text
-        named = current_names({name.strip().replace("-", "_"): value})
-        if not sign or not named.keys() <= _HELP.keys() - {"preset"}:
+        named = rename({name.strip().replace("-", "_"): value})
+        if not sign or not named.keys() <= set(known):
             raise DistillEmbError(
-                f"--set {item} names no setting: write NAME=VALUE with one of {', '.join(sorted(_HELP))}."
+                f"--set {item} names no setting: write NAME=VALUE with one of {', '.join(sorted(known))}."
             )
         values |= named
     return values

@@ -18,6 +18,7 @@ class FineTuneArguments(TrainingArguments):
     Attributes:
         learning_rate: Of the head.
         encoder_learning_rate: Of the encoder; 0 freezes it.
+        context_learning_rate: Of context layers over it; None takes the encoder's.
         average: Decay of the exponential moving average of the weights, 0 for none. The averaged weights are scored
             and kept.
         character_dropout: Probability that a character of a training word is unknown.
@@ -31,6 +32,7 @@ class FineTuneArguments(TrainingArguments):
     per_device_eval_batch_size: int = 64
     learning_rate: float = 2e-3
     encoder_learning_rate: float = 5e-4
+    context_learning_rate: float | None = None
     weight_decay: float = 0.01
     warmup_steps: float = 0.05  # below 1: a share of the steps
     lr_scheduler_type: str = "cosine"

@@ -131,7 +131,9 @@ class FineTuner(Trainer):
         """AdamW with a learning rate for the head and one for the encoder."""
         if self.optimizer is None:
             given: Any = self.args
-            groups = self._model.parameter_groups(given.learning_rate, given.encoder_learning_rate, given.weight_decay)
+            groups = self._model.parameter_groups(
+                given.learning_rate, given.encoder_learning_rate, given.weight_decay, given.context_learning_rate
+            )
             self.optimizer = torch.optim.AdamW(groups, fused=True)
         return self.optimizer
 

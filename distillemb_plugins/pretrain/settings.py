@@ -2,76 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ..errors import DistillEmbError
 from ..quantization import Storage, check_storage
 
 
+def _setting(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
 @dataclass(frozen=True)
 class PretrainSettings:
-    """Sizes of the context layers, and how they learn from raw text by masked words.
+    """Sizes of the context layers, and how they learn from raw text by masked words. `describe_settings` tells each."""
 
-    Args:
-        layers: Transformer layers.
-        size: Width of a word in context.
-        heads: Attention heads of a layer; they divide `size`.
-        feed_forward: Units of a layer's feed-forward network; 0 takes four times `size`.
-        dropout: Probability in training.
-        range: How far a word sees, in words. Longer lines are cut.
-        vocabulary: Words that can be predicted, the most frequent ones. Rarer words are read and never predicted.
-        mask: Share of the words that are predicted.
-        balance: Power of a language's share of the text with which it is drawn; 1 draws lines as they are, 0 all
-            languages alike.
-        words: Words to read in all; 0 reads the text `epochs` times.
-        epochs: Passes over the text, where `words` is 0.
-        batch_words: Words of a batch, padding included.
-        learning_rate: Peak of AdamW's rate. It rises over `warmup` steps and falls by a cosine to a fiftieth.
-        encoder_learning_rate: Share of it that the encoder gets; 0 keeps the encoder as it is.
-        warmup: Steps of the rise.
-        weight_decay: Of matrices.
-        clip: Largest norm of a step's gradients.
-        samples: Words against which a masked word is told apart; 0 takes all (a full softmax), None takes all on a GPU
-            and 4,096 on a CPU.
-        bfloat16: Mixed precision; None uses it on a GPU.
-        compile: Compile the layers with torch.compile; None does so on a GPU.
-        held_out: Lines that are scored and never trained on.
-        evaluate_every: Steps between two scores of the held-out lines.
-        max_seconds: Stop after so long, with the rate at its end; None reads all `words`.
-        checkpoint_seconds: Time between two checkpoints.
-        storage: How the weights are written.
-        seed: Of all random numbers.
-        device: "cpu", or None for a GPU where there is one.
-    """
-
-    layers: int = 3
-    size: int = 256
-    heads: int = 4
-    feed_forward: int = 0
-    dropout: float = 0.1
-    range: int = 96
-    vocabulary: int = 50_000
-    mask: float = 0.2
-    balance: float = 0.6
-    words: int = 0
-    epochs: int = 4
-    batch_words: int = 8192
-    learning_rate: float = 1.5e-3
-    encoder_learning_rate: float = 1.0
-    warmup: int = 300
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    samples: int | None = None
-    bfloat16: bool | None = None
-    compile: bool | None = None
-    held_out: int = 2000
-    evaluate_every: int = 1000
-    max_seconds: float | None = None
-    checkpoint_seconds: float = 300.0
-    storage: Storage = "float16"
-    seed: int = 0
-    device: str | None = None
+    layers: int = _setting(3, "Transformer layers.")
+    size: int = _setting(256, "Width of a word in context.")
+    heads: int = _setting(4, "Attention heads of a layer; they divide `size`.")
+    feed_forward: int = _setting(0, "Units of a layer's feed-forward network; 0 takes four times `size`.")
+    dropout: float = _setting(0.1, "Probability in training.")
+    range: int = _setting(96, "How far a word sees, in words. Longer lines are cut.")
+    vocabulary: int = _setting(
+        50_000,
+        "Words that can be predicted, the most frequent ones. Rarer words are read and never predicted.",
+    )
+    mask: float = _setting(0.2, "Share of the words that are predicted.")
+    balance: float = _setting(
+        0.6,
+        "Power of a language's share of the text with which it is drawn; 1 draws lines as they are, 0 all "
+        "languages alike.",
+    )
+    words: int = _setting(0, "Words to read in all; 0 reads the text `epochs` times.")
+    epochs: int = _setting(4, "Passes over the text, where `words` is 0.")
+    batch_words: int = _setting(8192, "Words of a batch, padding included.")
+    learning_rate: float = _setting(
+        1.5e-3,
+        "Peak of AdamW's rate. It rises over `warmup` steps and falls by a cosine to a fiftieth.",
+    )
+    encoder_learning_rate: float = _setting(1.0, "Share of it that the encoder gets; 0 keeps the encoder as it is.")
+    warmup: int = _setting(300, "Steps of the rise.")
+    weight_decay: float = _setting(0.01, "Of matrices.")
+    clip: float = _setting(1.0, "Largest norm of a step's gradients.")
+    samples: int | None = _setting(
+        None,
+        "Words against which a masked word is told apart; 0 takes all (a full softmax), None takes all on a "
+        "GPU and 4,096 on a CPU.",
+    )
+    bfloat16: bool | None = _setting(None, "Mixed precision; None uses it on a GPU.")
+    compile: bool | None = _setting(None, "Compile the layers with torch.compile; None does so on a GPU.")
+    held_out: int = _setting(2000, "Lines that are scored and never trained on.")
+    evaluate_every: int = _setting(1000, "Steps between two scores of the held-out lines.")
+    max_seconds: float | None = _setting(None, "Stop after so long, with the rate at its end; None reads all `words`.")
+    checkpoint_seconds: float = _setting(300.0, "Time between two checkpoints.")
+    storage: Storage = field(default="float16", metadata={"doc": "How the weights are written."})
+    seed: int = _setting(0, "Of all random numbers.")
+    device: str | None = _setting(None, "cpu, or None for a GPU where there is one.")
 
     def __post_init__(self) -> None:
         check_storage(self.storage)
@@ -95,3 +81,8 @@ class PretrainSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+
+def describe_settings() -> dict[str, str]:
+    """What each setting means, by its name."""
+    return {one.name: one.metadata["doc"] for one in fields(PretrainSettings)}
