@@ -24,7 +24,11 @@ DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Mem
 PACKED = (".gz", ".xz", ".bz2", ".zip")  # suffixes of compressed files that are read
 _FOREIGN = (".zst", ".zstd", ".lz4", ".7z", ".rar", ".z", ".lzma", ".br", ".tar", ".tgz")
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-_MAGICS = {rb"\x1f\x8b\x08": gzip.open, rb"\xfd7zXZ\0": lzma.open, rb"BZh[1-9]1AY&SY": bz2.open}
+_MAGICS: dict[bytes, Callable[..., Any]] = {
+    rb"\x1f\x8b\x08": gzip.open,
+    rb"\xfd7zXZ\0": lzma.open,
+    rb"BZh[1-9]1AY&SY": bz2.open,
+}
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ASIDE = re.compile(r"/$|(^|/)(\.|__MACOSX|readme|licen[cs]e)[^/]*($|/)", re.IGNORECASE)
 LONGEST_LINE = 1 << 26  # bytes; without a limit, a few megabytes that unpack to one endless line fill the memory
@@ -50,6 +54,8 @@ def open_bytes(path: str | Path) -> IO[bytes]:
         raise DistillEmbError(f"{path} may not be read by this user: change its permissions (chmod).") from error
     except FileNotFoundError as error:
         raise DistillEmbError(f"There is no file {brief(path)} any more: check the path.") from error
+    except OSError:
+        head = b""  # the reader will meet it too, and name the line
     if suffix in _FOREIGN or head.startswith(_ZSTD_MAGIC):
         raise DistillEmbError(
             f"{path} is packed in a way that is not read here: unpack it, or pack it with gzip or xz."

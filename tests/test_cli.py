@@ -198,7 +198,7 @@ def test_full_disk_is_one_sentence(tiny_encoder_dir: Path) -> None:
 # -- vectors -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["out.vec", "out.vec.gz", "out.npz"])
+@pytest.mark.parametrize("name", ["out.vec", "out.vec.gz", "out.npz", "out.safetensors"])
 def test_vectors_write_a_table_that_teachers_read(
     tiny_encoder_dir: Path, words_file: Path, tmp_path: Path, name: str
 ) -> None:

@@ -14,7 +14,7 @@ import typer
 from ..distill.settings import LOSSES, PRESETS, current_names, describe_settings
 from .guard import interrupt_hint
 from .models import HELD_OUT_FILE, VOCABULARY_FILE
-from .output import JsonFlag, command_line, print_json
+from .output import FormatOption, JsonFlag, command_line, print_json
 from .teach import Storage
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def distill_command(
     teachers: Annotated[
         list[str],
         typer.Argument(
-            help="Teacher tables: .npz, .vec, .bin, .safetensors, a spaCy pipeline. Beside them encoders: a directory "
-            "or a bundled name, which teach their vectors of the tables' words."
+            help="Teacher tables: .npz, .vec, .vec.zip, .bin, .safetensors, a spaCy pipeline. Beside them encoders: a "
+            "directory or a bundled name, which teach their vectors of the tables' words."
         ),
     ],
     *,
@@ -69,6 +69,7 @@ def distill_command(
     codebook_words: Annotated[int | None, typer.Option(help=_HELP["codebook_words"])] = None,
     seed: Annotated[int | None, typer.Option(help=_HELP["seed"])] = None,
     limit: Annotated[int | None, typer.Option(help="Use the first so many words of each table.")] = None,
+    format: FormatOption = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -129,7 +130,7 @@ def distill_command(
     interrupt_hint("the last checkpoint is kept; run the same command with --resume to go on.")
     start = time.monotonic()
     path = distill(
-        [open_teacher(teacher, limit) for teacher in teachers],
+        [open_teacher(teacher, limit, format) for teacher in teachers],
         out,
         settings,
         corpus or (),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import JsonFlag, command_line, print_json
+from .output import FormatOption, JsonFlag, command_line, print_json
 
 if TYPE_CHECKING:
     from ..evaluate.evaluation import Tasks
@@ -81,6 +81,7 @@ def evaluate_command(
     case: Annotated[
         Case, typer.Option(help="Lower-case words: where a model knows no capitals (auto), always, never.")
     ] = Case.auto,
+    format: FormatOption = None,
     report: Annotated[
         Path | None, typer.Option("--report", "-r", help="Write a self-contained HTML report here.")
     ] = None,
@@ -113,8 +114,8 @@ def evaluate_command(
         require("matplotlib", "report")  # before minutes of work
     others = [_earlier(path) for path in compare or ()]
     lowercase = {Case.auto: None, Case.lower: True, Case.keep: False}[case]
-    table, teacher_model = _teacher(teacher, fallback_table or teacher_extra, lowercase)
-    students = _students(models or [], lowercase)
+    table, teacher_model = _teacher(teacher, fallback_table or teacher_extra, lowercase, format)
+    students = _students(models or [], lowercase, format)
     tasks = _tasks(
         [word for student in students for word in student.words] if table is None else table.words,
         similarity=similarity or [],
@@ -153,7 +154,7 @@ def evaluate_command(
 
 
 def _teacher(
-    path: Path | None, fallback: Path | None, lowercase: bool | None
+    path: Path | None, fallback: Path | None, lowercase: bool | None, format: str | None
 ) -> tuple[Teacher | None, EmbeddingModel | None]:
     from ..errors import DistillEmbError
     from ..evaluate.models import EmbeddingModel
@@ -163,15 +164,16 @@ def _teacher(
         if fallback is not None:
             raise DistillEmbError("--fallback-table completes a teacher: add --teacher TABLE.")
         return None, None
-    table = load_teacher(path)
-    return table, EmbeddingModel.from_table(table, load_teacher(fallback) if fallback else None, lowercase)
+    table = load_teacher(path, format=format)
+    other = load_teacher(fallback, format=format) if fallback else None
+    return table, EmbeddingModel.from_table(table, other, lowercase)
 
 
-def _students(names: list[str], lowercase: bool | None) -> list[EmbeddingModel]:
+def _students(names: list[str], lowercase: bool | None, format: str | None) -> list[EmbeddingModel]:
     """The students, under names that differ."""
     from .models import open_model
 
-    students = [open_model(name, lowercase) for name in names]
+    students = [open_model(name, lowercase, format) for name in names]
     short = [student.name for student in students]
     return [
         replace(student, name=name) if short.count(student.name) > 1 else student

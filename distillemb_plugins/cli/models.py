@@ -19,12 +19,13 @@ def is_table(name: str) -> bool:
     return path.is_file() or name.startswith("hf://") or (path / "meta.json").is_file()
 
 
-def open_model(name: str, lowercase: bool | None = None) -> EmbeddingModel:
+def open_model(name: str, lowercase: bool | None = None, format: str | None = None) -> EmbeddingModel:
     """Open an encoder directory, bundled name or hub id, or a table, ready to be scored.
 
     Args:
         name: What the user named.
         lowercase: Whether to lower-case words first; None finds out.
+        format: What a table is, see `load_teacher`. None finds out.
 
     Raises:
         DistillEmbError: When there is nothing there.
@@ -35,7 +36,7 @@ def open_model(name: str, lowercase: bool | None = None) -> EmbeddingModel:
     if is_table(name):
         from ..teachers import load_teacher
 
-        return EmbeddingModel.from_table(load_teacher(name), lowercase=lowercase)
+        return EmbeddingModel.from_table(load_teacher(name, format=format), lowercase=lowercase)
     from ..encoder import DistillEmb
     from ..persistence import resolve
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import JsonFlag, print_json
+from .output import FormatOption, JsonFlag, print_json
 
 
 def neighbors_command(
@@ -26,6 +26,7 @@ def neighbors_command(
     teacher: Annotated[Path | None, typer.Option("--teacher", "-t", help="Show this table's neighbors beside.")] = None,
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="Neighbors of each word.")] = 10,
     limit: Annotated[int | None, typer.Option(min=1, help="Use the first so many candidates only.")] = None,
+    format: FormatOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Show the nearest neighbors (cosine) of words among a vocabulary.
@@ -40,9 +41,9 @@ def neighbors_command(
     from ..teachers import load_teacher
     from .models import open_model
 
-    models = [open_model(encoder)]
+    models = [open_model(encoder, format=format)]
     if teacher is not None:
-        models.append(EmbeddingModel.from_table(load_teacher(teacher)))
+        models.append(EmbeddingModel.from_table(load_teacher(teacher, format=format)))
     candidates = _candidates(encoder, vocabulary, limit, [word for model in models for word in model.words])
     _check_words(words, candidates)
     found = [nearest_words(model, words, candidates, n, progress=True) for model in models]

@@ -6,14 +6,21 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from ..teachers import Teacher
-
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON to standard output instead of text.")]
+
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="What the tables are, where their content deceives: text, glove (text without a header), binary, "
+        "fasttext, floret, npz or safetensors.",
+        show_default=False,
+    ),
+]
 
 
 def print_json(values: Any) -> None:
@@ -42,10 +49,3 @@ def print_fields(fields: dict[str, str]) -> None:
     width = max(len(name) for name in fields) + 2
     for name, value in fields.items():
         typer.echo(f"{name:<{width}}" + value.replace("\n", "\n" + " " * width))
-
-
-def load_teachers(paths: list[Path], limit: int | None = None) -> list[Teacher]:
-    """Open teacher tables in the order given."""
-    from ..teachers import load_teacher
-
-    return [load_teacher(path, limit) for path in paths]

@@ -39,7 +39,8 @@ def vectors_command(
         typer.Option(
             "--out",
             "-o",
-            help="Table to write: .vec (also .vec.gz/.xz/.bz2) or .npz. Default: .vec to standard output.",
+            help="Table to write: .vec (also .vec.gz/.xz/.bz2), .npz or .safetensors. Default: .vec to standard "
+            "output.",
         ),
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="The input is running text: take its distinct words.")] = False,
@@ -51,7 +52,7 @@ def vectors_command(
     """Write the vectors of a word list as a table that any tool reads.
 
     Words come in the order of their first occurrence, each once. Memory does not grow with their number: the
-    list goes through a temporary file. Words with white space inside are refused (use --text).
+    list goes through a temporary file. Words with spaces inside are refused (use --text).
 
     \b
     Example:

@@ -56,11 +56,11 @@ def listed_words(path: Path) -> Iterator[str]:
     """Stream the words of a list, one a line; what follows a tab is ignored. ``-`` is standard input.
 
     Raises:
-        DistillEmbError: Naming the line of a word with white space in it; a text table cannot hold it.
+        DistillEmbError: Naming the line of a word with a space in it; a text table cannot hold it.
     """
     for number, line in _lines(path):
         word = _first_column(line)
-        if len(word.split()) > 1:
+        if " " in word:  # other white space, such as a no-break space, may stand in a table
             raise DistillEmbError(
                 f"{path}, line {number} is more than one word ({word[:40]!r}): add --text for running text."
             )

@@ -81,7 +81,7 @@ def build_targets(teachers: Sequence[AnyTeacher], settings: DistillSettings) -> 
     )
 
 
-def open_teacher(teacher: AnyTeacher, limit: int | None = None) -> Opened:
+def open_teacher(teacher: AnyTeacher, limit: int | None = None, format: str | None = None) -> Opened:
     """Open the directory or the bundled name of an encoder, or what `load_teacher` reads, its first `limit` words.
 
     Objects are returned as they are.
@@ -94,26 +94,29 @@ def open_teacher(teacher: AnyTeacher, limit: int | None = None) -> Opened:
     bundled = path == Path(path.name) and not is_directory(path) and not is_file(path)
     path = BUNDLED / path if bundled else path
     if not is_file(path / CONFIG_FILE):
-        return load_teacher(teacher, limit)
+        return load_teacher(teacher, limit, format)
     return path.resolve().name, DistillEmb.from_pretrained(path, cache_size=0)  # every word is asked for once
 
 
 def _as_tables(opened: Sequence[Opened]) -> list[Teacher]:
     """All teachers as tables; an encoder's holds the common words of the others and the first one's counts."""
-    tables = [one for one in opened if isinstance(one, Teacher)]
-    encoders = [one[0] for one in opened if not isinstance(one, Teacher)]
-    if not encoders:
+    tables = [one for one in opened if isinstance(one, Teacher) and one.words]
+    wordless = [one.name if isinstance(one, Teacher) else one[0] for one in opened if one not in tables]
+    if not wordless:
         return tables
     if not tables:
         raise DistillEmbError(
-            f"The teacher {' and '.join(encoders)} is an encoder, which has no list of words to learn: "
-            "give a table of word vectors beside it."
+            f"The teacher {' and '.join(wordless)} is an encoder or a floret table, which has no list of words to "
+            "learn: give a table of word vectors beside it."
         )
     first = combine_teachers(tables)[0]
-    return [
-        one if isinstance(one, Teacher) else Teacher(one[0], first.words, one[1].encode(first.words), first.counts)
-        for one in opened
-    ]
+
+    def with_words(one: Opened) -> Teacher:
+        if isinstance(one, Teacher):
+            return one if one.words else Teacher(one.name, first.words, one.lookup(first.words)[0], first.counts)
+        return Teacher(one[0], first.words, one[1].encode(first.words), first.counts)
+
+    return [with_words(one) for one in opened]
 
 
 def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:

@@ -1,6 +1,7 @@
-"""fastText's character n-grams in NumPy: hashing, and vectors of words from an n-gram matrix.
+"""Character n-grams of fastText and floret in NumPy: hashing, and vectors of words from an n-gram matrix.
 
-Source: fastText's Dictionary::computeSubwords and Dictionary::hash (Bojanowski et al. 2017), version 0.9.3.
+Sources: fastText's Dictionary::computeSubwords and Dictionary::hash (Bojanowski et al. 2017), version 0.9.3; floret
+(github.com/explosion/floret), which hashes words too, with MurmurHash3_x64_128 (Appleby, public domain).
 """
 
 from __future__ import annotations
@@ -126,6 +127,123 @@ class NgramTable:
                 sizes = sizes + 1
             means[chosen] = sums / np.maximum(sizes, 1)[:, None].astype(np.float32)
         return means
+
+
+class FloretTable:
+    """Vectors of words from floret's table, as floret computes them: one mean over words and n-grams alike.
+
+    Args:
+        matrix: float32 ``[buckets, dim]``. It may be memory-mapped.
+        min_n: Length of the shortest n-gram, in characters.
+        max_n: Length of the longest one.
+        hashes: Rows of each n-gram, 1 to 4.
+        seed: Of the hash.
+        begin: What stands before each word.
+        end: What stands after it.
+    """
+
+    def __init__(
+        self,
+        matrix: Floats,
+        min_n: int,
+        max_n: int,
+        hashes: int,
+        seed: int = 2166136261,
+        begin: str = "<",
+        end: str = ">",
+    ) -> None:
+        self.matrix = matrix
+        self.min_n = min_n
+        self.max_n = max_n
+        self.hashes = hashes
+        self.seed = seed
+        self.begin = begin
+        self.end = end
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the matrix (on disk when memory-mapped)."""
+        return int(self.matrix.nbytes)
+
+    def __call__(self, words: Sequence[str]) -> Floats:
+        """Vectors of any words, float32 ``[n, dim]``. Zero for the mark of the end of a sentence."""
+        means = np.zeros((len(words), self.matrix.shape[1]), dtype=np.float32)
+        for start in range(0, len(words), _BLOCK):
+            pieces = [self._pieces(word) for word in words[start : start + _BLOCK]]
+            number: dict[str, int] = {}
+            order = [number.setdefault(piece, len(number)) for one in pieces for piece in one]
+            hashes = murmur3_128([piece.encode("utf-8", "surrogatepass") for piece in number], self.seed)
+            rows = hashes[order, : self.hashes].ravel() % np.uint32(len(self.matrix))
+            sizes = np.array([len(one) * self.hashes for one in pieces], dtype=np.int64)
+            sums = _segment_sums(np.asarray(self.matrix[rows]), sizes)
+            means[start : start + _BLOCK] = sums / np.maximum(sizes, 1)[:, None].astype(np.float32)
+        return means
+
+    def sizes(self, words: Sequence[str]) -> list[int]:
+        """How many rows each word is the mean of."""
+        return [len(self._pieces(word)) * self.hashes for word in words]
+
+    def _pieces(self, word: str) -> list[str]:
+        """The marked word and its n-grams. The marks alone do not count."""
+        if word == _END_OF_SENTENCE:
+            return []
+        marked = self.begin + word + self.end
+        last = len(marked) - 1
+        return [marked] + [
+            marked[i : i + n]
+            for n in range(max(self.min_n, 1), self.max_n + 1)
+            for i in range(len(marked) - n + 1)
+            if n > 1 or 0 < i < last
+        ]
+
+
+def murmur3_128(texts: Sequence[bytes], seed: int) -> NDArray[np.uint32]:
+    """Hash byte strings with MurmurHash3_x64_128, those of one length at a time.
+
+    Returns:
+        uint32 ``[n, 4]``, the four words of each hash.
+    """
+    result = np.zeros((len(texts), 4), dtype=np.uint32)
+    by_length: dict[int, list[int]] = {}
+    for position, text in enumerate(texts):
+        by_length.setdefault(len(text), []).append(position)
+    for length, positions in by_length.items():
+        padding = bytes(-length % 16 or (16 if length == 0 else 0))
+        data = np.frombuffer(b"".join(texts[position] + padding for position in positions), dtype="<u8")
+        result[positions] = _murmur(data.reshape(len(positions), -1, 2), length, seed)
+    return result
+
+
+def _murmur(blocks: NDArray[np.uint64], length: int, seed: int) -> NDArray[np.uint32]:
+    """Hashes of strings of one length; uint64 ``[n, blocks, 2]``, the last block padded with zeros."""
+    c1, c2 = np.uint64(0x87C37B91114253D5), np.uint64(0x4CF5AD432745937F)
+    one = np.full(len(blocks), seed, dtype=np.uint64)
+    two = one.copy()
+    for number in range(blocks.shape[1]):
+        one ^= _rotate(blocks[:, number, 0] * c1, 31) * c2
+        whole = 16 * (number + 1) <= length
+        if whole:
+            one = (_rotate(one, 27) + two) * np.uint64(5) + np.uint64(0x52DCE729)
+        two ^= _rotate(blocks[:, number, 1] * c2, 33) * c1
+        if whole:
+            two = (_rotate(two, 31) + one) * np.uint64(5) + np.uint64(0x38495AB5)
+    one, two = one ^ np.uint64(length), two ^ np.uint64(length)
+    one = one + two
+    two = two + one
+    one, two = _mix(one), _mix(two)
+    one = one + two
+    two = two + one
+    return np.stack([one, two], axis=1).astype("<u8").view("<u4").astype(np.uint32)
+
+
+def _rotate(values: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
+    return (values << np.uint64(bits)) | (values >> np.uint64(64 - bits))
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        values = (values ^ (values >> np.uint64(33))) * np.uint64(factor)
+    return values ^ (values >> np.uint64(33))
 
 
 def _segment_sums(rows: Floats, sizes: NDArray[np.int64]) -> Floats:

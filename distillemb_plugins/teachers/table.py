@@ -23,7 +23,7 @@ class Teacher:
 
     Args:
         name: For messages and reports.
-        words: The most frequent first, as a rule.
+        words: The most frequent first, as a rule. floret's tables have none, only `subwords`.
         vectors: float32 ``[n, dim]``.
         counts: int64 ``[n]`` occurrences in the training text, if known.
         subwords: Computes float32 ``[k, dim]`` for k words that are not in the table (fastText's n-grams). A zero row
@@ -48,7 +48,7 @@ class Teacher:
                 f"Teacher {self.name}: {len(self.words)} words do not fit vectors of shape {self.vectors.shape}: "
                 "give one row of numbers a word."
             )
-        if 0 in self.vectors.shape:
+        if self.vectors.shape[1] == 0 or (not self.words and self.subwords is None):
             missing = "columns (its vectors have zero width)" if self.words else "words"
             raise DistillEmbError(f"Teacher {self.name} has no {missing}: give another table.")
         if self.counts is not None:
@@ -129,6 +129,19 @@ class Teacher:
             found[unseen] = vectors[unseen].any(axis=1)
         return vectors, found
 
+    def with_words(self, words: Sequence[str]) -> Teacher:
+        """Look words up and make a table of those that are known, for tables that hold no word list (floret's).
+
+        Raises:
+            DistillEmbError: None is known.
+        """
+        words = list(dict.fromkeys(words))
+        vectors, found = self.lookup(words)
+        known = [word for word, is_known in zip(words, found.tolist(), strict=True) if is_known]
+        if not known:
+            raise DistillEmbError(f"Teacher {self.name} knows none of the {len(words)} words: give other words.")
+        return replace(self, words=known, vectors=vectors[found], counts=None)
+
     def head(self, n: int) -> Teacher:
         """Keep the first `n` words. The n-grams stay."""
         return self.select(np.arange(min(n, len(self))))
@@ -167,8 +180,10 @@ class Teacher:
             A new teacher.
 
         Raises:
-            DistillEmbError: `remove_top` is negative, or not below the width.
+            DistillEmbError: `remove_top` is negative or not below the width, or there are no words to take the mean of.
         """
+        if not self.words:
+            raise no_word_list(self.name)
         if not 0 <= remove_top < self.dim:
             raise DistillEmbError(f"remove_top={remove_top} must be from 0 to {self.dim - 1}, the width less one.")
         mean = self.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -192,6 +207,14 @@ class Teacher:
     def _move(self, move: Callable[[Floats], Floats]) -> Teacher:
         subwords = None if self.subwords is None else _MovedSubwords(self.subwords, move)
         return replace(self, vectors=move(self.vectors), subwords=subwords)
+
+
+def no_word_list(name: str) -> DistillEmbError:
+    """The error for what needs words of a table that has none."""
+    return DistillEmbError(
+        f"Teacher {name} holds no word list (floret's vectors have none): give a table with words beside it, or the "
+        "words, load_teacher(path).with_words(words)."
+    )
 
 
 class _MovedSubwords:

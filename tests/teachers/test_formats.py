@@ -228,7 +228,7 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
     for suffix in (".npz", ".safetensors"):
         path = save_teacher(Teacher("t", WORDS, VECTORS), tmp_path / f"t{suffix}")
         path.write_bytes(path.read_bytes()[:-30])
-        with pytest.raises(DistillEmbError, match=r"damaged or truncated"):
+        with pytest.raises(DistillEmbError, match=r"damaged or (truncated|cut short)"):
             load_teacher(path)
     with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
         archive.writestr("readme", "x")

@@ -8,7 +8,7 @@ import sys
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DistillEmbError, brief
+from ...tensor_files import StoredTensor, open_safetensors
 from ..table import Teacher
 from .rows import MAX_WORD, RowCollector, check_dim
 
@@ -74,19 +75,17 @@ def read_safetensors(path: str | Path, limit: int | None = None) -> Teacher:
     Raises:
         DistillEmbError: The file is damaged, or a tensor is missing or of a wrong shape or type.
     """
-    from safetensors import SafetensorError, safe_open
+    tensors, metadata = open_safetensors(path)
+    columns: dict[str, _Column] = {name: _sliced(tensors[name]) for name in _ours(set(tensors))}
+    if "words" not in columns and "words" in metadata:
+        words = _metadata_words(metadata["words"])  # as an array of strings, each would take the room of the longest
+        columns["words"] = _Sliced((len(words),), np.dtype("U"), lambda start, end: np.array(words[start:end], object))
+    _require_members(path, set(columns))
+    return _collect(path, limit, columns)
 
-    try:
-        with safe_open(str(path), framework="np") as tensors:
-            names = set(tensors.keys())
-            columns: dict[str, _Column] = {name: _TensorColumn(tensors.get_slice(name)) for name in _ours(names)}
-            metadata = tensors.metadata() or {}
-            if "words" not in names and "words" in metadata:
-                columns["words"] = _ListColumn(_metadata_words(metadata["words"]))
-            _require_members(path, set(columns))
-            return _collect(path, limit, columns)
-    except (SafetensorError, OSError) as error:
-        raise DistillEmbError(f"{path} is damaged or truncated ({brief(error)}): fetch it again.") from error
+
+def _sliced(tensor: StoredTensor) -> _Sliced:
+    return _Sliced(tensor.shape, tensor.dtype, tensor.read)
 
 
 def _ours(names: set[str]) -> set[str]:
@@ -159,7 +158,7 @@ def _words(path: str | Path, column: _Column) -> Iterator[str]:
             raise DistillEmbError(f"{path}, word {number} is not UTF-8: write the words as UTF-8.") from error
         if size > MAX_WORD:
             raise DistillEmbError(f"{path}, word {number} is longer than {MAX_WORD} bytes: is the file damaged?")
-        yield text
+        yield text.removeprefix("\ufeff") if number == 1 else text
 
 
 def _byte_words(column: _Column) -> Iterator[bytes]:
@@ -207,13 +206,14 @@ class _NpyColumn:
             self.shape, fortran, self.dtype = read(self.stream)
         except NPY_DAMAGE as error:
             raise DistillEmbError(f"{path}: the array '{name}' is damaged ({brief(error)}): fetch it again.") from error
-        if min(self.shape, default=0) < 0 or math.prod(self.shape) * self.dtype.itemsize > _size(archive, name):
-            raise self._truncated()
+        size = archive.getinfo(f"{name}.npy").file_size - self.stream.tell()
         if self.dtype.hasobject:
             raise DistillEmbError(
                 f"{path}: the array '{name}' holds Python objects (a pickle), which are not read: "
                 "save the words with dtype str and the vectors with dtype float32."
             )
+        if min(self.shape, default=0) < 0 or math.prod(self.shape) * self.dtype.itemsize != size:
+            raise self._truncated()
         self._whole: NDArray[Any] | None = None
         if fortran and len(self.shape) > 1:  # stored column by column: rows cannot be taken one by one
             self._whole = self._read(math.prod(self.shape)).reshape(self.shape, order="F")
@@ -234,52 +234,21 @@ class _NpyColumn:
         return np.frombuffer(data, dtype=self.dtype)
 
     def _truncated(self) -> DistillEmbError:
-        return DistillEmbError(f"{self.path}: the array '{self.name}' is truncated: fetch the file again.")
+        return DistillEmbError(
+            f"{self.path}: the array '{self.name}' does not fit its size, truncated or damaged: fetch the file again."
+        )
 
 
-def _size(archive: zipfile.ZipFile, name: str) -> int:
-    """Bytes of an unpacked array, its header included: no shape may claim more."""
-    return archive.getinfo(f"{name}.npy").file_size
+class _Sliced:
+    """Rows that can be had by their numbers, taken forwards."""
 
-
-class _TensorColumn:
-    """One tensor of a safetensors file, read forwards by slices."""
-
-    def __init__(self, tensor: Any) -> None:
-        self.tensor = tensor
-        self.shape = tuple(tensor.get_shape())
-        self.dtype = np.dtype(_DTYPES.get(tensor.get_dtype(), "V1"))
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], rows: Callable[[int, int], NDArray[Any]]) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self._rows = rows
         self._done = 0
 
     def take(self, n: int) -> NDArray[Any]:
         """The next `n` rows."""
         start, self._done = self._done, self._done + n
-        rows: NDArray[Any] = self.tensor[start : self._done]
-        return rows
-
-
-class _ListColumn:
-    """Words that are in memory already."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.words = words  # as an array of strings, each would take the room of the longest
-        self.shape: tuple[int, ...] = (len(words),)
-        self.dtype = np.dtype("U")
-        self._done = 0
-
-    def take(self, n: int) -> NDArray[Any]:
-        """The next `n` words."""
-        start, self._done = self._done, self._done + n
-        return np.array(self.words[start : self._done], dtype=object)
-
-
-_DTYPES = {
-    "F16": "f2",
-    "F32": "f4",
-    "F64": "f8",
-    "I8": "i1",
-    "I16": "i2",
-    "I32": "i4",
-    "I64": "i8",
-    "U8": "u1",
-}
+        return self._rows(start, self._done)

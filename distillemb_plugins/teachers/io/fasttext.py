@@ -1,26 +1,30 @@
-"""fastText's own .bin format, with its n-grams, read without the fasttext library.
+"""fastText's and floret's own .bin format, with its n-grams, read without their libraries.
 
 Layout (fastText 0.9.3, FastText::saveModel): magic, version, 12 int32 and a double of arguments, the dictionary, a flag
-for quantized models, the input matrix (words, then n-gram buckets), the output matrix.
+for quantized models, the input matrix (words, then n-gram buckets), the output matrix. floret has the same magic and
+version, and two more int32 among the arguments: the mode and the number of hashes.
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import DistillEmbError
-from ..ngrams import NgramTable
+from ...vectors import Floats
+from ..ngrams import FloretTable, NgramTable
 from ..table import Teacher
 from .rows import RowCollector
 
 MAGIC = struct.pack("<i", 793712314)
 _ARGUMENTS = "<12id"  # dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate t
+_FLORET_ARGUMENTS = "<14id"  # mode and hashCount after maxn
+_FLORET_MODE = 2
+_DICTIONARY = "<iiiqq"  # size nwords nlabels ntokens pruned
 _SUPERVISED = 3
 
 
@@ -35,7 +39,7 @@ class _Dictionary:
 
 
 def read_fasttext(path: str | Path, limit: int | None = None) -> Teacher:
-    """Read a fastText ``.bin`` with its n-grams.
+    """Read a fastText or floret ``.bin`` with its n-grams.
 
     The matrix is memory-mapped: only the rows of the kept words and of the n-grams asked for are read.
 
@@ -44,7 +48,7 @@ def read_fasttext(path: str | Path, limit: int | None = None) -> Teacher:
         limit: Most words to keep. The n-grams answer for the others.
 
     Returns:
-        A teacher whose ``subwords`` gives for an unseen word exactly fastText's ``get_word_vector``.
+        A teacher whose ``subwords`` gives for an unseen word exactly the ``get_word_vector`` of fastText or floret.
 
     Raises:
         DistillEmbError: The model is quantized, truncated or damaged.
@@ -53,8 +57,9 @@ def read_fasttext(path: str | Path, limit: int | None = None) -> Teacher:
     with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             version = struct.unpack_from("<i", data, 4)[0]
-            arguments = struct.unpack_from(_ARGUMENTS, data, 8)
-            dictionary = _read_dictionary(data, 8 + struct.calcsize(_ARGUMENTS), collector.limit)
+            layout = _FLORET_ARGUMENTS if _is_floret(data) else _ARGUMENTS
+            arguments = struct.unpack_from(layout, data, 8)
+            dictionary = _read_dictionary(data, 8 + struct.calcsize(layout), collector.limit)
             quantized, n_rows, dim = struct.unpack_from("<?qq", data, dictionary.end)
         except (struct.error, ValueError, OverflowError) as error:
             raise DistillEmbError(f"{path} ends before its vectors: fetch it again.") from error
@@ -66,14 +71,55 @@ def read_fasttext(path: str | Path, limit: int | None = None) -> Teacher:
             "give the .bin it was made from."
         )
     offset = dictionary.end + 17
-    if n_rows < dictionary.n_words or dim != arguments[0] or offset + 4 * n_rows * dim > size:
+    end = offset + 4 * n_rows * dim
+    if n_rows < dictionary.n_words or dim != arguments[0] or end > size:
         raise DistillEmbError(f"{path} is truncated or damaged (its matrix does not fit the file): fetch it again.")
+    _check_end(path, end, size, dim)
     if version == 11 and model == _SUPERVISED:
         max_n = 0  # as fastText does: such models had no n-grams
-    if dictionary.undecodable:
-        warnings.warn(f"{path}: left out {dictionary.undecodable} words that are not UTF-8.", stacklevel=2)
+    collector.undecodable = dictionary.undecodable
     matrix = np.memmap(path, dtype="<f4", mode="r", offset=offset, shape=(n_rows, dim))
+    if layout == _FLORET_ARGUMENTS and arguments[11] == _FLORET_MODE:
+        table = FloretTable(matrix[dictionary.n_words :], min_n, max_n, arguments[12])
+        return _hashed(collector, dictionary, table, matrix[0])
     return _composed(collector, dictionary, matrix, min_n, max_n)
+
+
+def _is_floret(data: mmap.mmap) -> bool:
+    """Whether floret's arguments stand here, whose dictionary then follows; fastText's numbers would fit nothing."""
+    mode, hashes = struct.unpack_from("<2i", data, 8 + 11 * 4)
+    size, n_words, n_labels, _, _ = struct.unpack_from(_DICTIONARY, data, 8 + struct.calcsize(_FLORET_ARGUMENTS))
+    return mode in (1, _FLORET_MODE) and 1 <= hashes <= 4 and n_words >= 0 and size == n_words + n_labels
+
+
+def _check_end(path: str | Path, start: int, size: int, dim: int) -> None:
+    """The output matrix, of which nothing is used, must end where the file does."""
+    with Path(path).open("rb") as stream:
+        stream.seek(start)
+        head = stream.read(17)
+    quantized, rows, width = struct.unpack("<?qq", head) if len(head) == 17 else (False, -1, dim)
+    if not quantized and (rows < 0 or start + 17 + 4 * rows * width != size):
+        raise DistillEmbError(f"{path} is truncated or damaged (it does not end with its matrices): fetch it again.")
+
+
+def _hashed(collector: RowCollector, dictionary: _Dictionary, table: FloretTable, first: Floats) -> Teacher:
+    """Add the words to the collector, each as floret's mean. Only the first word also has a row of its own there.
+
+    The mark of the end of a sentence has no vector, unless it is the first word.
+    """
+    done = 0
+    while collector.room > 0 and done < len(dictionary.words):
+        chosen = slice(done, done + collector.room)
+        words, vectors = dictionary.words[chosen], table(dictionary.words[chosen])
+        if dictionary.rows[done] == 0:
+            pieces = table.sizes(words[:1])[0]
+            vectors[0] = (vectors[0] * pieces + first) / (pieces + 1)
+        keep = np.flatnonzero(vectors.any(axis=1) | ~np.isfinite(vectors).all(axis=1))
+        counts = np.array(dictionary.counts[chosen], dtype=np.int64)[keep]
+        numbers = (done + 1 + keep).tolist()
+        collector.add([words[row] for row in keep], vectors[keep], done + 1, counts, numbers)
+        done += len(words)
+    return collector.teacher(table)
 
 
 def _composed(collector: RowCollector, dictionary: _Dictionary, matrix: np.memmap, min_n: int, max_n: int) -> Teacher:
@@ -93,8 +139,8 @@ def _composed(collector: RowCollector, dictionary: _Dictionary, matrix: np.memma
 
 def _read_dictionary(data: mmap.mmap, start: int, limit: int) -> _Dictionary:
     """Read the dictionary from offset `start`, keeping `limit` words (the rest is only stepped over)."""
-    size, n_words, _, _, n_pruned = struct.unpack_from("<iiiqq", data, start)
-    position = start + struct.calcsize("<iiiqq")
+    size, n_words, _, _, n_pruned = struct.unpack_from(_DICTIONARY, data, start)
+    position = start + struct.calcsize(_DICTIONARY)
     result = _Dictionary([], [], [], n_words, 0, 0)
     for row in range(size):
         end = data.find(b"\0", position)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DistillEmbError
+from ...files import PACKED
 from ...vectors import Floats
 from ..table import Subwords, Teacher
 
@@ -56,6 +57,7 @@ class RowCollector:
         self.seen: set[str] = set()
         self.repeated = 0
         self.empty = 0
+        self.undecodable = 0  # counted by the reader
         self._vectors: Floats | None = None
         self._counts: list[NDArray[np.int64]] = []
 
@@ -91,6 +93,12 @@ class RowCollector:
             raise DistillEmbError(
                 f"{self.path}, {self.unit} {number}: the vector of {words[at]!r} holds NaN or infinity: "
                 "remove that word from the file."
+            )
+        if "\0" in "".join(words):
+            at = next(position for position, word in enumerate(words) if "\0" in word)
+            number = numbers[at] if numbers is not None else first + at
+            raise DistillEmbError(
+                f"{self.path}, {self.unit} {number}: the word {words[at][:40]!r} holds a NUL byte: remove that word."
             )
         keep = self._new_positions(words)
         self._store(vectors if len(keep) == len(words) else vectors[keep])
@@ -128,6 +136,8 @@ class RowCollector:
         """
         if self._vectors is None or not self.words:
             raise DistillEmbError(f"{self.path} holds no word: give a table with at least one.")
+        if self.undecodable:
+            warnings.warn(f"{self.path}: left out {self.undecodable} words that are not UTF-8.", stacklevel=2)
         self._vectors.resize((len(self.words), self._vectors.shape[1]), refcheck=False)
         if self.repeated or self.empty:
             warnings.warn(
@@ -142,6 +152,6 @@ class RowCollector:
 def table_name(path: str | Path) -> str:
     """A short name for messages: the file name without its suffixes."""
     name = Path(path).name
-    for suffix in (".gz", ".xz", ".bz2"):
+    for suffix in PACKED:
         name = name.removesuffix(suffix)
     return Path(name).stem or name

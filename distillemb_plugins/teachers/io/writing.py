@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 import re
 import shutil
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -36,7 +38,9 @@ _COMPRESSORS: dict[str, Callable[..., Any]] = {
     ".xz": partial(lzma.open, preset=1),  # higher ones take minutes and gain little on digits
     ".bz2": bz2.open,
 }
-_UNFIT = {".vec": re.compile(r"^$|[ \t\r\n]"), ".npz": re.compile(r"^$|\n")}
+_HEADER_ROOM = 512  # bytes, a multiple of 8
+_UNFIT = {".vec": re.compile(r"^$|[ \t\r\n\0]"), ".npz": re.compile(r"^$|[\n\0]")}
+_UNFIT[".safetensors"] = _UNFIT[".npz"]
 
 
 def table_format(path: str | Path) -> TableFormat:
@@ -54,7 +58,9 @@ def table_format(path: str | Path) -> TableFormat:
         return ".npz"
     if suffix == ".safetensors" and not packed:
         return ".safetensors"
-    raise DistillEmbError(f"{path}: tables are written as .npz, .safetensors or .vec (also .vec.gz): name it so.")
+    raise DistillEmbError(
+        f"{path}: tables are written as .npz, .safetensors or .vec (also .vec.gz/.xz/.bz2): name it so."
+    )
 
 
 def save_teacher(teacher: Teacher, path: str | Path, storage: str = "float32") -> Path:
@@ -124,13 +130,13 @@ def text_rows(words: Sequence[str], vectors: Floats) -> bytes:
 
 
 def npz_rows(words: Sequence[str], vectors: Floats) -> bytes:
-    """Rows of the member ``vectors.npy``."""
+    """Rows of the array ``vectors`` of .npz and .safetensors."""
     return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
 
 
 def packer(path: Path | None) -> Pack:
     """The function that turns a batch into the bytes that `table_writer` takes. Another process can run it."""
-    return npz_rows if path is not None and table_format(path) == ".npz" else text_rows
+    return text_rows if path is None or table_format(path) == ".vec" else npz_rows
 
 
 @contextmanager
@@ -138,7 +144,7 @@ def table_writer(path: Path | None, n: int, dim: int, stdout: IO[bytes] | None =
     """Write a float32 table that comes in batches. Memory does not grow with its size.
 
     Args:
-        path: The file, .vec (also .vec.gz/.xz/.bz2) or .npz. It appears when the block succeeds.
+        path: The file, .vec (also .vec.gz/.xz/.bz2), .npz or .safetensors. It appears when the block succeeds.
         n: Number of words.
         dim: Width of a vector.
         stdout: Where a .vec table goes without a path.
@@ -150,11 +156,10 @@ def table_writer(path: Path | None, n: int, dim: int, stdout: IO[bytes] | None =
         DistillEmbError: The suffix is another one, or a word cannot stand in the format.
     """
     kind = table_format(path) if path is not None else ".vec"
-    if kind == ".safetensors":
-        raise DistillEmbError(f"{path}: vectors are written as .vec (also .vec.gz) or .npz: name it so.")
     with nullcontext(stdout) if path is None else atomic_file(path) as stream:
         assert stream is not None, "give a path or a stream"
-        with _npz_writer(stream, n, dim) if kind == ".npz" else _text_writer(stream, path, n, dim) as write:
+        writer = {".npz": _npz_writer, ".safetensors": _safetensors_writer}.get(kind, partial(_text_writer, path))
+        with writer(stream, n, dim) as write:
 
             def checked(words: Sequence[str], rows: bytes) -> None:
                 _check_words(words, path, kind)
@@ -164,7 +169,7 @@ def table_writer(path: Path | None, n: int, dim: int, stdout: IO[bytes] | None =
 
 
 @contextmanager
-def _text_writer(stream: IO[bytes], path: Path | None, n: int, dim: int) -> Iterator[Write]:
+def _text_writer(path: Path | None, stream: IO[bytes], n: int, dim: int) -> Iterator[Write]:
     compress = _COMPRESSORS.get(path.suffix.lower()) if path is not None else None
     with compress(stream, "wb") if compress else nullcontext(stream) as packed:
         packed.write(f"{n} {dim}\n".encode())
@@ -192,6 +197,30 @@ def _npz_writer(stream: IO[bytes], n: int, dim: int) -> Iterator[Write]:
         with archive.open("words.npy", "w", force_zip64=True) as member:
             _npy_header(member, "|u1", (size,))
             shutil.copyfileobj(text, member)
+
+
+@contextmanager
+def _safetensors_writer(stream: IO[bytes], n: int, dim: int) -> Iterator[Write]:
+    """Stream the tensor ``vectors``. The header, which knows the size of the words, is written last into its room."""
+    stream.write(bytes(_HEADER_ROOM))
+    with TemporaryFile() as text:
+
+        def write(words: Sequence[str], rows: bytes) -> None:
+            text.write("".join(f"{word}\n" for word in words).encode("utf-8"))
+            stream.write(rows)
+
+        yield write
+        size, end = text.tell(), 4 * n * dim
+        text.seek(0)
+        shutil.copyfileobj(text, stream)
+    header = json.dumps(
+        {
+            "vectors": {"dtype": "F32", "shape": [n, dim], "data_offsets": [0, end]},
+            "words": {"dtype": "U8", "shape": [size], "data_offsets": [end, end + size]},
+        }
+    ).encode()
+    stream.seek(0)
+    stream.write(struct.pack("<Q", _HEADER_ROOM - 8) + header.ljust(_HEADER_ROOM - 8))
 
 
 def _npy_header(member: IO[bytes], kind: str, shape: tuple[int, ...]) -> None:
