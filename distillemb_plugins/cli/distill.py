@@ -13,12 +13,10 @@ import typer
 
 from ..distill.settings import LOSSES, PRESETS, current_names, describe_settings
 from .guard import interrupt_hint
-from .models import HELD_OUT_FILE, VOCABULARY_FILE
 from .output import FormatOption, JsonFlag, command_line, print_json
 from .teach import Storage
 
 if TYPE_CHECKING:
-    from ..distill.targets import Targets
     from ..facts import EncoderFacts
 
 _HELP = describe_settings()
@@ -138,19 +136,10 @@ def distill_command(
         progress=sys.stderr.isatty(),
         overwrite=overwrite,
         facts=stated_facts(language or [], license, source or []),
-        extra=lambda targets: _lists(targets, vocabulary),
+        extra=lambda targets: targets.word_lists(vocabulary),
     )
     if is_main_process():
         _report(path, time.monotonic() - start, json)
-
-
-def _lists(targets: Targets, vocabulary: int) -> dict[str, bytes]:
-    """The held-out words (for `evaluate`) and frequent words (for `neighbors`), which lie with the encoder."""
-    lists = {
-        HELD_OUT_FILE: [targets.words[row] for row in targets.held_out],
-        VOCABULARY_FILE: targets.words[:vocabulary],
-    }
-    return {name: "".join(f"{word}\n" for word in words).encode() for name, words in lists.items() if words}
 
 
 def _report(path: Path, seconds: float, json: bool) -> None:

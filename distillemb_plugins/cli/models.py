@@ -5,12 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..facts import WORD_LISTS
-
 if TYPE_CHECKING:
     from ..evaluate.models import EmbeddingModel
-
-HELD_OUT_FILE, VOCABULARY_FILE = (files[0] for files in WORD_LISTS.values())
 
 
 def is_table(name: str) -> bool:

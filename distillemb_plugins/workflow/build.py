@@ -35,6 +35,7 @@ def build(settings: BuildSettings, say: Callable[[str], object] | None = None) -
     run = Build(checked(settings), say)
     facts = run.go()
     write_json(run.out / RESULTS, facts)
+    maps = [file.read_text("utf-8") for file in sorted(run.work.glob("map-*.svg"))]
     with atomic_file(run.out / REPORT, "w") as stream:
-        stream.write(render(facts, run.maps()))
+        stream.write(render(facts, maps))
     return facts

@@ -1,4 +1,4 @@
-"""What is given away: a spaCy wheel and a Hugging Face directory, and the proof that both open."""
+"""What is given away: a spaCy wheel, a Hugging Face directory, their cards, and the proof that both open."""
 
 from __future__ import annotations
 
@@ -10,12 +10,61 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .. import DistillEmb
 from ..errors import DistillEmbError, brief
-from ..files import atomic_directory
-from .spacy_tagger import spacy_code
+from ..facts import HELD_OUT, Corpus
+from ..files import atomic_directory, atomic_file
+from ..persistence import write_facts
+from ..runs import Facts
+from .settings import BUNDLED, SCORE_NAMES, WITHOUT, BuildSettings
+from .taggers import spacy_code
+
+
+def write_encoder_facts(encoder: Path, settings: BuildSettings, facts: Facts) -> None:
+    """Complete the facts of the kept encoder, which was distilled before it was known how it would score."""
+    kind = facts["encoder"]["kind"]
+    corpora, teachers = [Corpus.parse(source) for source in settings.sources], ["teacher"]
+    if kind == "joint":
+        corpora.append(Corpus(f"what {BUNDLED} learned from", "CC BY-SA 4.0", f"the card of {BUNDLED}"))
+        teachers.append(BUNDLED)
+    known = DistillEmb.from_pretrained(encoder).facts
+    scores = {HELD_OUT: known.scores.get(HELD_OUT, {})}
+    if "test" in facts:
+        title = f"{settings.task.upper()} on test, {SCORE_NAMES[settings.task]} (per cent) of a spaCy tagger"
+        scores[title] = {name: facts["test"][of]["score"] for name, of in (("without", WITHOUT), ("with", kind))}
+    complete = replace(
+        known,
+        title=f"Word vectors for {settings.title or settings.language}",
+        languages=tuple(settings.language.split(",")),
+        license=settings.license,
+        corpora=tuple(corpora),
+        command=settings.command,
+        notes=f"{settings.notes} The teacher was trained on {facts['text']['words']:,} words.".strip(),
+        teachers=tuple(teachers),
+        scores=scores,
+    )
+    write_facts(encoder, complete)
+
+
+def write_tagger_card(folder: Path, encoder: Path, facts: Facts, task: str) -> None:
+    """Write the card of the Hugging Face tagger: the encoder's, with what the tagger was trained on and its scores."""
+    from ..hf import DistillEmbForTokenClassification
+    from ..hf.card_distillemb import render_card, saved_facts
+
+    model = DistillEmbForTokenClassification.from_pretrained(str(folder))
+    model.encoder_facts = DistillEmb.from_pretrained(encoder).facts.to_dict()
+    sizes = facts["tagged"]["sentences"]
+    training = (
+        f"Fine-tuned on {sizes['train']:,} sentences. {SCORE_NAMES[task]}: {facts['hf']['dev']:.1f} on dev "
+        f"({sizes['dev']:,} sentences), {facts['hf']['test']:.1f} on test ({sizes['test']:,} sentences). "
+        f"In train there are: {json.dumps(facts['tagged']['labels'], ensure_ascii=False)}."
+    )
+    with atomic_file(folder / "README.md", "w") as stream:
+        stream.write(render_card(model, folder.resolve().name, saved_facts(model), training))
 
 
 def vectors_pipeline(encoder: Path, language: str, out: Path) -> Path:
@@ -36,7 +85,7 @@ def package_name(language: str, task: str | None) -> str:
 
 
 def build_wheel(pipeline: Path, out: Path, name: str, meta: Mapping[str, Any]) -> Path:
-    """Make what ``spacy package --build wheel`` makes of a pipeline.
+    """Make what ``spacy package --build wheel`` makes of a pipeline, and return the wheel.
 
     spaCy writes the source of the package. The build hook of setuptools makes the wheel of it, as pip would, but from
     what is installed: nothing is downloaded.
@@ -46,12 +95,6 @@ def build_wheel(pipeline: Path, out: Path, name: str, meta: Mapping[str, Any]) -
         out: The folder of the wheel.
         name: The name of the pipeline, from `package_name`.
         meta: Entries of ``meta.json``, such as ``description`` and ``license``.
-
-    Returns:
-        The wheel.
-
-    Raises:
-        DistillEmbError: The build fails.
     """
     import srsly
     from spacy.cli.package import package
@@ -64,15 +107,12 @@ def build_wheel(pipeline: Path, out: Path, name: str, meta: Mapping[str, Any]) -
         package(source, Path(folder), name=name, create_sdist=False, create_wheel=False, silent=True)
         [setup] = Path(folder).glob("*/setup.py")
         code = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
-        command = [sys.executable, "-c", code, str(out.resolve())]
-        done = subprocess.run(command, cwd=setup.parent, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise DistillEmbError(f"The wheel could not be built: {brief(_last_line(done.stderr))}.")
+        _run(code, str(out.resolve()), folder=setup.parent, problem="The wheel could not be built")
         [wheel] = out.glob(f"{setup.parent.name.split('-')[0]}-*.whl")
     return wheel
 
 
-def open_wheel(wheel: Path, sentence: str) -> dict[str, Any]:
+def open_wheel(wheel: Path, sentence: str) -> Facts:
     """Open a wheel's pipeline in a fresh process by its package's name, and tag a sentence.
 
     The wheel is unpacked into a folder on that process's path. Installing a wheel of pure Python does no more.
@@ -88,7 +128,7 @@ def open_wheel(wheel: Path, sentence: str) -> dict[str, Any]:
         return {"name": name} | fresh_process(_OPEN_PIPELINE, folder, name, sentence)
 
 
-def open_directory(path: Path, sentence: str, tagger: bool) -> dict[str, Any]:
+def open_directory(path: Path, sentence: str, tagger: bool) -> Facts:
     """Open a Hugging Face directory in a fresh process with the Auto classes, and tag (or embed) a sentence."""
     return fresh_process(_TAG if tagger else _EMBED, str(path), sentence)
 
@@ -123,19 +163,17 @@ print(json.dumps({"entities": [], "shape": list(vectors.shape)}))
 """
 
 
-def fresh_process(code: str, *arguments: str) -> dict[str, Any]:
-    """Run code in a new Python process whose last line of output is JSON.
+def fresh_process(code: str, *arguments: str) -> Facts:
+    """Run code in a new Python process whose last line of output is JSON."""
+    output = _run(code, *arguments, problem="What was made does not open in a fresh process")
+    found: Facts = json.loads(output.splitlines()[-1])
+    return found
 
-    Raises:
-        DistillEmbError: The code fails. The message holds the last line of its error.
-    """
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+def _run(code: str, *arguments: str, problem: str, folder: Path | None = None) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise DistillEmbError(f"What was made does not open in a fresh process: {brief(_last_line(done.stderr))}.")
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1].rstrip(".") if lines else "it said nothing"
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise DistillEmbError(f"{problem}: {brief(lines[-1].rstrip('.'))}.")
+    return done.stdout.strip()

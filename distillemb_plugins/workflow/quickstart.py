@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..encoder import DistillEmb
 from ..errors import DistillEmbError
-from ..files import atomic_directory, directory_bytes
+from ..files import atomic_directory, directory_bytes, iter_lines
+from ..persistence import find_word_list, resolve
 from ..runs import Facts, write_json
 from ..sample import LANGUAGES, RAW_LINES, write_sample
-from .look import FirstLook, first_look, look_text
 from .settings import BUNDLED, WITHOUT, BuildSettings, require_extras
 
 MARK = "distillemb quickstart"
@@ -50,21 +51,84 @@ TAGGER: dict[str, Any] = {
     "training.batcher.size": 250,
 }
 
+_NEIGHBORS = 6
+_TRIED = 40  # neighbors of which those that differ in capitals alone are left out
+
+# word, language, what it means
+SEEN = (
+    ("ሰኞ", "Amharic", "Monday"),
+    ("ጨዋታ", "Amharic", "game"),
+    ("Jumatatu", "Swahili", "Monday"),
+    ("virusi", "Swahili", "virus"),
+    ("cuta", "Hausa", "illness"),
+    ("Chineke", "Igbo", "God"),
+    ("ìjọba", "Yoruba", "government"),
+    ("omwana", "Luganda", "child"),
+    ("ኮሮና", "Tigrinya", "corona"),
+    ("water", "Pidgin", "water"),
+)
+# In no text that the encoder or its teacher was made from.
+UNSEEN = (
+    ("hawataambukizwa", "Swahili", "they will not be infected"),
+    ("wanafunnzi", "Swahili", "students, misspelled"),
+    ("ፕሬዝደንቱ", "Amharic", "the president, misspelled"),
+    ("rigakafinsu", "Hausa", "their prevention"),
+)
+
+
+class LookedUp(NamedTuple):
+    """A word with its neighbors and their cosines, the nearest first."""
+
+    word: str
+    language: str
+    meaning: str
+    near: list[tuple[str, float]]
+
+
+class FirstLook(NamedTuple):
+    """The bundled encoder's neighbors of words that it knows and of words that it never saw."""
+
+    words: list[LookedUp]
+    unseen: list[LookedUp]
+    candidates: int
+    dim: int
+    size: int
+
+
+def first_look() -> FirstLook:
+    """Open the bundled encoder and look words up among the frequent words that are stored with it."""
+    encoder = DistillEmb.from_pretrained(BUNDLED)
+    vocabulary = find_word_list(BUNDLED, "vocabulary")
+    candidates = [word for word in iter_lines([vocabulary] if vocabulary else []) if word]
+    words, unseen = ([LookedUp(*one, _nearest(encoder, one[0], candidates)) for one in some] for some in (SEEN, UNSEEN))
+    return FirstLook(words, unseen, len(candidates), encoder.dim, directory_bytes(resolve(BUNDLED)))
+
+
+def _nearest(encoder: DistillEmb, word: str, candidates: Sequence[str]) -> list[tuple[str, float]]:
+    """The nearest words, capitals aside: `Arusha` beside `arusha` says nothing."""
+    kept = {word.casefold(): (word, 1.0)}
+    for neighbor, score in encoder.most_similar(word, candidates, n=_TRIED):
+        kept.setdefault(neighbor.casefold(), (neighbor, round(score, 3)))
+    return list(kept.values())[1 : _NEIGHBORS + 1]
+
+
+def look_text(look: FirstLook) -> str:
+    """The look as lines for a terminal."""
+    known, unseen = (
+        [f"  {one.word} ({one.language}, {one.meaning}): {', '.join(word for word, _ in one.near[:4])}" for one in some]
+        for some in (look.words, look.unseen)
+    )
+    title = f"{BUNDLED}: eleven African languages in {look.size / 1e6:.1f} MB, vectors of {look.dim} dimensions"
+    nearest = f"Nearest of {look.candidates:,} words:"
+    return "\n".join([title, "", nearest, *known, "", "Words that it never saw:", *unseen, ""])
+
 
 @dataclass(frozen=True)
 class QuickstartSizes:
-    """How much of everything. The defaults are the quickstart, smaller ones serve tests.
+    """How much of everything. The defaults are the quickstart, smaller ones serve tests."""
 
-    Attributes:
-        raw_lines: Lines of raw text a language.
-        sentences: Share of the tagged sentences.
-        teacher_epochs: Passes of the teacher.
-        distill_epochs: Passes of the distillation.
-        tagger_steps: Updates of each tagger.
-    """
-
-    raw_lines: int = RAW_LINES
-    sentences: float = 1.0
+    raw_lines: int = RAW_LINES  # of each language
+    sentences: float = 1.0  # share of the tagged ones
     teacher_epochs: int = 15
     distill_epochs: int = 20
     tagger_steps: int = 400
@@ -158,7 +222,7 @@ def quickstart_settings(folder: Path, sizes: QuickstartSizes, seed: int = 0, pro
 
 def config_text(encoder: str | None) -> str:
     """The training configuration of a tagger, complete and ready for ``spacy train``."""
-    from .spacy_tagger import tagger_config
+    from .taggers import tagger_config
 
     config = tagger_config(
         "ner", "xx", None, encoder, steps=QuickstartSizes.tagger_steps, evaluations=4, overrides=TAGGER
@@ -176,7 +240,7 @@ def config_text(encoder: str | None) -> str:
 
 def _arrange(folder: Path, out: Path) -> None:
     """Give what was built the names of the quickstart. out: where the folder will lie in the end."""
-    from .spacy_tagger import set_config_paths
+    from .taggers import set_config_paths
 
     (folder / "work" / "teacher.bin").rename(folder / "teacher.bin")
     encoders = {"afro11": BUNDLED, "distilled": f"{out.as_posix()}/encoder"}
@@ -191,7 +255,7 @@ def _arrange(folder: Path, out: Path) -> None:
 
 
 def _metrics(folder: Path, facts: Facts, look: FirstLook, seconds: dict[str, float]) -> dict[str, Any]:
-    from .spacy_tagger import score_tagger
+    from .taggers import score_tagger
 
     tests = folder / "sample" / "ner"
     test = {name: facts["test"][kind] for name, kind in SYSTEMS.items()}

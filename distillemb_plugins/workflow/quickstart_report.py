@@ -12,7 +12,7 @@ from ..report import Bar, NeighborRow, Report
 from ..runs import Facts
 from ..sample import LANGUAGES
 from . import report as sections
-from .look import FirstLook, LookedUp
+from .quickstart import FirstLook, LookedUp
 from .settings import BUNDLED
 
 _NAMES = {"scratch": "without", "afro11": "afro11", "distilled": "your own"}

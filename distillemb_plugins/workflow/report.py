@@ -1,4 +1,4 @@
-"""The report of a build, from what ``report.json`` holds. The quickstart's report is made of the same sections."""
+"""The report of a build and that of the quickstart, from what ``report.json`` holds: the same sections in both."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ..distill.settings import default_settings
 from ..evaluate.tables import format_bytes
 from ..evaluate.tagging import entities
 from ..report import Bar, Figure, NeighborRow, Piece, Report, Section, entity_pieces, word_pieces
 from .settings import BUNDLED, SCORE_NAMES, WITHOUT
+from .steps import tagger_name
 
 Facts = Mapping[str, Any]
-TONES = {WITHOUT: 0, BUNDLED: 1, "own": 2, "joint": 2}
-SHORT_NAMES = {WITHOUT: "without", "own": "your own"}
+_TONES = {WITHOUT: 0, BUNDLED: 1, "own": 2, "joint": 2}
+_SHORT_NAMES = {WITHOUT: "without", "own": "your own"}
 _ENCODERS = {
     WITHOUT: "without an encoder",
     "own": "encoder from this text alone",
     "joint": f"encoder from this text and {BUNDLED}",
     BUNDLED: f"{BUNDLED}, which comes with the package",
 }
-_EXAMPLE = "Asha B-PER\nyuko O\nMwanza B-LOC\n. O\n\n(a blank line between sentences)"
-
-
+_TAGGED = "Asha B-PER\nyuko O\nMwanza B-LOC\n. O\n\n(a blank line between sentences)"
 _DISTILL_OPTIONS = ("epochs", "batch_size", "storage", "codebook_words")  # the others are given with --set
 
 
 def render(facts: Facts, maps: Sequence[str] = ()) -> str:
-    """The page of a build.
-
-    Args:
-        facts: What ``report.json`` holds.
-        maps: Maps of words as SVG: the teacher's and the chosen encoder's.
-    """
+    """The page of a build, with maps of words as SVG: the teacher's and the chosen encoder's."""
     asked = facts["asked"]
-    report = Report(
-        f"Encoder and taggers: {asked['title'] or asked['language']}", lead=_lead(facts), labels=labels(facts)
-    )
-    _key_figures(report, facts)
+    report = Report(f"Encoder and taggers: {asked['title'] or asked['language']}", _lead(facts), labels(facts))
+    if "test" in facts:
+        name, test = SCORE_NAMES[asked["task"]], facts["test"]
+        report.key_figure(f"{test[WITHOUT]['score']:.1f}", f"{name} on test, without")
+        report.key_figure(f"{test[facts['chosen']]['score']:.1f}", f"{name} on test, with the encoder", 1)
+    report.key_figure(format_bytes(facts["encoder"]["bytes"]), "the encoder")
+    if "wheel" in facts:
+        report.key_figure(format_bytes(facts["wheel"]["bytes"]), "the spaCy wheel")
+    report.key_figure(f"{sum(facts['seconds'].values()) / 60:.1f} min", "all steps together")
     _license(report, asked)
     if "test" in facts:
         add_scores(report.section("What the encoder is worth"), facts)
@@ -49,7 +49,11 @@ def render(facts: Facts, maps: Sequence[str] = ()) -> str:
     _tagged(report.section("The tagged sentences"), facts)
     add_vectors(report.section("The vectors"), facts)
     add_neighbors(report.section("Nearest words"), facts["evaluation"])
-    _maps(report.section("Maps of words"), maps)
+    if len(maps) >= 2:
+        names = ("the teacher", "the encoder")
+        figures = [Figure(svg, f"map of words in {name}", name) for name, svg in zip(names, maps, strict=False)]
+        section = report.section("Maps of words").figures(figures)
+        section.note("t-SNE of the vectors of frequent words. Colors are clusters in the teacher.")
     _products(report.section("What was made"), facts)
     _opened(report.section("Opened again"), facts)
     add_steps(report.section("Steps and times"), facts)
@@ -58,12 +62,7 @@ def render(facts: Facts, maps: Sequence[str] = ()) -> str:
 
 
 def labels(facts: Facts) -> list[str]:
-    """The labels of the tagged sentences, sorted."""
     return sorted(facts["tagged"]["labels"]) if "tagged" in facts else []
-
-
-def _score_name(facts: Facts) -> str:
-    return SCORE_NAMES[facts["asked"]["task"]]
 
 
 def _lead(facts: Facts) -> str:
@@ -75,19 +74,8 @@ def _lead(facts: Facts) -> str:
     better = "better than the one without." if gain > 0 else "not better than the one without: see below."
     return (
         f"{text} and {facts['tagged']['sentences']['train']:,} tagged sentences: on test, the tagger with the encoder "
-        f"is {abs(gain):.1f} points of {_score_name(facts)} {better}"
+        f"is {abs(gain):.1f} points of {SCORE_NAMES[facts['asked']['task']]} {better}"
     )
-
-
-def _key_figures(report: Report, facts: Facts) -> None:
-    if "test" in facts:
-        name = _score_name(facts)
-        report.key_figure(f"{facts['test'][WITHOUT]['score']:.1f}", f"{name} on test, without")
-        report.key_figure(f"{facts['test'][facts['chosen']]['score']:.1f}", f"{name} on test, with the encoder", 1)
-    report.key_figure(format_bytes(facts["encoder"]["bytes"]), "the encoder")
-    if "wheel" in facts:
-        report.key_figure(format_bytes(facts["wheel"]["bytes"]), "the spaCy wheel")
-    report.key_figure(f"{sum(facts['seconds'].values()) / 60:.1f} min", "all steps together")
 
 
 def _license(report: Report, asked: Facts) -> None:
@@ -103,33 +91,28 @@ def _license(report: Report, asked: Facts) -> None:
 
 
 def add_text(section: Section, text: Facts) -> None:
-    """Add what the text is."""
+    left_out = [["lines left out: they are dev or test sentences", f"{text['tagged']:,}"]] if text["tagged"] else []
     rows = [
         ["files", f"{len(text['files']):,}"],
         ["lines, each counted once", f"{text['lines']:,}"],
         ["lines left out: they came before", f"{text['duplicates']:,}"],
+        *left_out,
         ["words", f"{text['words']:,}"],
         ["different words", f"{text['distinct']:,}"],
         ["characters", f"{text['characters']:,}"],
+        *([f"lines {name}", f"{n:,}"] for name, n in text["blemishes"].items()),
     ]
-    if text["tagged"]:
-        rows.insert(3, ["lines left out: they are dev or test sentences", f"{text['tagged']:,}"])
-    rows += [[f"lines {name}", f"{n:,}"] for name, n in text["blemishes"].items()]
     section.table(["", ""], rows).text(f"This is {text['expectation']}.")
-    section.text(f"Letters, the most frequent first: {' '.join(map(_visible, text['letters']))}")
-    section.quotes(text["examples"])
-
-
-def _visible(letter: str) -> str:
-    """A combining mark stands on a dotted circle, so that it can be seen."""
-    return f"◌{letter}" if unicodedata.combining(letter) else letter
+    # A combining mark stands on a dotted circle, so that it can be seen.
+    letters = (f"◌{letter}" if unicodedata.combining(letter) else letter for letter in text["letters"])
+    section.text(f"Letters, the most frequent first: {' '.join(letters)}").quotes(text["examples"])
 
 
 def _tagged(section: Section, facts: Facts) -> None:
     tagged, asked = facts.get("tagged"), facts["asked"]
     if tagged is None:
         section.text("None were given, so there is no tagger and no score. A few hundred sentences are a beginning:")
-        section.code(_EXAMPLE)
+        section.code(_TAGGED)
         section.text("Put them into train.txt, dev.txt and test.txt (or into one file), and run the same command with")
         section.code("--conll FOLDER")
         section.text("Text, teacher and encoder are kept: only the taggers are trained then.")
@@ -150,24 +133,24 @@ def _tagged(section: Section, facts: Facts) -> None:
 
 
 def add_scores(section: Section, facts: Facts) -> None:
-    """Add the scores of the taggers, and by kind of entity."""
-    chosen, name, test = facts["chosen"], _score_name(facts), facts["test"]
+    """The scores of the taggers, and by kind of entity."""
+    chosen, test, name = facts["chosen"], facts["test"], SCORE_NAMES[facts["asked"]["task"]]
+    titles = {kind: _ENCODERS[kind] + (" (chosen)" if kind == chosen else "") for kind in facts["taggers"]}
     rows = [
-        [
-            _ENCODERS[kind] + (" (chosen)" if kind == chosen else ""),
-            f"{tagger['dev']:.1f}",
-            f"{test[kind]['score']:.1f}" if kind in test else "",
-            format_bytes(tagger["bytes"]),
-            f"{tagger['seconds']:.0f}",
-        ]
+        [titles[kind], f"{tagger['dev']:.1f}", f"{test[kind]['score']:.1f}" if kind in test else "", *_cost(tagger)]
         for kind, tagger in facts["taggers"].items()
     ]
     if "hf" in facts:
         hf = facts["hf"]
-        figures = [f"{hf['dev']:.1f}", f"{hf['test']:.1f}", format_bytes(hf["bytes"]), f"{hf['seconds']:.0f}"]
-        rows.append(["Hugging Face model, same encoder", *figures])
-    strong = [f"{_ENCODERS[chosen]} (chosen)"]
-    section.table(["tagger", f"dev {name}", f"test {name}", "on disk", "seconds"], rows, strong=strong)
+        rows.append(["Hugging Face model, same encoder", f"{hf['dev']:.1f}", f"{hf['test']:.1f}", *_cost(hf)])
+    head = ["tagger", f"dev {name}", f"test {name}", "on disk", "seconds"]
+    section.table(head, rows, strong=[titles[chosen]])
+    gains = {kind: scores["score"] - test[WITHOUT]["score"] for kind, scores in test.items() if kind != WITHOUT}
+    compared = (
+        f"{name} {tagger_name(kind)} is {abs(gain):.1f} points {'higher' if gain > 0 else 'lower'}"
+        for kind, gain in gains.items()
+    )
+    section.text(f"On test, {', '.join(compared)} than without an encoder.")
     counted = "F1 of whole entities" if name == "F1" else "Share of words with the right tag"
     sizes = facts["tagged"]["sentences"]
     section.note(
@@ -177,49 +160,44 @@ def add_scores(section: Section, facts: Facts) -> None:
         f"{sizes['dev']:,} sentences and test {sizes['test']:,})."
     )
     if facts["taggers"][chosen]["dev"] <= facts["taggers"][WITHOUT]["dev"]:
-        section.text("On dev the encoder gains nothing here. More text helps most: see below.")
-    groups = _bars_by_label(facts)
+        section.text("On dev the encoder gains nothing here. More text helps most.")
+    names = sorted({label for scores in test.values() for label in scores["labels"]})
+    groups = {label: {kind: scores["labels"].get(label, 0.0) for kind, scores in test.items()} for label in names}
+    add_bars(section, f"Test {name} by kind of entity", groups)
+
+
+def _cost(made: Facts) -> list[str]:
+    return [format_bytes(made["bytes"]), f"{made['seconds']:.0f}"]
+
+
+def add_bars(section: Section, title: str, groups: Mapping[str, Mapping[str, float]]) -> None:
+    """Bars in groups, one bar for each tagger."""
     if groups:
-        section.subheading(f"Test {name} by kind of entity").bars(groups)
-
-
-def _bars_by_label(facts: Facts) -> dict[str, list[Bar]]:
-    names = sorted({label for scores in facts["test"].values() for label in scores["labels"]})
-    return {
-        label: [
-            Bar(SHORT_NAMES.get(kind, kind), scores["labels"].get(label, 0.0), TONES[kind])
-            for kind, scores in facts["test"].items()
-        ]
-        for label in names
-    }
+        bars = {
+            group: [Bar(_SHORT_NAMES.get(kind, kind), score, _TONES[kind]) for kind, score in scores.items()]
+            for group, scores in groups.items()
+        }
+        section.subheading(title).bars(bars)
 
 
 def add_examples(section: Section, facts: Facts) -> None:
-    """Add test sentences as annotated and as two taggers tag them."""
+    """Test sentences as annotated and as two taggers tag them."""
     section.text("Drawn evenly from the test sentences, not picked: right ones and wrong ones.")
-    task, chosen = facts["asked"]["task"], facts["chosen"]
+    is_ner = facts["asked"]["task"] == "ner"
     for one in facts["examples"]["sentences"]:
         words, gold = one["words"], one["gold"]
-        rows: list[tuple[str, bool | None, list[Piece]]] = [("annotated", None, _pieces(words, gold, gold, task))]
-        for kind in (WITHOUT, chosen):
-            right = is_right(gold, one[kind], task)
-            rows.append((SHORT_NAMES.get(kind, kind), right, _pieces(words, one[kind], gold, task)))
+        rows: list[tuple[str, bool | None, list[Piece]]] = []
+        for name in ("gold", WITHOUT, facts["chosen"]):
+            right = entities(gold) == entities(one[name]) if is_ner else gold == one[name]
+            pieces = entity_pieces(words, one[name]) if is_ner else word_pieces(words, one[name], gold)
+            title = "annotated" if name == "gold" else _SHORT_NAMES.get(name, name)
+            rows.append((title, None if name == "gold" else right, pieces))
         section.tagged(rows)
 
 
-def is_right(gold: Sequence[str], tags: Sequence[str], task: str) -> bool:
-    """Whether a sentence is tagged as it is annotated."""
-    return entities(gold) == entities(tags) if task == "ner" else list(gold) == list(tags)
-
-
-def _pieces(words: Sequence[str], tags: Sequence[str], gold: Sequence[str], task: str) -> list[Piece]:
-    return entity_pieces(words, tags) if task == "ner" else word_pieces(words, tags, gold)
-
-
 def add_vectors(section: Section, facts: Facts) -> None:
-    """Add the teacher and the encoders: settings, sizes, held-out scores, and the commands that make them by hand."""
-    teacher = facts["teacher"]
-    settings = teacher["settings"]
+    """The teacher and the encoders: settings, sizes, held-out scores, and the commands that make them by hand."""
+    teacher, settings = facts["teacher"], facts["teacher"]["settings"]
     section.text(
         f"The teacher is fastText ({'skip-gram' if settings.get('skipgram') else 'CBOW'}, {teacher['dim']} dimensions, "
         f"{settings.get('epochs', 5)} passes, words seen {settings.get('min_count', 5)} times or more: "
@@ -228,37 +206,31 @@ def add_vectors(section: Section, facts: Facts) -> None:
     )
     rows = []
     for one in facts["evaluation"]["students"]:
-        scores = (facts["encoders"].get(one["name"]) or {}).get("held_out") or {}
+        scores = facts["encoders"].get(one["name"], {}).get("held_out", {})
         values = [f"{scores[key]:.3f}" if key in scores else "" for key in ("cosine", "p_at_10", "overlap_at_10")]
         speed = f"{one['speed']['words_per_second']:,.0f}" if one.get("speed") else ""
         rows.append([_ENCODERS[one["name"]], format_bytes(one["bytes"]), *values, speed])
     section.table(["encoder", "size", "held-out cosine", "P@10", "overlap@10", "new words a second"], rows)
-    note = (
+    covered = facts["text"].get("covered")
+    section.note(
         "On words held out of the distillation: the cosine to the vector that was to be imitated, the share found "
         "among the ten nearest of all words, and the share of the ten nearest neighbors that is kept. The encoders "
         "imitate different tables, so their scores are not to be compared. Speed: one thread, words met for the first "
-        "time."
+        "time." + (f" {100 * covered:.0f} % of the words of the test sentences stand in the text." if covered else "")
     )
-    if facts["text"].get("covered") is not None:
-        note += f" {100 * facts['text']['covered']:.0f} % of the words of the test sentences stand in the text."
-    section.note(note)
     if facts["encoders"]:
         section.subheading("The same by hand").code(commands(facts))
 
 
 def commands(facts: Facts) -> str:
     """The shell commands that teach and distill with the settings of this build."""
-    from ..distill import DistillSettings
-
-    student = next(iter(facts["encoders"].values()))["settings"]
-    defaults = DistillSettings().to_dict()
+    defaults, student = default_settings(), next(iter(facts["encoders"].values()))["settings"]
     student = {name: value for name, value in student.items() if value != defaults[name]}
-    others = [
-        f"--set '{name}={json.dumps(student.pop(name))}'" for name in list(student) if name not in _DISTILL_OPTIONS
-    ]
+    others = [f"--set '{name}={json.dumps(value)}'" for name, value in student.items() if name not in _DISTILL_OPTIONS]
+    named = {name: value for name, value in student.items() if name in _DISTILL_OPTIONS}
     lines = [
         ["distillemb teach my-text.txt --out teacher.npz", *_options(facts["teacher"]["settings"])],
-        ["distillemb distill teacher.npz --out encoder", *_options(student), *others],
+        ["distillemb distill teacher.npz --out encoder", *_options(named), *others],
     ]
     return "\n".join(" \\\n    ".join(line) for line in lines)
 
@@ -274,59 +246,41 @@ def _options(settings: Mapping[str, Any]) -> list[str]:
 
 
 def add_neighbors(section: Section, evaluation: Facts) -> None:
-    """Add the neighbors of some words by the chosen encoder and by the teacher."""
-    models = {"the encoder": evaluation["students"][0], "the teacher": evaluation["teacher"]}
-    models = {name: one for name, one in models.items() if one and one["neighbors"]}
-    if models:
-        words = next(iter(models.values()))["neighbors"]
-        rows = [NeighborRow(word, [one["neighbors"].get(word, []) for one in models.values()]) for word in words]
-        section.neighbors(rows, list(models)).note("By cosine, among the words of the text.")
-
-
-def _maps(section: Section, maps: Sequence[str]) -> None:
-    if len(maps) >= 2:
-        names = ("the teacher", "the encoder")
-        section.figures([Figure(svg, f"map of words in {name}", name) for name, svg in zip(names, maps, strict=False)])
-        section.note("t-SNE of the vectors of frequent words. Colors are clusters in the teacher.")
+    models = {"the encoder": evaluation["students"][0]["neighbors"], "the teacher": evaluation["teacher"]["neighbors"]}
+    rows = [NeighborRow(word, [near.get(word, []) for near in models.values()]) for word in models["the encoder"]]
+    section.neighbors(rows, list(models)).note("By cosine, among the words of the text.")
 
 
 def _products(section: Section, facts: Facts) -> None:
     asked, out = facts["asked"], facts["asked"]["out"]
     size = format_bytes(facts["encoder"]["directory_bytes"])
     rows = [["encoder/", "the word vectors; opens in Python, spaCy and Hugging Face", size]]
-    if "wheel" in facts:
-        wheel = facts["wheel"]
-        rows.append([wheel["file"], "the spaCy pipeline, to be installed with pip", format_bytes(wheel["bytes"])])
+    code = [
+        "from distillemb_plugins import DistillEmb\n"
+        f'DistillEmb.from_pretrained("{out}/encoder").encode(["any", "word"])'
+    ]
     if "hf" in facts:
         rows.append(["hf/", "the Hugging Face directory", format_bytes(facts["hf"]["bytes"])])
+        tag = "token-classification" if asked["task"] else "feature-extraction"
+        code.insert(
+            0,
+            "import distillemb_plugins.hf\nfrom transformers import pipeline\n"
+            f'pipeline("{tag}", model="{out}/hf")({facts["opened"]["sentence"]!r})',
+        )
+    if "wheel" in facts:
+        wheel, opened = facts["wheel"], facts["opened"]
+        rows.insert(1, [wheel["file"], "the spaCy pipeline, to be installed with pip", format_bytes(wheel["bytes"])])
+        shows = {"ner": "[(e.text, e.label_) for e in doc.ents]", "pos": "[(t.text, t.pos_) for t in doc]"}
+        shown = shows.get(asked["task"], "doc[0].vector")
+        load = (
+            f'import spacy\nnlp = spacy.load("{opened["wheel"]["name"]}")\ndoc = nlp({opened["sentence"]!r})\n{shown}'
+        )
+        code = [f"pip install {out}/{wheel['file']}", load, *code]
     if asked["task"]:
         rows.append(["conll/", "the tagged sentences as they were used", ""])
     rows.append(["report.html, report.json", "this page, and its figures", ""])
     rows.append(["work/", "what a second run goes on from; may be deleted", ""])
-    section.table([f"in {out}", "", "size"], rows, texts=True)
-    section.code("\n\n".join(_usage(facts)))
-
-
-def _usage(facts: Facts) -> Iterable[str]:
-    asked, out = facts["asked"], facts["asked"]["out"]
-    shows = {"ner": "[(e.text, e.label_) for e in doc.ents]", "pos": "[(t.text, t.pos_) for t in doc]"}
-    if "wheel" in facts:
-        opened = facts["opened"]
-        yield f"pip install {out}/{facts['wheel']['file']}"
-        yield (
-            f'import spacy\nnlp = spacy.load("{opened["wheel"]["name"]}")\ndoc = nlp({opened["sentence"]!r})\n'
-            f"{shows.get(asked['task'], 'doc[0].vector')}"
-        )
-    if "hf" in facts:
-        tag = "token-classification" if asked["task"] else "feature-extraction"
-        yield (
-            "import distillemb_plugins.hf\nfrom transformers import pipeline\n"
-            f'pipeline("{tag}", model="{out}/hf")({facts["opened"]["sentence"]!r})'
-        )
-    yield (
-        "from distillemb_plugins import DistillEmb\n"
-        f'DistillEmb.from_pretrained("{out}/encoder").encode(["any", "word"])'
-    )
+    section.table([f"in {out}", "", "size"], rows, texts=True).code("\n\n".join(code))
 
 
 def _opened(section: Section, facts: Facts) -> None:
@@ -349,7 +303,6 @@ def _found(result: Facts, task: str | None) -> str:
 
 
 def add_steps(section: Section, facts: Facts) -> None:
-    """Add the seconds of each step, and the command."""
     seconds = facts["seconds"]
     rows = [[name, f"{value:.0f}"] for name, value in seconds.items()]
     section.table(["step", "seconds"], [*rows, ["all", f"{sum(seconds.values()):.0f}"]], strong=["all"])

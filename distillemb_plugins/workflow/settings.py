@@ -2,131 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import DistillEmbError, require
 
 BUNDLED = "afro11"
-# own: distilled from the text alone. joint: from the text and the bundled encoder together. afro11: it as it is.
 ENCODERS = ("own", "joint", BUNDLED)
 WITHOUT = "without"  # the tagger that has no encoder
 DEFAULT_ENCODER = "joint"  # without tagged sentences, nothing can be compared
 AUTO = "auto"
-TASKS = ("ner", "pos")
-SCORE_NAMES = {"ner": "F1", "pos": "accuracy"}
+SCORE_NAMES = {"ner": "F1", "pos": "accuracy"}  # of each task
 STEPS_FILE = "work/steps.json"
 MIN_WORDS = 20_000
 _MIN_CODEBOOK_WORDS = 1000  # a codebook has 256 entries, which have to be learned from more words than that
 
 
+def _setting(doc: str, default: Any = MISSING) -> Any:
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata={"doc": doc})
+    return field(default=default, metadata={"doc": doc})
+
+
 @dataclass(frozen=True)
 class BuildSettings:
-    """What `build` is asked for.
+    """What `build` is asked for. `describe_settings` says what each setting means."""
 
-    Attributes:
-        texts: Raw text files, or folders of them.
-        out: The folder that everything goes into.
-        language: The language's code, such as ``luo``. Several are separated by commas.
-        conll: Tagged sentences: a folder with train, dev and test files, or one file. Without them no tagger is made.
-        task: ``"ner"`` (IOB2 tags) or ``"pos"`` (universal tags).
-        encoders: The encoders that are made and compared on dev, from `ENCODERS`.
-        keep: The encoder that is kept. The best one on dev when empty.
-        title: The language's name, for the report and the cards.
-        license: A license id, for the cards.
-        sources: ``NAME|LICENSE|URL`` of each text, for the cards.
-        notes: A paragraph for the encoder's card.
-        seed: Seed of everything that is drawn.
-        steps: Updates of each spaCy tagger.
-        evaluations: How often each spaCy tagger is scored on dev.
-        epochs: Passes of the Hugging Face tagger.
-        columns: Columns of the CoNLL files. The first one is the word, the last one the tag.
-        min_words: A text of fewer words is refused.
-        threads: Threads of the fastText training, all when None. With 1 a run can be repeated exactly.
-        wheel: Whether the spaCy pipeline is packaged as a wheel.
-        hf: Whether a Hugging Face directory is made.
-        maps: Whether maps of words are drawn, which needs matplotlib.
-        words: Words whose nearest neighbors are shown. Chosen by frequency when empty.
-        test_all: Score every tagger on test, not only the one without an encoder and the chosen one.
-        mine_text: Give the text to the distillation, which then finds hard negatives in it.
-        teacher: What differs from `teacher_settings` (arguments of `train_teacher`).
-        teacher_file: The teacher's file within ``work``. The suffix says the format.
-        student: What differs from `student_settings` (fields of `DistillSettings`).
-        tagger: What differs from the shipped spaCy config, by dotted names.
-        progress: Show progress bars.
-        quiet: Do not print the steps.
-        command: The command that was run, for the report and the cards.
-    """
-
-    texts: tuple[Path, ...]
-    out: Path
-    language: str
-    conll: Path | None = None
-    task: str = "ner"
-    encoders: tuple[str, ...] = ENCODERS
-    keep: str = ""
-    title: str = ""
-    license: str = ""
-    sources: tuple[str, ...] = ()
-    notes: str = ""
-    seed: int = 0
-    steps: int = 1000
-    evaluations: int = 10
-    epochs: int = 20
-    columns: int = 2
-    min_words: int = MIN_WORDS
-    threads: int | None = 1
-    wheel: bool = True
-    hf: bool = True
-    maps: bool = True
-    words: tuple[str, ...] = ()
-    test_all: bool = False
-    mine_text: bool = False
-    teacher: Mapping[str, Any] = field(default_factory=dict)
-    teacher_file: str = "teacher.npz"
-    student: Mapping[str, Any] = field(default_factory=dict)
-    tagger: Mapping[str, Any] = field(default_factory=dict)
-    progress: bool = True
-    quiet: bool = False
-    command: str = ""
-
-    @property
-    def name(self) -> str:
-        """The language's name, or its code."""
-        return self.title or self.language
+    texts: tuple[Path, ...] = _setting("Raw text: folders of .txt files (also .gz/.xz/.bz2; UTF-8), or files.")
+    out: Path = _setting("Folder that everything goes into.")  # noqa: RUF009
+    language: str = _setting("The language's code, such as luo or yo; several separated by commas.")
+    conll: Path | None = _setting(  # noqa: RUF009
+        "Tagged sentences: a folder with train, dev, test files, or one file; word and tag a line.", None
+    )
+    task: str = _setting("What the tags are: ner (IOB2) or pos (universal tags, also CoNLL-U).", "ner")
+    encoders: tuple[str, ...] = _setting(
+        "own (from this text alone), joint (from this text and afro11) or afro11 (as it is); several are compared on "
+        "dev.",
+        ENCODERS,
+    )
+    keep: str = _setting("The encoder that is kept; the best one on dev when empty.", "")
+    title: str = _setting("The language's name, for the report and the cards.", "")
+    license: str = _setting("For the cards: a license id, such as cc-by-sa-4.0.", "")
+    sources: tuple[str, ...] = _setting("For the cards: NAME|LICENSE|URL of each text.", ())
+    notes: str = _setting("A paragraph for the encoder's card.", "")
+    seed: int = _setting("Seed of everything that is drawn.", 0)
+    steps: int = _setting("Updates of each spaCy tagger, of 300 words.", 1000)
+    evaluations: int = _setting("How often each spaCy tagger is scored on dev.", 10)
+    epochs: int = _setting("Passes of the Hugging Face tagger.", 20)
+    columns: int = _setting("Columns of the CoNLL files; the first one is the word, the last one the tag.", 2)
+    min_words: int = _setting("Refuse a text of fewer words.", MIN_WORDS)
+    threads: int | None = _setting("For fastText, all when none are given; with 1 a run can be repeated exactly.", 1)
+    wheel: bool = _setting("Package the spaCy pipeline as a wheel.", True)
+    hf: bool = _setting("Make a Hugging Face directory.", True)
+    maps: bool = _setting("Draw maps of words, which needs matplotlib.", True)
+    words: tuple[str, ...] = _setting("Words whose neighbors are shown; chosen by frequency when empty.", ())
+    test_all: bool = _setting("Score every tagger on test, not only the one without an encoder and the chosen.", False)
+    mine_text: bool = _setting("Let the distillation find hard negatives in the text.", False)
+    teacher: Mapping[str, Any] = _setting("Arguments of train_teacher that differ from teacher_settings.", {})
+    teacher_file: str = _setting("The teacher's file within work/; the suffix says the format.", "teacher.npz")
+    student: Mapping[str, Any] = _setting("Fields of DistillSettings that differ from student_settings.", {})
+    tagger: Mapping[str, Any] = _setting("Values that differ from the shipped spaCy config, by dotted names.", {})
+    progress: bool = _setting("Show progress bars.", True)
+    quiet: bool = _setting("Do not print the steps.", False)
+    command: str = _setting("The command that was run, for the report and the cards.", "")
 
 
-def parse_encoders(names: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+def describe_settings() -> dict[str, str]:
+    """Return what each setting means, by name."""
+    return {one.name: one.metadata["doc"] for one in fields(BuildSettings)}
+
+
+def parse_encoders(names: Sequence[str]) -> tuple[str, ...]:
     """The encoders of a command line, each once; ``auto`` stands for all."""
     return ENCODERS if AUTO in names else tuple(dict.fromkeys(names))
 
 
 def require_extras(settings: BuildSettings) -> None:
-    """Check that what a build needs is installed, before minutes of work.
-
-    Raises:
-        MissingExtraError: Naming the extra.
-    """
-    whole = settings.hf or settings.wheel
+    """Check that what a build needs is installed, before minutes of work."""
     for module in ("spacy", "torch", "accelerate", "gensim"):
-        require(module, "build" if whole else "spacy,train")
-    if settings.maps:
-        require("matplotlib", "build")
-    if settings.wheel:
-        require("setuptools", "build")
-    if settings.hf:
-        for module in ("transformers", "datasets") if settings.conll else ("transformers",):
-            require(module, "build")
+        require(module, "build" if settings.hf or settings.wheel else "spacy,train")
+    wanted = {
+        "matplotlib": settings.maps,
+        "setuptools": settings.wheel,
+        "transformers": settings.hf,
+        "datasets": settings.hf and settings.conll,
+    }
+    for module in (name for name, needed in wanted.items() if needed):
+        require(module, "build")
 
 
 def checked(settings: BuildSettings) -> BuildSettings:
-    """The settings, with one encoder when there is nothing to compare encoders on.
-
-    Raises:
-        DistillEmbError: An encoder or a task is unknown, the language is empty, or `out` holds something else.
-    """
+    """The settings, with one encoder when there is nothing to compare encoders on; or what is wrong with them."""
     out = settings.out
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / STEPS_FILE).is_file())):
         raise DistillEmbError(f"{out} holds something else than a build: give another folder with -o.")
@@ -135,8 +103,8 @@ def checked(settings: BuildSettings) -> BuildSettings:
         raise DistillEmbError(
             f"There is no encoder {', '.join(unknown)}: choose from {', '.join(ENCODERS)}, or {AUTO}."
         )
-    if settings.task not in TASKS:
-        raise DistillEmbError(f"There is no task {settings.task}: choose from {', '.join(TASKS)}.")
+    if settings.task not in SCORE_NAMES:
+        raise DistillEmbError(f"There is no task {settings.task}: choose from {', '.join(SCORE_NAMES)}.")
     if not settings.language.strip():
         raise DistillEmbError("--language is empty: give the language's code, such as luo.")
     if settings.conll is None and len(settings.encoders) > 1:

@@ -18,20 +18,21 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are no installed package
 
+from distillemb_plugins import DistillEmb
 from distillemb_plugins.data.overlap import sentence_key
 from distillemb_plugins.data.sources import corpus_files, task_files
 from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.facts import HELD_OUT
 from distillemb_plugins.files import atomic_file, encoder_bytes, iter_lines
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.runs import read_json, write_json
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.workflow.build import RESULTS
-from distillemb_plugins.workflow.corpus import prepare_text
-from distillemb_plugins.workflow.encoders import distill_encoder, held_out_scores, teach
-from distillemb_plugins.workflow.sentences import prepare_tagged, read_splits
+from distillemb_plugins.workflow.encoders import distill_encoder, teach
+from distillemb_plugins.workflow.inputs import prepare_tagged, prepare_text, read_splits
 from distillemb_plugins.workflow.settings import BUNDLED, WITHOUT
-from distillemb_plugins.workflow.spacy_tagger import score_tagger, tagger_config, train_tagger
+from distillemb_plugins.workflow.taggers import score_tagger, tagger_config, train_tagger
 from recipes.results import (
     DEFAULT_DATA,
     markdown_table,
@@ -166,7 +167,8 @@ def _encoder(name: str, data: Path, work: Path) -> tuple[Path | None, dict[str, 
         teacher = load_teacher(table)
         distill_encoder(system.kind, teacher, out, system.student)
         seconds = {"teach_seconds": round(taught - start, 1), "distil_seconds": round(time.perf_counter() - taught, 1)}
-        write_json(cost, seconds | {"vocabulary": len(teacher), "held_out": held_out_scores(out)})
+        held_out = DistillEmb.from_pretrained(out).facts.scores[HELD_OUT]
+        write_json(cost, seconds | {"vocabulary": len(teacher), "held_out": held_out})
     return out, read_json(cost)
 
 

@@ -17,9 +17,9 @@ from distillemb_plugins.data.overlap import sentence_key
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.runs import Steps
 from distillemb_plugins.teachers import Teacher
-from distillemb_plugins.workflow import encoders, packages, sentences, settings, spacy_tagger
+from distillemb_plugins.workflow import encoders, inputs, packages, settings, taggers
 from distillemb_plugins.workflow.build import build
-from distillemb_plugins.workflow.corpus import expectation, prepare_text, text_files
+from distillemb_plugins.workflow.inputs import expectation, prepare_text, text_files
 from distillemb_plugins.workflow.report import render
 from distillemb_plugins.workflow.settings import BuildSettings, parse_encoders
 
@@ -54,9 +54,9 @@ def test_lines_are_kept_once_in_nfc_and_without_the_sentences_held_back(tmp_path
     held = {sentence_key(["Juma", "yuko", "Voi", "."])}
     facts, counts = prepare_text(text_files([tmp_path]), tmp_path / "out", held, min_words=1)
     assert (tmp_path / "out").read_text("utf-8") == f"moja mbili\n{unicodedata.normalize('NFC', decomposed)}\n"
-    assert (facts.lines, facts.duplicates, facts.tagged, facts.words) == (2, 1, 1, 7)
+    assert (facts["lines"], facts["duplicates"], facts["tagged"], facts["words"]) == (2, 1, 1, 7)
     assert counts["moja"] == 1 and "Juma" not in counts
-    assert [name for name in facts.blemishes if "NFC" in name]
+    assert [name for name in facts["blemishes"] if "NFC" in name]
 
 
 def test_what_to_expect_grows_with_the_text() -> None:
@@ -71,51 +71,51 @@ def test_wrong_columns_are_named_by_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text(conll(LINES) + "Juma NNP B-PER\n", "utf-8")
     line = conll(LINES).count("\n") + 1
     with pytest.raises(DistillEmbError, match=rf"train\.txt, line {line}: 3 columns where 2 are expected"):
-        sentences.prepare_tagged(tmp_path, tmp_path / "out", "ner")
+        inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner")
 
 
 def test_more_columns_are_read_when_they_are_announced(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text(conll(LINES).replace(" B", " NNP B").replace(" O", " NN O"), "utf-8")
-    facts, splits = sentences.prepare_tagged(tmp_path, tmp_path / "out", "ner", columns=3)
-    assert facts.labels.keys() == {"PER", "LOC"} and splits["train"][0].words
+    facts, splits = inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner", columns=3)
+    assert facts["labels"].keys() == {"PER", "LOC"} and splits["train"][0].words
 
 
 def test_missing_splits_are_drawn_by_the_seed(tagged: Path, tmp_path: Path) -> None:
     def drawn(seed: int) -> list[list[str]]:
-        facts, splits = sentences.prepare_tagged(tagged, tmp_path / str(seed), "ner", seed)
-        assert facts.made == ["dev", "test"] and facts.sentences == {"train": 48, "dev": 6, "test": 6}
+        facts, splits = inputs.prepare_tagged(tagged, tmp_path / str(seed), "ner", seed)
+        assert facts["made"] == ["dev", "test"] and facts["sentences"] == {"train": 48, "dev": 6, "test": 6}
         return [s.words for s in splits["test"]]
 
     first = drawn(0)
     assert drawn(0) == first != drawn(1)
-    assert [s.words for s in sentences.read_splits(tmp_path / "0", "ner")["test"]] == first
+    assert [s.words for s in inputs.read_splits(tmp_path / "0", "ner")["test"]] == first
 
 
 def test_a_missing_dev_alone_is_drawn_from_train(tmp_path: Path) -> None:
     (tmp_path / "x.train.conll").write_text(conll(LINES[:50]), "utf-8")
     (tmp_path / "x.test.conll").write_text(conll(LINES[50:]), "utf-8")
-    facts, _ = sentences.prepare_tagged(tmp_path, tmp_path / "out", "ner")
-    assert facts.made == ["dev"] and facts.sentences == {"train": 45, "dev": 5, "test": 10}
+    facts, _ = inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner")
+    assert facts["made"] == ["dev"] and facts["sentences"] == {"train": 45, "dev": 5, "test": 10}
 
 
 def test_sentences_that_are_scored_are_taken_out_of_train(tmp_path: Path) -> None:
     for split, lines in (("train", LINES[:30]), ("valid", LINES[28:40]), ("test", LINES[40:])):
         (tmp_path / f"{split}.txt").write_text(conll(lines), "utf-8")
-    facts, _ = sentences.prepare_tagged(tmp_path, tmp_path / "out", "ner")
-    assert (facts.duplicates, facts.made, facts.sentences["train"]) == (2, [], 28)
+    facts, _ = inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner")
+    assert (facts["duplicates"], facts["made"], facts["sentences"]["train"]) == (2, [], 28)
 
 
 def test_a_train_set_that_is_all_dev_is_refused(tmp_path: Path) -> None:
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.txt").write_text(conll(LINES), "utf-8")
     with pytest.raises(DistillEmbError, match="Every sentence of train"):
-        sentences.prepare_tagged(tmp_path, tmp_path / "out", "ner")
+        inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner")
 
 
 def test_too_few_tagged_sentences_are_refused(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text(conll(LINES[:5]), "utf-8")
     with pytest.raises(DistillEmbError, match="5 tagged sentences, and at least 20"):
-        sentences.prepare_tagged(tmp_path, tmp_path / "out", "ner")
+        inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner")
 
 
 # -- steps -----------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_a_joint_encoder_learns_from_the_text_and_the_bundled_encoder(
 
 def test_the_baseline_differs_in_the_embedding_alone(tmp_path: Path) -> None:
     configs = [
-        spacy_tagger.tagger_config("ner", "luo", tmp_path, encoder, seed=0, steps=10) for encoder in (None, Path("x"))
+        taggers.tagger_config("ner", "luo", tmp_path, encoder, seed=0, steps=10) for encoder in (None, Path("x"))
     ]
     embeds = [config["components"]["tok2vec"]["model"].pop("embed") for config in configs]
     for config in configs:
@@ -219,7 +219,7 @@ def test_the_baseline_differs_in_the_embedding_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("language", "code"), [("luo", "xx"), ("yor", "yo"), ("yo", "yo"), ("amh", "am")])
 def test_spacy_languages_are_found_by_either_code(language: str, code: str) -> None:
-    assert spacy_tagger.spacy_code(language) == code
+    assert taggers.spacy_code(language) == code
 
 
 def test_options_that_cannot_be_are_refused(texts: Path, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_the_encoder_is_chosen_on_dev(whole: tuple[BuildSettings, dict[str, Any]
 def test_test_sentences_are_not_in_the_text(whole: tuple[BuildSettings, dict[str, Any]]) -> None:
     options, facts = whole
     text = {sentence_key(line) for line in (options.out / "work" / "text.txt").read_text("utf-8").splitlines()}
-    scored = sentences.read_splits(options.out / "conll", "ner")
+    scored = inputs.read_splits(options.out / "conll", "ner")
     assert facts["text"]["tagged"] == 12
     assert not text & {sentence_key(s.words) for split in ("dev", "test") for s in scored[split]}
 
@@ -290,7 +290,7 @@ def test_a_second_run_does_nothing_again(
     before = (options.out / "work" / "steps.json").stat().st_mtime_ns
     for place in ("teach", "distill_encoder", "evaluate_encoders"):
         monkeypatch.setattr(encoders, place, None)
-    monkeypatch.setattr(spacy_tagger, "train_tagger", None)
+    monkeypatch.setattr(taggers, "train_tagger", None)
     monkeypatch.setattr(packages, "build_wheel", None)
     monkeypatch.setattr(packages, "fresh_process", None)
     assert build(options) == facts

@@ -19,7 +19,7 @@ from distillemb_plugins.files import directory_bytes, iter_lines
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.sample import LANGUAGES, raw_lines
 from distillemb_plugins.text import tokenize
-from distillemb_plugins.workflow import QuickstartSizes, look, quickstart, report, run_quickstart, spacy_tagger
+from distillemb_plugins.workflow import QuickstartSizes, quickstart, report, run_quickstart, taggers
 from distillemb_plugins.workflow.quickstart import SYSTEMS, WORDS, check_target, config_text
 
 TINY = QuickstartSizes(raw_lines=250, sentences=0.06, teacher_epochs=1, distill_epochs=1, tagger_steps=10)
@@ -72,7 +72,7 @@ def test_findings_are_said_in_their_order(result: tuple[Path, dict[str, Any]]) -
 
 def test_the_first_look_comes_before_anything_heavy() -> None:
     code = (
-        "import sys; from distillemb_plugins.workflow import look; look.look_text(look.first_look());"
+        "import sys; from distillemb_plugins.workflow import quickstart as q; q.look_text(q.first_look());"
         "assert not {'torch', 'spacy', 'transformers', 'gensim'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -80,7 +80,7 @@ def test_the_first_look_comes_before_anything_heavy() -> None:
 
 def test_the_first_look_finds_what_it_says() -> None:
     """Words are known or unseen as the report says, and the neighbours that make the point are there."""
-    found = look.first_look()
+    found = quickstart.first_look()
     known = set(iter_lines([resolve("afro11") / "vocabulary.txt.gz"]))
     assert all(one.word in known for one in found.words)
     assert not any(one.word in known for one in found.unseen)
@@ -145,7 +145,7 @@ def test_report(result: tuple[Path, dict[str, Any]]) -> None:
     assert "$" not in page.text
     for name in SYSTEMS:
         assert f"{100 * metrics['ner'][name]:.1f}" in page.text
-    words = [*WORDS, *(word for entry in (*look.WORDS, *look.UNSEEN) for word in entry)]
+    words = [*WORDS, *(word for entry in (*quickstart.SEEN, *quickstart.UNSEEN) for word in entry)]
     for word in (*words, "PER", "distillemb teach", f'spacy.load("{out.as_posix()}/ner_afro11")'):
         assert word in page.text
     assert page.text.index("wanafunnzi") < page.text.index("F1 with afro11") < page.text.index("your own sentence")
@@ -211,7 +211,7 @@ def test_a_failed_run_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("no room")
 
-    monkeypatch.setattr(spacy_tagger, "train_tagger", fail)
+    monkeypatch.setattr(taggers, "train_tagger", fail)
     with pytest.raises(RuntimeError, match="no room"):
         run_quickstart(out, progress=False, sizes=TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["quickstart"]

@@ -1,4 +1,4 @@
-"""spaCy taggers: configured from what the package ships, trained, scored, and shown at work."""
+"""Taggers: spaCy pipelines configured from what the package ships, and the Hugging Face token classifier."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ..data.conll import Sentence
+from ..files import atomic_directory, directory_bytes
+from ..runs import Facts, work_path
 
 if TYPE_CHECKING:
     from confection import Config
-    from spacy.language import Language
 
 SCORES = {"ner": "ents_f", "pos": "pos_acc"}  # the score that decides
 _EMBED = "components.tok2vec.model.embed."
+_HEAD: dict[str, Any] = {"shape_features": True, "head_activation": "none", "head_dropout": 0.5}
+HEADS = {"ner": {"head": "bilstm-crf", **_HEAD}, "pos": {"head": "bilstm", **_HEAD}}
 
 
 def spacy_code(language: str) -> str:
@@ -56,7 +59,6 @@ def tagger_config(
     values: dict[str, Any] = {
         "paths.train": str(data / "train.txt") if data else None,
         "paths.dev": str(data / "dev.txt") if data else None,
-        "paths.encoder": str(encoder) if encoder else None,
         "system.seed": seed,
         "nlp.lang": spacy_code(language),
         "training.max_steps": steps,
@@ -67,22 +69,14 @@ def tagger_config(
         **(overrides or {}),
     }
     if encoder is None:
-        values = {key: value for key, value in values.items() if not key.startswith((_EMBED, "paths.encoder"))}
+        values = {key: value for key, value in values.items() if not key.startswith(_EMBED)}
+    else:
+        values["paths.encoder"] = str(encoder)
     return build_config(task, "trainable" if encoder else "none", values)
 
 
 def train_tagger(config: Config, out: Path, *, name: str = "", progress: bool = False) -> float:
-    """Train a pipeline, and keep its best state by dev.
-
-    Args:
-        config: The config. Its paths are left out of what is saved.
-        out: The directory of the pipeline.
-        name: What the progress bar says.
-        progress: Show a progress bar.
-
-    Returns:
-        The processor seconds that it took.
-    """
+    """Train a pipeline, keep its best state by dev without the paths of the config, and return processor seconds."""
     from ..spacy_plugin.training import train_pipeline
 
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -102,13 +96,8 @@ def set_config_paths(pipeline: Path, paths: Mapping[str, str]) -> None:
     config.to_disk(pipeline / "config.cfg", interpolate=False)
 
 
-def score_tagger(pipeline: Language | Path, task: str, file: Path) -> dict[str, Any]:
+def score_tagger(pipeline: Path, task: str, file: Path) -> Facts:
     """Score a pipeline on a CoNLL file with spaCy's scorer.
-
-    Args:
-        pipeline: The pipeline or its directory.
-        task: ``"ner"`` or ``"pos"``.
-        file: The tagged sentences.
 
     Returns:
         ``score`` (per cent, over the corpus), ``labels`` (the score of each label) and ``speed`` (words a second).
@@ -117,27 +106,20 @@ def score_tagger(pipeline: Language | Path, task: str, file: Path) -> dict[str, 
 
     from ..spacy_plugin.readers import ConllCorpus
 
-    nlp = spacy.load(pipeline) if isinstance(pipeline, Path) else pipeline
+    nlp = spacy.load(pipeline)
     found = nlp.evaluate(list(ConllCorpus(file, task=task)(nlp)))
-    labels = found["ents_per_type"] if task == "ner" else {}
+    labels = (found["ents_per_type"] or {}) if task == "ner" else {}
     return {
         "score": round(100 * float(found[SCORES[task]] or 0), 2),
-        "labels": {name: round(100 * values["f"], 2) for name, values in sorted((labels or {}).items())},
+        "labels": {name: round(100 * values["f"], 2) for name, values in sorted(labels.items())},
         "speed": float(found["speed"]),
     }
 
 
 def tag_examples(
     sentences: Sequence[Sentence], taggers: Mapping[str, Path], task: str, number: int, longest: int
-) -> list[dict[str, Any]]:
-    """Tag some sentences with each tagger. They are drawn evenly from those that have something to find.
-
-    Args:
-        sentences: Annotated sentences.
-        taggers: Directories of pipelines by name.
-        task: ``"ner"`` or ``"pos"``.
-        number: How many sentences are drawn.
-        longest: The most words of a sentence.
+) -> list[Facts]:
+    """Tag some sentences of at most `longest` words, drawn evenly from those that have something to find.
 
     Returns:
         For each sentence its ``words``, the ``gold`` tags, and the tags of each tagger under its name.
@@ -147,14 +129,59 @@ def tag_examples(
 
     fit = [s for s in sentences if len(s) <= longest and (task == "pos" or any(tag != "O" for tag in s.tags))]
     chosen = [fit[int((place + 0.5) * len(fit) / number)] for place in range(number)] if len(fit) > number else fit
-    found: list[dict[str, Any]] = [{"words": s.words, "gold": s.tags} for s in chosen]
+    found: list[Facts] = [{"words": s.words, "gold": s.tags} for s in chosen]
     for name, path in taggers.items():
         nlp = spacy.load(path)
         docs = nlp.pipe(Doc(nlp.vocab, words=s.words) for s in chosen)
         for one, doc in zip(found, docs, strict=True):
-            one[name] = [_iob(token) for token in doc] if task == "ner" else [token.pos_ for token in doc]
+            iob = (f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc)
+            one[name] = list(iob) if task == "ner" else [t.pos_ for t in doc]
     return found
 
 
-def _iob(token: Any) -> str:
-    return f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O"
+def train_classifier(encoder: Path, task: str, data: Path, out: Path, *, epochs: int = 20, seed: int = 0) -> Facts:
+    """Fine-tune an encoder with a token-classification head, and save it with its tokenizer. A stopped run goes on.
+
+    Args:
+        encoder: The encoder directory.
+        task: ``"ner"`` or ``"pos"``.
+        data: The folder of ``train.txt``, ``dev.txt`` and ``test.txt``.
+        out: The directory to write.
+        epochs: Passes over train.
+        seed: Seed of the training.
+
+    Returns:
+        The scores on ``dev`` and ``test`` (F1 or accuracy, per cent), the ``seconds`` and the ``bytes``.
+    """
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    from ..data.tagged import labels_of, named_tags, tagged_dataset
+    from ..evaluate.tagging import accuracy, entity_scores
+    from ..finetune import FineTuneArguments, fine_tune, predict
+    from ..hf import DistillEmbForTokenClassification
+
+    dataset = tagged_dataset({split: data / f"{split}.txt" for split in ("train", "dev", "test")}, task)
+    names = dict(enumerate(labels_of(dataset["train"])))
+    labels = {"id2label": names, "label2id": {name: number for number, name in names.items()}}
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # the head's weights are new: no report of missing ones
+    logging.disable_progress_bar()
+    model = DistillEmbForTokenClassification.from_pretrained(str(encoder), **HEADS[task], **labels)
+    logging.set_verbosity(level)
+    tokenizer = AutoTokenizer.from_pretrained(str(encoder))
+    arguments = FineTuneArguments(
+        str(work_path(out)), num_train_epochs=epochs, per_device_train_batch_size=16, seed=seed, save_strategy="epoch"
+    )
+    result = fine_tune(model, tokenizer, dataset, arguments)
+    gold, found = named_tags(dataset["test"]), predict(result.model, tokenizer, dataset["test"])
+    test = entity_scores(gold, found)["f1"] if task == "ner" else accuracy(gold, found)
+    with atomic_directory(out, overwrite=True) as target:
+        result.model.save_pretrained(target)
+        tokenizer.save_pretrained(target)
+    return {
+        "dev": round(result.dev["f1" if task == "ner" else "accuracy"], 2),
+        "test": round(test, 2),
+        "seconds": round(result.seconds, 1),
+        "bytes": directory_bytes(out),
+    }
