@@ -1,8 +1,8 @@
 """Word similarity: Spearman's correlation between cosines and human scores, a folder of pair files at a time.
 
-A pair file has a pair a line, ``word1 word2 score``, separated by tabs, commas, semicolons or spaces. Header
-lines and further columns are allowed; where a header names columns, ``word...`` and ``score/sim/mean/human...``
-are looked for in it.
+A pair file has a pair a line, ``word1 word2 score``, separated by tabs, commas, semicolons or spaces. A header line and
+further columns are allowed; where a header names columns, ``word1``, ``w1`` ... and ``score``, ``mean`` ... are looked
+for in it. A file of which it is not clear where the words or the score stand is refused.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DistillEmbError, require
-from ..files import numbered_lines
+from ..files import PACKED, numbered_lines
 from ..vectors import Floats, unit_rows
 from .models import Lookup
 
-PAIR_SUFFIXES = (".txt", ".tsv", ".csv", ".gz", ".xz", ".bz2")
+PAIR_SUFFIXES = (".txt", ".tsv", ".csv", *PACKED)
 
 # The five sets of Tiny Word Embeddings, Table 1 (Ohashi et al. 2020); their mean is the paper's "mean".
 _FIVE = {
@@ -33,8 +34,18 @@ _FIVE = {
     "MEN": r"men(-tr)?(-?3k)?",
     "Rare Words": r"rw(-stanford)?|rare-?words?",
 }
-_SCORE_COLUMN = re.compile(r"score|sim|mean|human|rating", re.IGNORECASE)
-_WORD_COLUMN = re.compile(r"word|term", re.IGNORECASE)
+# Names of score columns, the surest first; what other numbers are about; names of word columns, and numbered pairs.
+_SCORE_COLUMNS = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"score|sim(ilarity)?|mean|average|avg|gold",
+        r"mean|average|avg",
+        r"score|sim|human|rating|related|gold",
+    )
+]
+_OTHER_NUMBER = re.compile(r"assoc|\bsd\b|std|stdev|dev|var|conc|count|\bnum|rank|time|\bid\b|freq", re.IGNORECASE)
+_WORD_COLUMN = re.compile(r"word|term|^(w|t|token|lemma)[ _.-]?[12ab]$", re.IGNORECASE)
+_NUMBERED = re.compile(r"(.*?)[ _.-]?([12])$")
 
 
 @dataclass(frozen=True)
@@ -113,25 +124,37 @@ def read_pairs(path: str | Path) -> PairSet:
     """
     path = Path(path)
     rows = [(n, line) for n, line in numbered_lines(path) if line.strip() and not line.startswith("#")]
-    delimiter = _delimiter(line for _, line in rows[:20])
+    delimiter = _delimiter(line for _, line in rows[-20:])  # titles stand at the top
     cells = [(n, _split(line, delimiter)) for n, line in rows]
     header, body = _take_header(cells)
+    skipped = [(n, row) for n, row in cells[: len(cells) - len(body)] if body and len(row) == len(body[0][1]) > 2]
+    if len(skipped) > 1:  # one line names the columns; another one is a pair that would be lost
+        raise _no_pair(path, *skipped[1])
     if not body:
         raise DistillEmbError(f"{path} holds no pairs: each line needs word1 word2 score.")
-    left, right, score = _columns(header, body[0][1])
+    try:
+        left, right, score = _columns(header, [row for _, row in body])
+    except _UnclearError as error:
+        raise DistillEmbError(
+            f"{path}, line {rows[0][0]}: {error}: name the columns word1, word2 and score in a first line."
+        ) from error
     pairs: list[tuple[str, str]] = []
     scores: list[float] = []
     for number, row in body:
         value = _number(row[score]) if len(row) > score else None
         if value is None or not row[left] or not row[right]:
-            raise DistillEmbError(
-                f"{path}, line {number} is not a pair with a score ({'  '.join(row)[:60]!r}): "
-                "write word1 word2 score, the same way on every line."
-            )
+            raise _no_pair(path, number, row)
         pairs.append((row[left], row[right]))
         scores.append(value)
     name = _stem(path)
     return PairSet(name, _label(name), pairs, np.asarray(scores, dtype=np.float64))
+
+
+def _no_pair(path: Path, number: int, row: list[str]) -> DistillEmbError:
+    return DistillEmbError(
+        f"{path}, line {number} is not a pair with a score ({'  '.join(row)[:60]!r}): "
+        "write word1 word2 score, the same way on every line."
+    )
 
 
 def _stem(path: Path) -> str:
@@ -188,19 +211,58 @@ def _take_header(rows: list[tuple[int, list[str]]]) -> tuple[list[str], list[tup
     return header, []
 
 
-def _columns(header: list[str], first: list[str]) -> tuple[int, int, int]:
-    """Columns of the two words and the score, from the header's names or else from the first row's contents."""
-    if len(header) == len(first):
-        words = [i for i, cell in enumerate(header) if _WORD_COLUMN.search(cell) and _number(first[i]) is None]
-        numeric = [i for i, cell in enumerate(first) if _number(cell) is not None]
-        scores = [i for i in numeric if _SCORE_COLUMN.search(header[i])] or numeric[-1:]
-        texts = [i for i in range(scores[0]) if _number(first[i]) is None]
-        chosen = words[:2] if len(words) == 2 else texts[-2:]  # translated sets: the pair beside the score
-        if len(chosen) == 2:
-            return chosen[0], chosen[1], scores[0]
+class _UnclearError(Exception):
+    """It is not clear which columns hold the pair and its score."""
+
+
+def _columns(header: list[str], body: list[list[str]]) -> tuple[int, int, int]:
+    """Columns of the two words and the score, from the header's names or else from the contents."""
+    first = body[0]
     texts = [i for i, cell in enumerate(first) if _number(cell) is None]
-    after = [i for i, cell in enumerate(first) if _number(cell) is not None and len(texts) > 1 and i > texts[1]]
-    return (texts[0], texts[1], after[0]) if after else (0, 1, 2)
+    numeric = [i for i, cell in enumerate(first) if _number(cell) is not None]
+    if len(header) > 2 and len(header) != len(first):
+        raise _UnclearError(f"{len(header)} columns are named, but {len(first)} follow")
+    if len(header) != len(first):
+        after = [i for i in numeric if len(texts) > 1 and i > texts[1]]
+        if not after:
+            return 0, 1, 2
+        between = [i for i in texts[2:] if i < after[0]]
+        kinds = [len({row[i] for row in body if i < len(row)}) for i in (*texts[:2], *between)]
+        if between and len(body) > 1 and max(kinds[2:]) >= min(kinds[:2]):  # a category has fewer values than words
+            raise _UnclearError(f"{2 + len(between)} columns before the score could be the words")
+        return texts[0], texts[1], after[0]
+    score = _score_column(header, numeric)
+    words = [i for i in texts if _WORD_COLUMN.search(header[i])]
+    pairs = [(i, j) for i, j in pairwise(texts) if _is_pair(header[i], header[j])]
+    if len(words) == 2:
+        return words[0], words[1], score
+    if pairs:  # translated sets: the pair beside the score
+        return *pairs[-1], score
+    before = [i for i in texts if i < score]
+    if len(before) != 2:
+        raise _UnclearError(f"{len(before)} columns ({', '.join(header[i] for i in before)}) could be the words")
+    return before[0], before[1], score
+
+
+def _score_column(header: list[str], numeric: list[int]) -> int:
+    named = [i for i in numeric if not _OTHER_NUMBER.search(header[i])]
+    finders = [_SCORE_COLUMNS[0].fullmatch, *(pattern.search for pattern in _SCORE_COLUMNS[1:])]
+    for finder in finders:
+        found = [i for i in named if finder(header[i])]
+        if found:
+            break
+    else:
+        found = [i for i in named if not _NUMBERED.match(header[i])] or named or numeric
+        found = found if len(found) == 1 else []
+    if len(found) != 1:
+        columns = ", ".join(header[i] for i in found or numeric) or "none"
+        raise _UnclearError(f"{len(found or numeric)} columns ({columns}) could be the score")
+    return found[0]
+
+
+def _is_pair(left: str, right: str) -> bool:
+    one, two = _NUMBERED.match(left.strip()), _NUMBERED.match(right.strip())
+    return bool(one and two and one[1].lower() == two[1].lower() and (one[2], two[2]) == ("1", "2"))
 
 
 # -- scoring -------------------------------------------------------------------------------------------------

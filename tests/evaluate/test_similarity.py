@@ -35,6 +35,14 @@ WANTED = [("gem", "jewel"), ("noon", "string")]
         ("semicolon.csv", "gem;jewel;3.94\nnoon;string;0.08\n"),
         ("ratings.tsv", "# comment\ngem\tjewel\t3.94\t4\t3\nnoon\tstring\t0.08\t0\t1\n"),
         ("simlex.txt", "word1\tword2\tPOS\tSimLex999\tconc\ngem\tjewel\tN\t3.94\t9\nnoon\tstring\tN\t0.08\t8\n"),
+        ("relation.csv", "w1,w2,relation,score\ngem,jewel,syn,3.94\nnoon,string,none,0.08\n"),
+        ("first.csv", "relation,w1,w2,score\nsyn,gem,jewel,3.94\nnone,noon,string,0.08\n"),
+        ("order.tsv", "score\tword_1\tword_2\n3.94\tgem\tjewel\n0.08\tnoon\tstring\n"),
+        ("raters.csv", "id,word1,word2,rating1,rating2,mean,std\n1,gem,jewel,3,5,3.94,1\n2,noon,string,0,0,0.08,0\n"),
+        ("own.csv", "Ọ̀rọ̀ 1,Ọ̀rọ̀ 2,irú,iye\ngem,jewel,x,3.94\nnoon,string,y,0.08\n"),
+        ("unnamed.csv", "from,to,value\ngem,jewel,3.94\nnoon,string,0.08\n"),
+        ("simverb.txt", "gem\tjewel\tN\t3.94\tSYN\nnoon\tstring\tN\t0.08\tNONE\n"),
+        ("title.csv", "My pairs\nword1,word2,score\ngem,jewel,3.94\nnoon,string,0.08\n"),
         ("translated.csv", "S/N,English1,English2,Own1,Own2,EngSim\n1,x,y,gem,jewel,3.94\n2,x,z,noon,string,0.08\n"),
     ],
 )
@@ -59,6 +67,38 @@ def test_refuses_bad_lines(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "pairs.txt").write_text(text)
     with pytest.raises(DistillEmbError, match=complaint):
         read_pairs(tmp_path / "pairs.txt")
+
+
+UNCLEAR = {
+    "words": ("a,b,c,score\nsyn,gem,jewel,3.94\nnone,noon,string,0.08\n", r"3 columns \(a, b, c\) could be the words"),
+    "score": ("w1,w2,x,y\ngem,jewel,3.94,4\nnoon,string,0.08,1\n", r"2 columns \(x, y\) could be the score"),
+    "raters": ("w1,w2,rating1,rating2\ngem,jewel,3.94,4\nnoon,string,0.08,1\n", "2 columns .* could be the score"),
+    "short header": ("word1,word2,score\ngem,jewel,3.94,4\nnoon,string,0.08,1\n", "3 columns are named, but 4"),
+    "no header": ("syn,gem,jewel,3.94\nsyn,noon,string,0.08\n", "3 columns before the score could be the words"),
+}
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_unclear_columns_are_refused_and_naming_them_helps(tmp_path: Path, case: str) -> None:
+    text, message = UNCLEAR[case]
+    path = tmp_path / "pairs.csv"
+    path.write_text(text)
+    with pytest.raises(DistillEmbError, match=message) as caught:
+        read_pairs(path)
+    assert str(caught.value).endswith("name the columns word1, word2 and score in a first line.")
+    lines = text.splitlines()
+    rows = lines if case == "no header" else lines[1:]
+    header = ["x"] * len(rows[0].split(","))
+    at = rows[0].split(",").index("gem")
+    header[at : at + 3] = ["word1", "word2", "score"]
+    path.write_text("\n".join([",".join(header), *rows]))
+    assert read_pairs(path).pairs == WANTED
+
+
+def test_a_pair_without_a_score_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("word1,word2,score\ngem,jewel,high\nnoon,string,0.08\n")
+    with pytest.raises(DistillEmbError, match="line 2 is not a pair"):
+        read_pairs(tmp_path / "p.csv")
 
 
 def test_folder_order_labels_and_choice(tmp_path: Path) -> None:
