@@ -2,16 +2,14 @@
 
 Entities are counted as conlleval, seqeval in its default mode and spaCy's `Scorer` count them (the tests compare): an
 entity is right when its type and both borders are. Counts are summed over the corpus. Scores that are averaged over
-batches or sentences are other numbers.
-
-`score_tagging` gives everything about a corpus, from 0 to 1. The functions after it give what results files and tables
-hold, in per cent.
+batches or sentences are other numbers. `score_tagging` gives everything about a corpus, from 0 to 1. The functions
+after it give what results files and tables hold, in per cent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +18,6 @@ from ..errors import DistillEmbError, require
 Sentences = Iterable[Sequence[str]]
 """Of each sentence its words, or its tags."""
 
-Span = tuple[str, int, int]
 NOTHING = "O"
 
 
@@ -49,16 +46,13 @@ class TaggingScore:
     confusion: dict[tuple[str, str], int]
 
 
-def entities(tags: Sequence[str]) -> list[Span]:
-    """Read the entities of one sentence.
+def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Read the entities of one sentence, ``(label, start, end)``, end exclusive.
 
     Args:
         tags: IOB2, IOBES or IO. An ``I-`` without its ``B-`` begins an entity, as in conlleval.
-
-    Returns:
-        ``(label, start, end)`` of each entity, end exclusive.
     """
-    spans: list[Span] = []
+    spans: list[tuple[str, int, int]] = []
     start, label = -1, ""
     for i, tag in enumerate([*tags, NOTHING]):
         prefix, _, kind = tag.partition("-")
@@ -75,6 +69,13 @@ def entities(tags: Sequence[str]) -> list[Span]:
     return spans
 
 
+def compared_entities(gold: Sequence[str], predicted: Sequence[str]) -> Iterator[tuple[slice, str, str]]:
+    """Yield the place of each entity of a sentence, its gold label and its predicted one, ``"O"`` where it has none."""
+    true, found = ({(start, end): label for label, start, end in entities(tags)} for tags in (gold, predicted))
+    for border in true | found:
+        yield slice(*border), true.get(border, NOTHING), found.get(border, NOTHING)
+
+
 def score_tagging(gold: Sentences, predicted: Sentences) -> TaggingScore:
     """Score predicted tags against gold ones, counted over the corpus.
 
@@ -85,52 +86,51 @@ def score_tagging(gold: Sentences, predicted: Sentences) -> TaggingScore:
     Raises:
         DistillEmbError: When a sentence has two lengths (the message names it), or there is no sentence.
     """
-    truth: Counter[str] = Counter()
-    found: Counter[str] = Counter()
-    right: Counter[str] = Counter()
     confusion: Counter[tuple[str, str]] = Counter()
-    tokens = same = sentences = 0
-    for number, (gold_tags, tags) in enumerate(_paired(gold, predicted), start=1):
-        if len(gold_tags) != len(tags):
+    tokens = same = number = 0
+    for number, (true, found) in enumerate(_paired(gold, predicted), start=1):
+        if len(true) != len(found):
             raise DistillEmbError(
-                f"Sentence {number} has {len(gold_tags)} gold tags and {len(tags)} predicted: give one tag a token."
+                f"Sentence {number} has {len(true)} gold tags and {len(found)} predicted: give one tag a token."
             )
-        sentences = number
-        tokens += len(tags)
-        same += sum(a == b for a, b in zip(gold_tags, tags, strict=True))
-        gold_spans, spans = set(entities(gold_tags)), set(entities(tags))
-        truth.update(label for label, _, _ in gold_spans)
-        found.update(label for label, _, _ in spans)
-        right.update(label for label, _, _ in gold_spans & spans)
-        confusion.update(_confusions(gold_spans, spans))
-    if not sentences:
+        tokens += len(true)
+        same += sum(a == b for a, b in zip(true, found, strict=True))
+        confusion.update((label, guess) for _, label, guess in compared_entities(true, found))
+    if not number:
         raise DistillEmbError("There are no sentences to score: the gold tags are empty.")
-    labels = sorted(truth | found)
+    labels = sorted({label for pair in confusion for label in pair} - {NOTHING})
     return TaggingScore(
-        overall=_label_score(right.total(), truth.total(), found.total()),
-        per_label={label: _label_score(right[label], truth[label], found[label]) for label in labels},
-        accuracy=same / tokens if tokens else 0.0,
+        overall=_label_score(confusion, labels),
+        per_label={label: _label_score(confusion, [label]) for label in labels},
+        accuracy=same / max(1, tokens),
         tokens=tokens,
         confusion=dict(sorted(confusion.items())),
     )
 
 
-def entity_scores(gold: Sentences, predicted: Sentences) -> dict[str, float]:
-    """Count ``precision``, ``recall`` and ``f1`` of all entities together, per cent.
+def _label_score(confusion: Counter[tuple[str, str]], labels: Sequence[str]) -> LabelScore:
+    right = sum(confusion[label, label] for label in labels)
+    gold = sum(count for (label, _), count in confusion.items() if label in labels)
+    predicted = sum(count for (_, guess), count in confusion.items() if guess in labels)
+    f1 = 2 * right / max(1, gold + predicted)
+    return LabelScore(right / max(1, predicted), right / max(1, gold), f1, gold, predicted)
 
-    Raises:
-        DistillEmbError: As `score_tagging`.
-    """
+
+def _paired(gold: Sentences, predicted: Sentences) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    try:
+        yield from zip(gold, predicted, strict=True)
+    except ValueError as error:
+        raise DistillEmbError(f"Gold and predicted tags have different numbers of sentences ({error}).") from error
+
+
+def entity_scores(gold: Sentences, predicted: Sentences) -> dict[str, float]:
+    """Count ``precision``, ``recall`` and ``f1`` of all entities together, per cent; see `score_tagging`."""
     score = score_tagging(gold, predicted).overall
-    return {"precision": 100 * score.precision, "recall": 100 * score.recall, "f1": 100 * score.f1}
+    return {name: 100 * getattr(score, name) for name in ("precision", "recall", "f1")}
 
 
 def per_type(gold: Sentences, predicted: Sentences) -> dict[str, float]:
-    """Count the F1 of each entity type, per cent, rounded to two places.
-
-    Raises:
-        DistillEmbError: As `score_tagging`.
-    """
+    """Count the F1 of each entity type, per cent, rounded to two places; see `score_tagging`."""
     return {label: round(100 * one.f1, 2) for label, one in score_tagging(gold, predicted).per_label.items()}
 
 
@@ -150,32 +150,24 @@ def seen_scores(
     Returns:
         ``f1_seen``, ``f1_unseen`` and ``share_unseen`` (of the gold entities), per cent.
     """
-    known = {text for sentence, tags in train for text in entity_texts(sentence, tags).values()}
-    right, total, number = {True: 0, False: 0}, {True: 0, False: 0}, {True: 0, False: 0}
-    for sentence, gold_tags, tags in zip(words, gold, predicted, strict=True):
-        true, guessed = entity_texts(sentence, gold_tags), entity_texts(sentence, tags)
-        for span, text in true.items():
-            number[text in known] += 1
-            right[text in known] += span in guessed
-        for text in [*true.values(), *guessed.values()]:
-            total[text in known] += 1
-    scores = {name: 200 * right[seen] / max(1, total[seen]) for name, seen in (("f1_seen", True), ("f1_unseen", False))}
-    return scores | {"share_unseen": 100 * number[False] / max(1, sum(number.values()))}
-
-
-def entity_texts(words: Sequence[str], tags: Sequence[str]) -> dict[Span, tuple[str, ...]]:
-    """The words of each entity ``(label, start, end)`` of a sentence."""
-    return {(label, start, end): tuple(words[start:end]) for label, start, end in entities(tags)}
+    known = {tuple(sentence[start:end]) for sentence, tags in train for _, start, end in entities(tags)}
+    right, number, both = Counter[bool](), Counter[bool](), Counter[bool]()
+    for sentence, *tags in zip(words, gold, predicted, strict=True):
+        for place, label, guess in compared_entities(*tags):
+            seen = tuple(sentence[place]) in known
+            right[seen] += label == guess
+            number[seen] += label != NOTHING
+            both[seen] += (label != NOTHING) + (guess != NOTHING)
+    return {
+        "f1_seen": 200 * right[True] / max(1, both[True]),
+        "f1_unseen": 200 * right[False] / max(1, both[False]),
+        "share_unseen": 100 * number[False] / max(1, number.total()),
+    }
 
 
 def accuracy(gold: Sentences, predicted: Sentences) -> float:
     """Count the share of words with the right tag, per cent; words without a gold tag do not count."""
-    pairs = [
-        (tag, guess)
-        for gold_tags, tags in _paired(gold, predicted)
-        for tag, guess in zip(gold_tags, tags, strict=True)
-        if tag
-    ]
+    pairs = [pair for tags in _paired(gold, predicted) for pair in zip(*tags, strict=True) if pair[0]]
     return 100 * sum(tag == guess for tag, guess in pairs) / max(1, len(pairs))
 
 
@@ -192,20 +184,22 @@ def seen_accuracy(known: Collection[str], words: Sentences, gold: Sentences, pre
         ``accuracy``, ``seen`` and ``unseen`` (None where there is no such word), the number of ``words``, and
         ``unseen_share``, all but the number in per cent, rounded to two places.
     """
-    right, total = {True: 0, False: 0}, {True: 0, False: 0}
-    for sentence, gold_tags, tags in zip(words, gold, predicted, strict=True):
-        for word, tag, guess in zip(sentence, gold_tags, tags, strict=True):
+    right, total = Counter[bool](), Counter[bool]()
+    for sentence in zip(words, gold, predicted, strict=True):
+        for word, tag, guess in zip(*sentence, strict=True):
             if tag:
-                seen = word in known
-                total[seen] += 1
-                right[seen] += tag == guess
-    number = sum(total.values())
+                total[word in known] += 1
+                right[word in known] += tag == guess
+
+    def per_cent(part: int, whole: int) -> float | None:
+        return round(100 * part / whole, 2) if whole else None
+
     return {
-        "accuracy": _per_cent(sum(right.values()), number),
-        "seen": _per_cent(right[True], total[True]),
-        "unseen": _per_cent(right[False], total[False]),
-        "words": number,
-        "unseen_share": _per_cent(total[False], number),
+        "accuracy": per_cent(right.total(), total.total()),
+        "seen": per_cent(right[True], total[True]),
+        "unseen": per_cent(right[False], total[False]),
+        "words": total.total(),
+        "unseen_share": per_cent(total[False], total.total()),
     }
 
 
@@ -230,15 +224,10 @@ def class_scores(gold: Sequence[Any], predicted: Sequence[Any]) -> dict[str, flo
 
 def score_rows(score: TaggingScore) -> tuple[list[str], list[list[str]]]:
     """Head and rows of a table: the scores of each label and of all together (micro-averaged), per cent."""
-    rows = [
-        [
-            label,
-            *(f"{100 * value:.1f}" for value in (one.precision, one.recall, one.f1)),
-            f"{one.gold:,}",
-            f"{one.predicted:,}",
-        ]
-        for label, one in [*score.per_label.items(), ("all (micro)", score.overall)]
-    ]
+    rows = []
+    for label, one in [*score.per_label.items(), ("all (micro)", score.overall)]:
+        shares = [f"{100 * value:.1f}" for value in (one.precision, one.recall, one.f1)]
+        rows.append([label, *shares, f"{one.gold:,}", f"{one.predicted:,}"])
     return ["", "precision", "recall", "F1", "gold", "predicted"], rows
 
 
@@ -247,30 +236,3 @@ def confusion_rows(score: TaggingScore) -> tuple[list[str], list[list[str]]]:
     labels = sorted({label for pair in score.confusion for label in pair}, key=lambda label: (label == NOTHING, label))
     rows = [[true, *(f"{score.confusion.get((true, guess), 0):,}" for guess in labels)] for true in labels]
     return ["", *labels], rows
-
-
-def _paired(gold: Sentences, predicted: Sentences) -> Iterable[tuple[Sequence[str], Sequence[str]]]:
-    try:
-        yield from zip(gold, predicted, strict=True)
-    except ValueError as error:
-        raise DistillEmbError(f"Gold and predicted tags have different numbers of sentences ({error}).") from error
-
-
-def _confusions(gold: set[Span], predicted: set[Span]) -> Iterable[tuple[str, str]]:
-    """Pairs of labels on equal borders; an entity with no counterpart stands against ``"O"``."""
-    by_border = {(start, end): label for label, start, end in predicted}
-    for label, start, end in gold:
-        yield label, by_border.pop((start, end), NOTHING)
-    for label in by_border.values():
-        yield NOTHING, label
-
-
-def _label_score(right: int, gold: int, predicted: int) -> LabelScore:
-    precision = right / predicted if predicted else 0.0
-    recall = right / gold if gold else 0.0
-    f1 = 2 * right / (gold + predicted) if gold + predicted else 0.0
-    return LabelScore(precision, recall, f1, gold, predicted)
-
-
-def _per_cent(part: int, whole: int) -> float | None:
-    return round(100 * part / whole, 2) if whole else None
