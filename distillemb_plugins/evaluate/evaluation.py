@@ -18,8 +18,8 @@ from .similarity import PairSet, SimilarityScore, known_pairs, score_similarity
 if TYPE_CHECKING:
     from ..teachers import Teacher
 
-FORMAT = 2
-MAP_WORDS = 200
+_FORMAT = 2
+_MAP_WORDS = 200
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Evaluation:
         from .. import __version__
 
         return {
-            "format": FORMAT,
+            "format": _FORMAT,
             "version": __version__,
             "pairs": "every" if self.every_pair else "known",
             "teacher": asdict(self.teacher) if self.teacher else None,
@@ -120,50 +120,45 @@ def evaluate(
         progress: Whether to show bars on standard error.
     """
     models = ([teacher] if teacher else []) + list(students)
-    keep = None
-    if teacher and not tasks.every_pair:
-        keep = known_pairs(teacher.lookup, tasks.similarity)
+    keep = known_pairs(teacher.lookup, tasks.similarity) if teacher and not tasks.every_pair else None
     scores = []
     with progress_bar(len(models), "evaluate", "model", progress and len(models) > 1) as bar:
         for model in models:
-            table = teacher_table if model is not teacher else None
-            scores.append(_score(model, tasks, keep, table, progress))
+            scores.append(_score(model, tasks, keep, teacher_table if model is not teacher else None, progress))
             bar.update()
-    first = scores[0] if teacher else None
-    mean = first.similarity.mean if first and first.similarity else None
-    rated = [
-        replace(score, retention=retention(score.similarity.mean if score.similarity else None, mean))
-        for score in scores[len(scores) - len(students) :]
-    ]
-    words = list(tasks.map_words)[:MAP_WORDS]
+    first = scores.pop(0) if teacher else None
+    rated = [replace(score, retention=retention(_mean(score), _mean(first))) for score in scores]
+    words = list(tasks.map_words)[:_MAP_WORDS]
     word_map = WordMap(words, [s.name for s in models], [s.embed(words) for s in models]) if words else None
     return Evaluation(rated, first, tasks.every_pair, word_map)
+
+
+def _mean(score: ModelScore | None) -> float | None:
+    return score.similarity.mean if score and score.similarity else None
 
 
 def _score(
     model: EmbeddingModel,
     tasks: Tasks,
     keep: Sequence[NDArray[np.bool_]] | None,
-    teacher_table: Teacher | None,
+    table: Teacher | None,
     progress: bool,
 ) -> ModelScore:
-    if keep is None and not tasks.every_pair:
-        keep = known_pairs(model.lookup, tasks.similarity)
-    score = ModelScore(model.name, model.kind, model.dim, model.nbytes)
+    scores: dict[str, Any] = {}
     if tasks.similarity:
-        score = replace(score, similarity=score_similarity(model.lookup, tasks.similarity, keep))
+        if keep is None and not tasks.every_pair:
+            keep = known_pairs(model.lookup, tasks.similarity)
+        scores["similarity"] = score_similarity(model.lookup, tasks.similarity, keep)
     words = tasks.vocabulary
     vectors = model.embed_in_batches(words, progress) if tasks.analogies or tasks.neighbors else None
     if tasks.analogies:
-        found = score_analogies(model.lookup, tasks.analogies, words, vectors, progress=progress)
-        score = replace(score, analogies=found)
+        scores["analogies"] = score_analogies(model.lookup, tasks.analogies, words, vectors, progress=progress)
     if tasks.neighbors:
-        near = nearest_words(model, tasks.neighbors, words, tasks.n_neighbors, vectors=vectors)
-        score = replace(score, neighbors=near)
+        scores["neighbors"] = nearest_words(model, tasks.neighbors, words, tasks.n_neighbors, vectors=vectors)
     held_out = tasks.held_out.get(model.name)
-    if held_out and teacher_table is not None:
-        score = replace(score, held_out=score_held_out(model, teacher_table, held_out, progress=progress))
+    if held_out and table is not None:
+        scores["held_out"] = score_held_out(model, table, held_out, progress=progress)
     timed = words[:SPEED_WORDS] or [word for one in tasks.similarity for pair in one.pairs for word in pair]
     if tasks.speed and timed:
-        score = replace(score, speed=words_per_second(model.embed, timed, model.reset, progress=progress))
-    return score
+        scores["speed"] = words_per_second(model.embed, timed, model.reset, progress=progress)
+    return ModelScore(model.name, model.kind, model.dim, model.nbytes, **scores)

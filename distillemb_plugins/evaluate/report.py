@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import DistillEmbError
 from ..report import Figure, NeighborRow, Report
-from .evaluation import Evaluation, ModelScore
+from .evaluation import Evaluation
 from .plots import SizePoint, size_plot, word_maps
 from .tables import (
     analogy_rows,
@@ -46,19 +46,25 @@ def write_report(
         DistillEmbError: When there is nothing to report, or one of `others` is not an evaluation.
         MissingExtraError: When the extra is not installed.
     """
-    if not evaluation.models:
+    from .. import __version__
+
+    models = evaluation.models
+    if not models:
         raise DistillEmbError("There is nothing to report: evaluate an encoder or a table first.")
-    report = Report(title or _title(evaluation), _lead(evaluation))
-    _key_figures(report, evaluation)
+    report = Report(title or _title(evaluation))
+    _add_best(report, evaluation)
     report.section("Overview").table(*summary_rows(evaluation)).note(held_out_note(evaluation))
-    _size_section(report, evaluation, others)
-    head, rows = similarity_rows(evaluation, evaluation.models)
-    section = report.section("Word similarity").table(head, rows, strong=("mean", "of the teacher"))
-    section.note(similarity_note(evaluation) if rows else "")
-    report.section("Analogies").table(*analogy_rows(evaluation.models), strong=("all",))
-    _neighbors(report, evaluation.models)
-    _map_section(report, evaluation)
-    _provenance(report, command)
+    _add_size_plot(report, evaluation, others)
+    section = report.section("Word similarity")
+    section.table(*similarity_rows(evaluation, models), strong=("mean", "of the teacher"))
+    section.note(similarity_note(evaluation))
+    report.section("Analogies").table(*analogy_rows(models), strong=("all",))
+    scored = [model for model in models if model.neighbors]
+    words = scored[0].neighbors if scored else ()
+    rows = [NeighborRow(word, [model.neighbors.get(word, []) for model in scored]) for word in words]
+    report.section("Nearest neighbors").neighbors(rows, [model.name for model in scored])
+    _add_maps(report, evaluation)
+    report.section("How this was made").text(f"distillemb-plugins {__version__}").code(command)
     return report.write(path)
 
 
@@ -69,62 +75,44 @@ def _title(evaluation: Evaluation) -> str:
     return names or evaluation.models[0].name
 
 
-def _lead(evaluation: Evaluation) -> str:
+def _add_best(report: Report, evaluation: Evaluation) -> None:
+    """The few numbers that matter most, of the student that keeps most (or of the only table)."""
     teacher = evaluation.teacher
-    rated = [student for student in evaluation.students if student.retention is not None]
-    if not teacher or not rated:
-        return ""
-    best = _best(evaluation)
-    return (
-        f"{best.name} keeps {format_percent(best.retention)} of what {teacher.name} scores on word similarity, "
-        f"in {format_bytes(best.bytes)} instead of {format_bytes(teacher.bytes)}."
-    )
-
-
-def _best(evaluation: Evaluation) -> ModelScore:
-    """The student that keeps most; the first one when none is rated."""
-    return max(evaluation.students or evaluation.models, key=lambda model: model.retention or 0.0)
-
-
-def _key_figures(report: Report, evaluation: Evaluation) -> None:
-    """The few numbers that matter most, of the best student (or of the only table)."""
-    one = _best(evaluation)
-    report.key_figure(format_bytes(one.bytes), f"size of {one.name}")
-    if one.similarity and one.similarity.mean is not None:
-        report.key_figure(format_number(one.similarity.mean), "mean similarity (Spearman)", tone=1)
-    if one.retention is not None:
-        report.key_figure(format_percent(one.retention), "of the teacher", tone=1)
-    if one.held_out:
-        report.key_figure(format_number(one.held_out.p_at_10), "P@10 on words never seen", tone=1)
-    if one.speed:
-        report.key_figure(f"{one.speed.words_per_second:,.0f}", "words a second, one thread")
+    best = max(evaluation.students or evaluation.models, key=lambda model: model.retention or 0.0)
+    if teacher and best.retention is not None:
+        report.lead = (
+            f"{best.name} keeps {format_percent(best.retention)} of what {teacher.name} scores on word similarity, "
+            f"in {format_bytes(best.bytes)} instead of {format_bytes(teacher.bytes)}."
+        )
+    report.key_figure(format_bytes(best.bytes), f"size of {best.name}")
+    if best.similarity and best.similarity.mean is not None:
+        report.key_figure(format_number(best.similarity.mean), "mean similarity (Spearman)", tone=1)
+    if best.retention is not None:
+        report.key_figure(format_percent(best.retention), "of the teacher", tone=1)
+    if best.held_out:
+        report.key_figure(format_number(best.held_out.p_at_10), "P@10 on words never seen", tone=1)
+    if best.speed:
+        report.key_figure(f"{best.speed.words_per_second:,.0f}", "words a second, one thread")
 
 
 def size_points(evaluation: Evaluation, others: Sequence[dict[str, Any]] = ()) -> list[SizePoint]:
     """The models that can be placed in the plot of retention against size."""
-    if not evaluation.teacher or not evaluation.teacher.similarity:
+    teacher = evaluation.teacher
+    if not teacher or not teacher.similarity:
         return []
-    points = [
-        SizePoint(s.name, s.bytes, s.retention, "student") for s in evaluation.students if s.retention is not None
-    ]
-    points.append(SizePoint(evaluation.teacher.name, evaluation.teacher.bytes, 1.0, "teacher"))
-    for other in others:
-        for student in _students(other):
-            if student.get("retention") is not None:
-                points.append(SizePoint(student["name"], student["bytes"], student["retention"], "other"))
-    return points
-
-
-def _students(other: dict[str, Any]) -> list[dict[str, Any]]:
-    students = other.get("students")
-    if not isinstance(students, list) or any(not {"name", "bytes"} <= set(s) for s in students):
+    students = evaluation.students
+    points = [SizePoint(s.name, s.bytes, s.retention, "student") for s in students if s.retention is not None]
+    points.append(SizePoint(teacher.name, teacher.bytes, 1.0, "teacher"))
+    try:
+        earlier = [(s["name"], s["bytes"], s.get("retention")) for other in others for s in other["students"]]
+    except (KeyError, TypeError) as error:
         raise DistillEmbError(
             "A file to compare with is not an evaluation: give the output of `distillemb evaluate --json`."
-        )
-    return students
+        ) from error
+    return points + [SizePoint(name, size, kept, "other") for name, size, kept in earlier if kept is not None]
 
 
-def _size_section(report: Report, evaluation: Evaluation, others: Sequence[dict[str, Any]]) -> None:
+def _add_size_plot(report: Report, evaluation: Evaluation, others: Sequence[dict[str, Any]]) -> None:
     points = size_points(evaluation, others)
     if len(points) < 2:
         return
@@ -135,32 +123,14 @@ def _size_section(report: Report, evaluation: Evaluation, others: Sequence[dict[
     report.section("Quality against size").figure(size_plot(points), alt, caption=caption)
 
 
-def _neighbors(report: Report, models: Sequence[ModelScore]) -> None:
-    scored = [model for model in models if model.neighbors]
-    rows = [
-        NeighborRow(word, [model.neighbors.get(word, []) for model in scored])
-        for word in (scored[0].neighbors if scored else ())
-    ]
-    report.section("Nearest neighbors").neighbors(rows, [model.name for model in scored])
-
-
-def _map_section(report: Report, evaluation: Evaluation) -> None:
+def _add_maps(report: Report, evaluation: Evaluation) -> None:
     word_map = evaluation.word_map
     if word_map is None or len(word_map.words) < 3:
         return
-    names = word_map.names
-    pictures = word_maps(word_map.words, word_map.vectors)
-    figures = [
-        Figure(svg, f"2-D map of {len(word_map.words)} words in {name}", name)
-        for name, svg in zip(names, pictures, strict=True)
-    ]
-    note = f"t-SNE of the vectors of {len(word_map.words)} words. Colors are clusters in {names[0]}"
+    count, names = len(word_map.words), word_map.names
+    pictures = zip(names, word_maps(word_map.words, word_map.vectors), strict=True)
+    figures = [Figure(svg, f"2-D map of {count} words in {name}", name) for name, svg in pictures]
+    note = f"t-SNE of the vectors of {count} words. Colors are clusters in {names[0]}"
     if len(names) > 1:
         note += "; where they stay together, the student keeps its neighborhoods"
     report.section("Map of words").figures(figures).note(note + ".")
-
-
-def _provenance(report: Report, command: str) -> None:
-    from .. import __version__
-
-    report.section("How this was made").text(f"distillemb-plugins {__version__}").code(command)
