@@ -18,7 +18,7 @@ from ..vectors import Floats, similarity_blocks, unit_rows
 from .models import Lookup, progress_bar
 
 Question = tuple[str, str, str, str]
-UNNAMED = "all"
+_UNNAMED = "all"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,11 @@ class SectionScore:
 
 @dataclass(frozen=True)
 class AnalogyScore:
-    """Analogies over a vocabulary. accuracy: right answers / answerable questions (None when there are none)."""
+    """Analogies over a vocabulary.
+
+    accuracy: right answers / answerable questions (None when there are none). accuracy_all: right answers / all
+    questions, so that one that cannot be asked counts as wrong.
+    """
 
     sections: list[SectionScore]
     vocabulary: int
@@ -43,7 +47,6 @@ class AnalogyScore:
     accuracy: float | None
     accuracy_top5: float | None
     accuracy_all: float | None
-    """Right answers / all questions: a question that cannot be asked counts as wrong."""
 
 
 def read_analogies(path: str | Path) -> dict[str, list[Question]]:
@@ -53,13 +56,13 @@ def read_analogies(path: str | Path) -> dict[str, list[Question]]:
         DistillEmbError: Naming a line that is not four words, or when there are none.
     """
     sections: dict[str, list[Question]] = {}
-    section = UNNAMED
+    section = _UNNAMED
     for number, line in numbered_lines(path):
         words = line.split()
         if not words:
             continue
         if words[0].startswith(":"):
-            section = line.strip().lstrip(":").strip() or UNNAMED
+            section = line.strip().lstrip(":").strip() or _UNNAMED
         elif len(words) == 4:
             sections.setdefault(section, []).append((words[0], words[1], words[2], words[3]))
         else:
@@ -96,28 +99,28 @@ def score_analogies(
         first.setdefault(fold(word), i)
     keep = np.fromiter(first.values(), dtype=np.intp)
     row = {word: i for i, word in enumerate(first)}
-    vectors = lookup([vocabulary[i] for i in keep])[0] if vectors is None else vectors[keep]
-    unit = unit_rows(vectors)
-    total = sum(len(questions) for questions in sections.values())
+    unit = unit_rows(lookup([vocabulary[i] for i in keep])[0] if vectors is None else vectors[keep])
     scores = []
-    with progress_bar(total, "analogies", "question", progress) as bar:
+    with progress_bar(sum(map(len, sections.values())), "analogies", "question", progress) as bar:
         for name, questions in sections.items():
             rows = [[row.get(fold(word), -1) for word in question] for question in questions]
             table = np.array(rows, dtype=np.intp).reshape(-1, 4)
-            scores.append(_score_section(name, table, unit))
+            ranks = answer_ranks(table[(table >= 0).all(axis=1)], unit)
+            top1, top5 = (int((ranks < n).sum()) for n in (1, 5))
+            scores.append(SectionScore(name, len(table), len(table) - len(ranks), top1, top5))
             bar.update(len(questions))
-    return _summarize(scores, len(first))
-
-
-def _score_section(name: str, table: NDArray[np.intp], unit: Floats) -> SectionScore:
-    asked = table[(table >= 0).all(axis=1)]
-    ranks = answer_ranks(asked, unit)
-    return SectionScore(
-        name=name,
-        questions=len(table),
-        skipped=len(table) - len(asked),
-        top1=int((ranks == 0).sum()),
-        top5=int((ranks < 5).sum()),
+    total, skipped, top1, top5 = (
+        sum(getattr(score, count) for score in scores) for count in ("questions", "skipped", "top1", "top5")
+    )
+    answered = total - skipped
+    return AnalogyScore(
+        sections=scores,
+        vocabulary=len(first),
+        answered=answered,
+        skipped=skipped,
+        accuracy=top1 / answered if answered else None,
+        accuracy_top5=top5 / answered if answered else None,
+        accuracy_all=top1 / total if total else None,
     )
 
 
@@ -136,29 +139,10 @@ def answer_ranks(questions: NDArray[np.intp], unit: Floats) -> NDArray[np.int64]
     if not len(questions):
         return ranks
     a, b, c, d = questions.T
-    targets = unit_rows(unit[b] - unit[a] + unit[c])
-    for rows, block in similarity_blocks(targets, unit):
+    for rows, block in similarity_blocks(unit_rows(unit[b] - unit[a] + unit[c]), unit):
         here = np.arange(len(block))
-        for given in (a[rows], b[rows], c[rows]):
-            block[here, given] = -np.inf
+        block[here[:, None], questions[rows, :3]] = -np.inf
         right = block[here, d[rows]]
-        found = np.isfinite(right)
         better = (block > right[:, None]).sum(axis=1)
-        ranks[rows] = np.where(found, better, len(unit))
+        ranks[rows] = np.where(np.isfinite(right), better, len(unit))
     return ranks
-
-
-def _summarize(sections: list[SectionScore], vocabulary: int) -> AnalogyScore:
-    questions = sum(section.questions for section in sections)
-    skipped = sum(section.skipped for section in sections)
-    top1, top5 = sum(s.top1 for s in sections), sum(s.top5 for s in sections)
-    answered = questions - skipped
-    return AnalogyScore(
-        sections=sections,
-        vocabulary=vocabulary,
-        answered=answered,
-        skipped=skipped,
-        accuracy=top1 / answered if answered else None,
-        accuracy_top5=top5 / answered if answered else None,
-        accuracy_all=top1 / questions if questions else None,
-    )

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 Embed = Callable[[Sequence[str]], Floats]
 """Words to vectors, float32 ``[n, dim]``; every word has one."""
 
-Lookup = Callable[[Sequence[str]], tuple[Floats, NDArray[np.bool_]]]
-"""Words to vectors, float32 ``[n, dim]`` (zero when unknown), and whether each word is known, bool ``[n]``."""
+Found = tuple[Floats, NDArray[np.bool_]]
+"""Vectors float32 ``[n, dim]``, zero when unknown, and whether each word is known, bool ``[n]``."""
 
+Lookup = Callable[[Sequence[str]], Found]
 Neighbors = list[tuple[str, float]]
 """Words with their cosines, the nearest first."""
 
@@ -68,17 +69,10 @@ class EmbeddingModel:
             lowercase: Whether to lower-case words first; None asks its character table (no capital: yes).
         """
         if lowercase is None:
-            lowercase = not has_upper_case(encoder.characters.characters)
-        return cls(
-            name=name,
-            kind="encoder",
-            dim=encoder.dim,
-            nbytes=nbytes,
-            lookup_exact=always_known(encoder.encode),
-            lowercase=lowercase,
-            reset=encoder.cache_clear,
-            settings=distill_settings(encoder.facts),
-        )
+            lowercase = _no_capitals(encoder.characters.characters)
+        look_up = always_known(encoder.encode)
+        settings = distill_settings(encoder.facts)
+        return cls(name, "encoder", encoder.dim, nbytes, look_up, lowercase, encoder.cache_clear, settings=settings)
 
     @classmethod
     def from_table(
@@ -100,22 +94,12 @@ class EmbeddingModel:
                 f"The fallback table {fallback.name} has {fallback.dim} dimensions and {table.name} has {table.dim}: "
                 "give two tables of the same model."
             )
-        return cls(
-            name=table.name,
-            kind="table",
-            dim=table.dim,
-            nbytes=table.nbytes,
-            lookup_exact=table.lookup if fallback is None else _first_of(table.lookup, fallback.lookup),
-            lowercase=not has_upper_case(table.words) if lowercase is None else lowercase,
-            words=table.words,
-        )
+        look_up = table.lookup if fallback is None else _first_of(table.lookup, fallback.lookup)
+        lowercase = _no_capitals(table.words) if lowercase is None else lowercase
+        return cls(table.name, "table", table.dim, table.nbytes, look_up, lowercase, words=table.words)
 
-    def lookup(self, words: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
-        """Look words up, in the case that the model knows.
-
-        Returns:
-            Vectors float32 ``[n, dim]``, zero when unknown, and whether each word is known, bool ``[n]``.
-        """
+    def lookup(self, words: Sequence[str]) -> Found:
+        """Look words up, in the case that the model knows."""
         return self.lookup_exact([self.fold(word) for word in words])
 
     def fold(self, word: str) -> str:
@@ -168,49 +152,40 @@ def nearest_words(
         vectors = model.embed_in_batches(candidates, progress)
     queries, known = model.lookup(words)
     row = {model.fold(candidate): i for i, candidate in reversed(list(enumerate(candidates)))}
-    indices, cosines = nearest(queries, vectors, n, [row.get(model.fold(word), -1) for word in words])
+    found = nearest(queries, vectors, n, [row.get(model.fold(word), -1) for word in words])
     return {
-        word: [(candidates[i], round(float(c), 4)) for i, c in zip(indices[q], cosines[q], strict=True)]
-        if known[q]
-        else []
-        for q, word in enumerate(words)
+        word: [(candidates[i], round(float(c), 4)) for i, c in zip(*pair, strict=True)] if here else []
+        for word, here, *pair in zip(words, known, *found, strict=True)
     }
 
 
 def always_known(embed: Embed) -> Lookup:
     """Make a `Lookup` of an `Embed` that has a vector for any word."""
-
-    def lookup(words: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
-        return embed(words), np.ones(len(words), dtype=bool)
-
-    return lookup
-
-
-def has_upper_case(texts: Iterable[str]) -> bool:
-    """Whether any of the texts holds a letter that lower-casing would change."""
-    return any(text != text.lower() for text in texts)
-
-
-def progress_bar(total: int, what: str, unit: str, show: bool) -> tqdm:
-    """A bar on standard error that appears after a second, and only on a terminal."""
-    return tqdm(total=total, desc=what, unit=unit, delay=1, leave=False, disable=None if show else True)
+    return lambda words: (embed(words), np.ones(len(words), dtype=bool))
 
 
 def _first_of(first: Lookup, second: Lookup) -> Lookup:
     """A lookup that asks `second` for the words that `first` does not know."""
 
-    def lookup(words: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
-        vectors, known = first(words)
+    def look_up(words: Sequence[str]) -> Found:
+        vectors, known = (array.copy() for array in first(words))
         missing = np.flatnonzero(~known)
-        if not len(missing):
-            return vectors, known
-        more, found = second([words[i] for i in missing.tolist()])
-        vectors, known = vectors.copy(), known.copy()
-        vectors[missing[found]] = more[found]
-        known[missing] = found
+        if len(missing):
+            more, found = second([words[i] for i in missing])
+            vectors[missing[found]] = more[found]
+            known[missing] = found
         return vectors, known
 
-    return lookup
+    return look_up
+
+
+def _no_capitals(texts: Iterable[str]) -> bool:
+    return all(text == text.lower() for text in texts)
+
+
+def progress_bar(total: int, what: str, unit: str, show: bool) -> tqdm:
+    """A bar on standard error that appears after a second, and only on a terminal."""
+    return tqdm(total=total, desc=what, unit=unit, delay=1, leave=False, disable=None if show else True)
 
 
 def distill_settings(facts: EncoderFacts) -> DistillSettings | None:

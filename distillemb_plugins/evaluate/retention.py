@@ -5,23 +5,20 @@ from __future__ import annotations
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DistillEmbError
-from ..vectors import Floats
 from .models import ENCODE_BATCH, Embed, EmbeddingModel, progress_bar
 
 if TYPE_CHECKING:
-    from ..distill import DistillSettings
     from ..teachers import Teacher
 
 SPEED_WORDS = 20_000
-SPEED_REPEATS = 5
 UNKNOWN_SETTINGS = (
     "does not say how it was distilled: its held-out words are compared with the teacher's vectors as they are, which "
     "may not be what it learned."
@@ -87,9 +84,17 @@ def score_held_out(
     Raises:
         DistillEmbError: When none of the words is in the teacher.
     """
-    if model.settings is not None and model.settings.combine == "svd":
+    from ..distill.targets import build_targets
+    from ..distill.validation import held_out_scores
+
+    settings = model.settings
+    if settings is None:
+        names, vectors = teacher.words, teacher.vectors
+    elif settings.combine == "svd":
         return None
-    names, vectors = _targets(teacher, model.settings)
+    else:
+        targets = build_targets([teacher], settings)
+        names, vectors = targets.words, targets.vectors[0]
     place = {word: row for row, word in enumerate(names)}
     rows = np.array([place[word] for word in dict.fromkeys(words) if word in place], dtype=np.int64)
     if not len(rows):
@@ -98,30 +103,18 @@ def score_held_out(
         )
     if vectors.shape[1] != model.dim:
         return None
-    from ..distill.validation import held_out_scores
-
-    if model.settings is None and model.kind == "encoder":
+    if settings is None and model.kind == "encoder":
         warnings.warn(f"{model.name} {UNKNOWN_SETTINGS}", UserWarning, stacklevel=2)
     predicted = model.embed_in_batches([names[row] for row in rows], progress)
     scores = held_out_scores(predicted, vectors, rows)
-    return HeldOutScore(len(rows), len(names), **scores, settings_known=model.settings is not None)
-
-
-def _targets(teacher: Teacher, settings: DistillSettings | None) -> tuple[list[str], Floats]:
-    """Words, and the vectors that a student of these settings learns from this teacher."""
-    if settings is None:
-        return teacher.words, teacher.vectors
-    from ..distill.targets import build_targets
-
-    targets = build_targets([teacher], settings)
-    return targets.words, targets.vectors[0]
+    return HeldOutScore(len(rows), len(names), **scores, settings_known=settings is not None)
 
 
 def words_per_second(
     embed: Embed,
     words: Sequence[str],
     reset: Callable[[], None] | None = None,
-    repeats: int = SPEED_REPEATS,
+    repeats: int = 5,
     progress: bool = False,
 ) -> SpeedScore:
     """Time `embed` over the distinct words, in batches, on one thread. One short pass warms up first.
@@ -141,7 +134,8 @@ def words_per_second(
         raise DistillEmbError("There are no words to time: give a vocabulary.")
     batches = [distinct[i : i + ENCODE_BATCH] for i in range(0, len(distinct), ENCODE_BATCH)]
     seconds = []
-    with one_thread() as threads, progress_bar(repeats, "speed", "pass", progress) as bar:
+    limit, threads = _one_thread()
+    with limit, progress_bar(repeats, "speed", "pass", progress) as bar:
         embed(batches[0][:256])
         for _ in range(repeats):
             if reset is not None:
@@ -155,17 +149,10 @@ def words_per_second(
     return SpeedScore(len(distinct), repeats, len(distinct) / middle, threads)
 
 
-@contextmanager
-def one_thread() -> Iterator[int | None]:
-    """Hold NumPy's linear algebra to one thread while the block runs.
-
-    Yields:
-        1, or None where threadpoolctl (scikit-learn brings it) is not installed and nothing is limited.
-    """
+def _one_thread() -> tuple[Any, int | None]:
+    """What holds NumPy's linear algebra to one thread, where threadpoolctl (scikit-learn brings it) is installed."""
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
-        yield None
-        return
-    with threadpool_limits(limits=1):
-        yield 1
+        return nullcontext(), None
+    return threadpool_limits(limits=1), 1
