@@ -109,10 +109,22 @@ def score(name: str, digits: int = 1, nothing: str = "", **values: Any) -> Cell:
     return lambda rows: mean_spread((figure(row, name) for row in pick(rows, **values)), digits) or nothing
 
 
-def table(first: str, groups: Mapping[str, list[Row]], columns: Mapping[str, Cell]) -> str:
-    """A Markdown table with a line for each group of rows that is not empty; "" for none."""
-    lines = [[label, *(cell(rows) for cell in columns.values())] for label, rows in groups.items() if rows]
-    return markdown_table([first, *columns], lines) if lines else ""
+def fact(name: str, spec: str = "") -> Cell:
+    """A cell: what the first row of a group says."""
+    return lambda rows: format(figure(rows[0], name), spec)
+
+
+def seeds(rows: Iterable[Row]) -> str:
+    """A cell: how many seeds a group has."""
+    return str(len({row["seed"] for row in rows}))
+
+
+def table(
+    first: str, groups: Iterable[tuple[str, list[Row]]], columns: Mapping[str, Cell], last: Sequence[str] = ()
+) -> str:
+    """A Markdown table with a line for each group of rows that is not empty, and a last line; "" for no groups."""
+    lines = [[label, *(cell(rows) for cell in columns.values())] for label, rows in groups if rows]
+    return markdown_table([first, *columns], [*lines, last] if last else lines) if lines else ""
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

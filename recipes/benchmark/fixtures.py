@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +18,6 @@ from distillemb_plugins.persistence import EncoderFiles, read_encoder, resolve
 
 TEACHER = "teachers/afro11-fasttext.npz"
 BUNDLED = "afro11"
-_BEFORE = ["", "a", "ku", "wa", "m", "በ", "ye", "n"]
-_AFTER = ["", "ni", "na", "ji", "ው", "sha", "ka", "o"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,43 @@ SIZES = {
 }
 
 
+@dataclass(frozen=True)
+class Bench:
+    """What every part measures on: the data folder, the encoder, and how much."""
+
+    data: Path
+    files: EncoderFiles
+    sizes: Sizes
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Distinct words, the most frequent first: the African teachers', else made up from syllables."""
+        return read_words(self.data, self.sizes.words)
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """The first words of the African fastText table, else a random table of made-up words."""
+        count, file = self.sizes.teacher_words, self.data / TEACHER
+        return (
+            load_teacher(file, limit=count) if file.is_file() else random_teacher(made_up_words(count), self.sizes.dim)
+        )
+
+
+def open_bench(data: Path, encoder: str, sizes: Sizes) -> Bench:
+    """Open the encoder asked for; else the bundled one; else a default `cnn` with random weights."""
+    try:
+        files = read_encoder(encoder or resolve(BUNDLED))
+    except DistillEmbError:
+        if encoder:
+            raise
+        files = random_encoder("cnn", read_words(data, sizes.words), sizes.dim)
+    return Bench(data, files, replace(sizes, dim=files.config["dim"]))
+
+
 def read_words(data: Path, count: int) -> list[str]:
-    """`count` distinct words, the most frequent first: the African teachers', else made up from syllables."""
-    if (data / TEACHER).is_file():
-        words = load_teacher(data / TEACHER, limit=count).words
-        if len(words) == count:
-            return words
-    return made_up_words(count)
+    """The first words of the African teachers, else made-up ones."""
+    words = load_teacher(data / TEACHER, limit=count).words if (data / TEACHER).is_file() else []
+    return words if len(words) == count else made_up_words(count)
 
 
 def made_up_words(count: int) -> list[str]:
@@ -60,46 +89,30 @@ def made_up_words(count: int) -> list[str]:
     from distillemb_plugins.sample import LANGUAGES, raw_lines
     from distillemb_plugins.text import tokenize
 
+    before, after = ("", "a", "ku", "wa", "m", "በ", "ye", "n"), ("", "ni", "na", "ji", "ው", "sha", "ka", "o")
     lines = (line for language in LANGUAGES for line in raw_lines(language, 1000))
     stems = dict.fromkeys(token for line in lines for token in tokenize(line) if token.isalpha())
-    found = dict.fromkeys(b + s + a + c for c in _AFTER for a in _AFTER for b in _BEFORE for s in stems)
+    found = dict.fromkeys(b + s + a + c for c in after for a in after for b in before for s in stems)
     if len(found) < count:
         raise DistillEmbError(f"The sample makes {len(found)} words, {count} are asked for: give --data DIR.")
     return list(islice(found, count))
 
 
-def running_text(words: list[str], tokens: int, seed: int = 0) -> list[str]:
+def running_text(words: list[str], tokens: int) -> list[str]:
     """Tokens drawn from words with Zipf's frequencies, the first word the most frequent."""
     weights = 1 / np.arange(1, len(words) + 1)
-    places = np.random.default_rng(seed).choice(len(words), tokens, p=weights / weights.sum())
+    places = np.random.default_rng(0).choice(len(words), tokens, p=weights / weights.sum())
     return [words[place] for place in places.tolist()]
 
 
-def read_teacher(data: Path, words: int, dim: int) -> Teacher:
-    """The first words of the African fastText table, else a random table of made-up words."""
-    if (data / TEACHER).is_file():
-        return load_teacher(data / TEACHER, limit=words)
-    vectors = np.random.default_rng(0).normal(size=(words, dim)).astype(np.float32)
-    return Teacher("random", made_up_words(words), vectors)
+def random_rows(count: int, dim: int) -> Any:
+    """A table of random vectors, float32."""
+    return np.random.default_rng(0).normal(size=(count, dim)).astype(np.float32)
 
 
-def open_encoder(name: str | None, words: list[str], dim: int) -> EncoderFiles:
-    """The encoder asked for; else the bundled one; else a default `cnn` with random weights."""
-    if name:
-        return read_encoder(name)
-    try:
-        return read_encoder(resolve(BUNDLED))
-    except DistillEmbError:
-        return random_encoder("cnn", words, dim)
-
-
-def describe(files: EncoderFiles) -> str:
-    """One phrase on an encoder for the tables."""
-    memory = files.config.get("memory")
-    held = f" with a memory of {memory['words']:,} words" if memory else ""
-    weights = "random weights" if files.path is None else "trained"
-    network = sum(tensor.size for name, tensor in files.tensors.items() if not name.startswith("memory."))
-    return f"{files.config['encoder_type']}, {network:,} weights ({weights}){held}"
+def random_teacher(words: list[str], dim: int) -> Teacher:
+    """A table of words with random vectors."""
+    return Teacher("random", words, random_rows(len(words), dim))
 
 
 def random_encoder(kind: str, words: list[str], dim: int) -> EncoderFiles:
@@ -111,28 +124,19 @@ def random_encoder(kind: str, words: list[str], dim: int) -> EncoderFiles:
 
     align: Any = ALIGNMENTS[kind]
     characters = CharTable.learn(words, max_chars=13 if kind.startswith("distillemb") else 16, align=align)
-    config = DistillEmbConfig(
-        encoder_type=kind, dim=dim, vocab_size=len(characters), max_chars=characters.max_chars
-    ).to_dict()
+    sizes = {"dim": dim, "vocab_size": len(characters), "max_chars": characters.max_chars}
+    config = DistillEmbConfig(encoder_type=kind, **sizes).to_dict()
     torch.manual_seed(0)
     tensors = {name: tensor.numpy() for name, tensor in build_encoder(SimpleNamespace(**config)).state_dict().items()}
     return EncoderFiles(config, tensors, characters)
 
 
-def without_memory(files: EncoderFiles) -> EncoderFiles:
-    """The network alone."""
-    tensors = {name: tensor for name, tensor in files.tensors.items() if not name.startswith("memory.")}
-    return replace(files, config={**files.config, "memory": None}, tensors=tensors)
-
-
-def with_memory(files: EncoderFiles, words: list[str]) -> EncoderFiles:
-    """The encoder with its memory; when it has none, with a random one of these words, for the time it takes."""
-    from distillemb_plugins.distill import fit_residual_codebook
-
-    if files.config.get("memory"):
-        return files
-    noise = np.random.default_rng(0).normal(size=(len(words), files.config["dim"])).astype(np.float32)
-    return fit_residual_codebook(files, Teacher("random", words, noise), len(words), codes=8)
+def describe(files: EncoderFiles) -> str:
+    """One phrase on an encoder for the tables."""
+    memory = files.config.get("memory")
+    held = f" with a memory of {memory['words']:,} words" if memory else ""
+    weights = "random weights" if files.path is None else "trained"
+    return f"{files.config['encoder_type']}, {files.num_parameters:,} weights ({weights}){held}"
 
 
 def encoder_of(files: EncoderFiles, cache_size: int = 0, runtime: Runtime = "numpy") -> DistillEmb:
@@ -141,10 +145,11 @@ def encoder_of(files: EncoderFiles, cache_size: int = 0, runtime: Runtime = "num
 
 
 def runtimes(files: EncoderFiles) -> tuple[Runtime, ...]:
-    """The optional runtimes that are installed and compute this encoder."""
+    """NumPy, and the optional runtimes that are installed and compute this encoder."""
     there = files.config["encoder_type"] == "cnn" and installed("onnx", "onnxruntime")
-    return ("onnx", "onnx-int8") if there else ()
+    return ("numpy", "onnx", "onnx-int8") if there else ("numpy",)
 
 
 def installed(*modules: str) -> bool:
+    """Whether libraries are there."""
     return all(importlib.util.find_spec(module) is not None for module in modules)

@@ -1,10 +1,10 @@
 """Speed and memory, as ratios to the published way within the same run.
 
     python recipes/benchmark/measure.py all                 # everything, then the tables and the plot
-    python recipes/benchmark/measure.py words --encoder DIR # one section
+    python recipes/benchmark/measure.py words --encoder DIR # one part
     python recipes/benchmark/measure.py write               # the tables and the plot from results.jsonl
 
-Each section replaces its own rows in results.jsonl.
+Each part replaces its own rows in results.jsonl.
 """
 
 from __future__ import annotations
@@ -12,143 +12,176 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import tempfile
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins.errors import DistillEmbError
-from recipes.benchmark.bulk import bulk_rows
-from recipes.benchmark.distillation import training_rows
-from recipes.benchmark.encoding import one_word_rows, word_rows
-from recipes.benchmark.fixtures import SIZES, Sizes, describe, open_encoder, read_teacher, read_words
-from recipes.benchmark.footprint import footprint_rows
+from distillemb_plugins.evaluate.plots import COLORS, FAINT, figure_of, svg_text
+from distillemb_plugins.files import atomic_file
+from recipes.benchmark.encoding import GROWTH, PUBLISHED, one_word_rows, scaling_rows, word_rows
+from recipes.benchmark.fixtures import SIZES, Bench, describe, open_bench, running_text
 from recipes.benchmark.pipelines import spacy_rows
-from recipes.benchmark.scaling import plot, scaling_rows
-from recipes.benchmark.tables import write_tables
-from recipes.results import DEFAULT_DATA, add_result, read_results, run_app
+from recipes.benchmark.processes import bulk_rows, footprint_rows
+from recipes.benchmark.published import published_training_speed
+from recipes.benchmark.timing import Rates, ratio_rows, threads
+from recipes.results import (
+    DEFAULT_DATA,
+    Data,
+    Readme,
+    Results,
+    Row,
+    add_result,
+    check_choice,
+    markdown_table,
+    pick,
+    read_results,
+    run_app,
+    write_blocks,
+)  # fmt: skip
 
 HERE = Path(__file__).resolve().parent
-KEY = ("section", "name")
-Rows = list[dict[str, Any]]
-app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
-
-Data = Annotated[Path, typer.Option(help="Folder with teachers/ and tasks/; without them made-up words are used.")]
-Encoder = Annotated[str, typer.Option(help="Encoder to measure; default: afro11, else random weights.")]
-Size = Annotated[str, typer.Option(help="full, or tiny to see that all works.")]
-Results = Annotated[Path, typer.Option(help="Where the figures are kept (JSON lines).")]
-Readme = Annotated[Path, typer.Option(help="Where the tables go.")]
-
-
-def _words(data: Path, encoder: str, sizes: Sizes) -> Rows:
-    words = read_words(data, sizes.words)
-    files = open_encoder(encoder, words, sizes.dim)
-    return one_word_rows(files, words, sizes) + word_rows(files, words, sizes, 1, data)
-
-
-def _two_threads(data: Path, encoder: str, sizes: Sizes) -> Rows:
-    words = read_words(data, sizes.words)
-    return word_rows(open_encoder(encoder, words, sizes.dim), words, sizes, 2, data)
-
-
-def _scaling(data: Path, encoder: str, sizes: Sizes) -> Rows:
-    words = read_words(data, sizes.words)
-    return scaling_rows(open_encoder(encoder, words, sizes.dim), words, sizes)
-
-
-def _train(data: Path, encoder: str, sizes: Sizes) -> Rows:
-    return training_rows(read_teacher(data, sizes.teacher_words, sizes.dim), sizes)
-
-
-def _spacy(data: Path, encoder: str, sizes: Sizes) -> Rows:
-    return spacy_rows(open_encoder(encoder, read_words(data, sizes.words), sizes.dim), data, sizes)
-
-
-def _memory(data: Path, encoder: str, sizes: Sizes) -> Rows:
-    return footprint_rows(open_encoder(encoder, read_words(data, sizes.words), sizes.dim), sizes)
-
-
-def _bulk(data: Path, encoder: str, sizes: Sizes) -> Rows:
-    return bulk_rows(open_encoder(encoder, read_words(data, sizes.words), sizes.dim), sizes)
-
-
-PARTS: dict[str, Callable[[Path, str, Sizes], Rows]] = {
-    "memory": _memory,
-    "words": _words,
-    "train": _train,
-    "spacy": _spacy,
-    "bulk": _bulk,
-    "scaling": _scaling,
-    "two-threads": _two_threads,  # the clock of the wall counts here: last, for it needs a quiet machine
+EXTRA = {
+    "words_per_second": "words/s",
+    "examples_per_second": "examples/s",
+    "cosine": "cosine to fp32",
+    "largest_difference": "largest difference",
+    "neighbours_shared": "of 10 neighbours shared",
+    "ner_f1": "NER, dev F1",
+    "weights_mb": "weights, MB",
+    "peak_mb": "peak MB, all processes",
 }
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def measure(part: str, data: Path, encoder: str, size: str, results: Path) -> None:
-    """Run a part, print its rows, and put them into the results."""
-    if size not in SIZES:
-        raise DistillEmbError(f"--size is {size!r}: say {' or '.join(SIZES)}.")
-    files = open_encoder(encoder, read_words(data, SIZES[size].words), SIZES[size].dim)
-    sizes = replace(SIZES[size], dim=files.config["dim"])
-    where = {"machine": machine(), "encoder": describe(files)}
-    for row in PARTS[part](data, encoder, sizes):
-        more = f"{row['low']:,.4g} to {row['high']:,.4g}"
-        typer.echo(f"{row['section']}: {row['name']}: {row['median']:,.4g} {row['unit']} ({more})")
-        add_result(results, {**row, **where}, KEY)
+def training_rows(bench: Bench) -> list[Row]:
+    """Examples a second of the published training and of three of ours, interleaved, one thread, processor time."""
+    from distillemb_plugins.distill import DistillSettings
+    from distillemb_plugins.distill.trainer import training_speed
+
+    teacher, seconds = bench.teacher, bench.sizes.seconds
+    # The character set of the same network is the published way's: every character of the words.
+    same = partial(DistillSettings, preset="distillemb", min_char_count=1, device="cpu", epochs=10_000)
+    ours = {
+        "same network and loss, batches of 1,024, bfloat16": same(batch_size=1024, bf16="all"),
+        "same network, loss and batch of 64, float32": same(),
+        "default cnn and loss": DistillSettings(device="cpu", epochs=10_000),
+    }
+    with tempfile.TemporaryDirectory() as folder, threads(1):
+        corpus = Path(folder) / "corpus.txt"
+        text = running_text(teacher.words, bench.sizes.tokens)
+        corpus.write_text("\n".join(" ".join(text[i : i + 50]) for i in range(0, len(text), 50)), "utf-8")
+        rates: Rates = {name: [] for name in (PUBLISHED, *ours)}
+        for _ in range(bench.sizes.rounds):
+            rates[PUBLISHED].append(published_training_speed(teacher, corpus, seconds))
+            for name, settings in ours.items():
+                speed = training_speed([teacher], settings, [corpus], seconds=seconds, clock=time.process_time)
+                rates[name].append(speed)
+    targets: dict[str, Row] = dict(zip(ours, ({"at_least": 3}, {}, {"at_least": 10}), strict=True))
+    return ratio_rows("distillation", "times the published way", rates, PUBLISHED, targets, "examples_per_second")
+
+
+PARTS: dict[str, Callable[[Bench], list[Row]]] = {
+    "memory": footprint_rows,
+    "words": lambda bench: one_word_rows(bench) + word_rows(bench, 1),
+    "train": training_rows,
+    "spacy": spacy_rows,
+    "bulk": bulk_rows,
+    "scaling": scaling_rows,
+    "two-threads": lambda bench: word_rows(bench, 2),  # by the clock of the wall: last, for it needs a quiet machine
+}
 
 
 def machine() -> str:
     """The kind of machine: processor and cores."""
-    model = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
+    model, information = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if information.is_file():
         lines = information.read_text("utf-8").splitlines()
         model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
     return f"{model}, {os.cpu_count()} cores"
 
 
-def _command(part: str) -> None:
-    def run(
-        data: Data = DEFAULT_DATA, encoder: Encoder = "", size: Size = "full", results: Results = HERE / "results.jsonl"
-    ) -> None:
-        measure(part, data, encoder, size, results)
-
-    app.command(part, help=f"Measure one part: {part}.")(run)
-
-
-for _part in PARTS:
-    _command(_part)
-
-
-@app.command()
-def write(results: Results = HERE / "results.jsonl", readme: Readme = HERE / "README.md") -> None:
-    """Write the tables into the README and draw scaling.svg beside it, from what was measured."""
+def write(results: Path, readme: Path) -> None:
+    """Write the tables into the README (the targets, then one a section), and draw scaling.svg beside it."""
     rows = read_results(results)
-    write_tables(rows, readme)
-    plot(rows, readme.with_name("scaling.svg"))
+    said = {name: "; ".join(dict.fromkeys(row[name] for row in rows)) for name in ("machine", "encoder")}
+    parts = [f"Machine: {said['machine']}. Encoder: {said['encoder']}.", "### Targets", _targets(rows)]
+    for section in dict.fromkeys(row["section"] for row in rows):
+        parts += [f"### {section}", _table(pick(rows, section=section))]
+    write_blocks(readme, {"tables": "\n\n".join(parts)})
+    with figure_of(10, 2.6, len(GROWTH)) as (drawing, panels):
+        for axes, what in zip(panels, GROWTH, strict=True):
+            found = pick(rows, what=what)
+            low, median, high = ([row[name] / 1e3 for row in found] for name in ("low", "median", "high"))
+            axes.fill_between(range(len(found)), low, high, color=COLORS[0], alpha=0.2)
+            axes.plot(range(len(found)), median, marker="o", markersize=3, color=COLORS[0])
+            axes.set_xticks(range(len(found)), [f"{row['value']:,}" for row in found])
+            axes.set_xlabel(what)
+            axes.set_ylabel("thousand words/s")
+            axes.set_ylim(bottom=0)
+            axes.grid(color=FAINT, alpha=0.3)
+        with atomic_file(readme.with_name("scaling.svg"), "w") as stream:
+            stream.write(svg_text(drawing))
 
 
-@app.command(name="all")
-def everything(
+def _targets(rows: list[Row]) -> str:
+    lines = []
+    for row in rows:
+        if row.get("met") is not None:
+            kind = "at_least" if "at_least" in row else "at_most"
+            verdict = "met" if row["met"] else f"missed: {abs(row['median'] / row[kind] - 1):.0%} off"
+            limit = f"{kind.replace('_', ' ')} {row[kind]:g}"
+            lines.append([f"{row['section']}: {row['name']}", row["unit"], limit, _number(row["median"]), verdict])
+    return markdown_table(["what", "unit", "target", "measured", ""], lines)
+
+
+def _table(rows: list[Row]) -> str:
+    """The rows of a section, as they grow where something grows, else the largest first."""
+    extra = [name for name in EXTRA if any(name in row for row in rows)]
+    grows = all("value" in row for row in rows)
+    lines = []
+    for row in sorted(rows, key=lambda row: (row["what"], row["value"]) if grows else -row["median"]):
+        figures = [_number(row["median"]), f"{_number(row['low'])} - {_number(row['high'])}"]
+        lines.append([row["name"], *figures, *(_number(row[name]) if name in row else "" for name in extra)])
+    units = " or ".join(dict.fromkeys(row["unit"] for row in rows))
+    return markdown_table(["", units, "quartiles", *(EXTRA[name] for name in extra)], lines)
+
+
+def _number(value: float) -> str:
+    if value != 0 and abs(value) < 0.01:
+        return f"{value:.1e}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+@app.command(help=__doc__)
+def measure(
+    part: Annotated[str, typer.Argument(help=f"all, write, or one of {', '.join(PARTS)}.")],
     data: Data = DEFAULT_DATA,
-    encoder: Encoder = "",
-    size: Size = "full",
+    encoder: Annotated[str, typer.Option(help="Encoder to measure; default: afro11, else random weights.")] = "",
+    size: Annotated[str, typer.Option(help="full, or tiny to see that all works.")] = "full",
     results: Results = HERE / "results.jsonl",
     readme: Readme = HERE / "README.md",
 ) -> None:
-    """Measure every part, and write the tables and the plot."""
-    for part in PARTS:
-        measure(part, data, encoder, size, results)
-    write(results, readme)
-
-
-def main() -> None:
-    """Run the command; bad input ends in one sentence."""
-    run_app(app)
+    """Run a part, print its rows, and put them into the results; or write the tables."""
+    check_choice("part", [part], ["all", "write", *PARTS])
+    check_choice("--size", [size], SIZES)
+    if part != "write":
+        bench = open_bench(data, encoder, SIZES[size])
+    for name in PARTS if part == "all" else [part] if part in PARTS else []:
+        for row in PARTS[name](bench):
+            more = f"{row['low']:,.4g} to {row['high']:,.4g}"
+            typer.echo(f"{row['section']}: {row['name']}: {row['median']:,.4g} {row['unit']} ({more})")
+            about = {"machine": machine(), "encoder": describe(bench.files)}
+            add_result(results, {**row, **about}, ("section", "name"))
+    if part in ("all", "write"):
+        write(results, readme)
 
 
 if __name__ == "__main__":
-    main()
+    run_app(app)

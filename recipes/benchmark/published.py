@@ -29,7 +29,21 @@ def padded(word: str, ids: dict[str, int]) -> list[int]:
 
 
 def character_ids(words: list[str]) -> dict[str, int]:
+    """A number from 2 on for each character: 0 is the padding, 1 an unknown one."""
     return {character: place + 2 for place, character in enumerate(sorted(set("".join(words))))}
+
+
+def module_of(config: dict[str, Any]) -> Any:
+    """The torch module of a configuration, with random weights."""
+    from distillemb_plugins.hf.encoders_distillemb import build_encoder
+
+    return build_encoder(SimpleNamespace(**config))
+
+
+def published_network(words: list[str], dim: int) -> Any:
+    """`distillemb-small` with random weights."""
+    config = random_encoder("distillemb-small", words, dim).config
+    return module_of({**config, "vocab_size": len(character_ids(words)) + 2})
 
 
 def published_encoder(words: list[str], dim: int) -> Callable[[list[str]], np.ndarray]:
@@ -39,22 +53,13 @@ def published_encoder(words: list[str], dim: int) -> Callable[[list[str]], np.nd
     module, ids = published_network(words, dim).eval(), character_ids(words)
 
     def encode(wanted: list[str]) -> np.ndarray:
-        parts = []
+        calls = (wanted[start : start + WORDS_A_CALL] for start in range(0, len(wanted), WORDS_A_CALL))
         with torch.no_grad():
-            for start in range(0, len(wanted), WORDS_A_CALL):
-                rows = [padded(word, ids) for word in wanted[start : start + WORDS_A_CALL]]
-                parts.append(module(torch.tensor(rows)).numpy())
-        return np.concatenate(parts)
+            return np.concatenate(
+                [module(torch.tensor([padded(word, ids) for word in some])).numpy() for some in calls]
+            )
 
     return encode
-
-
-def published_network(words: list[str], dim: int) -> Any:
-    """`distillemb-small` with random weights."""
-    from distillemb_plugins.hf.encoders_distillemb import build_encoder
-
-    files = random_encoder("distillemb-small", words, dim)
-    return build_encoder(SimpleNamespace(**{**files.config, "vocab_size": len(character_ids(words)) + 2}))
 
 
 class PublishedItems:
@@ -86,10 +91,7 @@ class PublishedItems:
 
 
 def published_training_speed(teacher: Teacher, corpus: Path, seconds: float, warmup_steps: int = 3) -> float:
-    """Examples a second of processor time of the published training.
-
-    Items one by one, batches of 64, float32, triplet loss.
-    """
+    """Examples a second of processor time of the published training: batches of 64, float32, triplet loss."""
     import torch
     from torch.utils.data import DataLoader
 

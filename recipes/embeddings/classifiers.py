@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from distillemb_plugins import DistillEmb
+from distillemb_plugins.data.tagged import labels_of
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, unit_rows
 from recipes.embeddings import systems
 from recipes.embeddings.systems import ENCODER, SYSTEMS, table_path
-from recipes.embeddings.tasks import AnyTask, Row, class_names, split_scores, texts_of
+from recipes.embeddings.tasks import Task, split_scores, texts_of
+from recipes.results import Row
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -41,11 +43,7 @@ def embedding_bytes(system: str, work: Path) -> int:
 
 
 def static_vectors(table: Path) -> Vectors:
-    """fastText's vectors of a task's words, n-grams for unseen words; zeros where it has none.
-
-    Raises:
-        DistillEmbError: The table was not made.
-    """
+    """fastText's vectors of a task's words, n-grams for unseen words; zeros where it has none."""
     import spacy
 
     if not table.is_dir():
@@ -92,7 +90,7 @@ def mean_vectors(texts: Sequence[str], vectors: Vectors) -> Floats:
     return means
 
 
-def run_linear(task: AnyTask, data: Path, work: Path, run: Row) -> Row:
+def run_linear(task: Task, data: Path, work: Path, run: Row) -> Row:
     """Fit one model for each C, keep the best on dev, and score it once on test."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -115,7 +113,7 @@ def run_linear(task: AnyTask, data: Path, work: Path, run: Row) -> Row:
     return row
 
 
-def _vectors_of(task: AnyTask, work: Path, run: Row) -> Vectors:
+def _vectors_of(task: Task, work: Path, run: Row) -> Vectors:
     if run["system"] == "static":
         return static_vectors(table_path("static", task.name, run["language"], work))
     if run["system"] == "random":
@@ -132,8 +130,7 @@ def _averages(dataset: DatasetDict, vectors: Vectors) -> dict[str, Any]:
     from sklearn.preprocessing import StandardScaler
 
     means = {name: mean_vectors(list(split["text"]), vectors) for name, split in dataset.items()}
-    center = means["train"].mean(axis=0)
-    units = {name: unit_rows(rows - center) for name, rows in means.items()}
+    units = {name: unit_rows(rows - means["train"].mean(axis=0)) for name, rows in means.items()}
     scaler = StandardScaler().fit(units["train"])
     return {name: scaler.transform(rows) for name, rows in units.items()}
 
@@ -146,49 +143,41 @@ def _tf_idf(dataset: DatasetDict) -> dict[str, Any]:
     return {name: vectorizer.transform(split["text"]) for name, split in dataset.items()}
 
 
-def run_bilstm(task: AnyTask, data: Path, work: Path, run: Row) -> Row:
+def run_bilstm(task: Task, data: Path, work: Path, run: Row) -> Row:
     """The classifier of Mersha & Wu 2022 (section 4): word vectors, a BiLSTM, pooling, a linear layer.
 
     The best of the evaluations by dev is kept. The system `static` has a table in the place of the encoder, with a row
     for each word of the task, that does not learn.
     """
+    from transformers import set_seed
+
     from distillemb_plugins.finetune import FineTuneArguments, fine_tune, predict
+    from distillemb_plugins.finetune.table import table_model
+    from distillemb_plugins.hf import DistillEmbConfig, DistillEmbForSequenceClassification, DistillEmbTokenizer
 
     dataset, _ = texts_of(data, task.name, run["language"])
-    model, tokenizer = _bilstm(task, data, work, run, dataset)
+    names, system, encoder = labels_of(dataset["train"]), run["system"], work / ENCODER
+    head: Row = {"head": "bilstm", "head_hidden_size": HIDDEN, "id2label": dict(enumerate(names))}
+    head["label2id"] = {name: number for number, name in enumerate(names)}
+    set_seed(run["seed"])  # the head is drawn from it
+    model: Any
+    if system == "static":
+        words = sorted(task.words(data, run["language"]))
+        vectors = static_vectors(table_path("static", task.name, run["language"], work))
+        model, tokenizer = table_model(words, unit_rows(vectors(words)), tagger=False, **head)
+    else:
+        tokenizer = DistillEmbTokenizer.from_pretrained(encoder)
+        config = DistillEmbConfig.from_pretrained(encoder, memory=None, **head)
+        kind = DistillEmbForSequenceClassification
+        frozen = system == "frozen"
+        model = kind(config) if system == "random" else kind.from_pretrained(encoder, freeze_encoder=frozen, **head)
     batches = math.ceil(len(dataset["train"]) / FineTuneArguments.per_device_train_batch_size)
     epochs = max(2, round(run["steps"] / batches))
     with tempfile.TemporaryDirectory() as folder:
         args = FineTuneArguments(folder, num_train_epochs=epochs, evaluations=task.evaluations, seed=run["seed"])
         result = fine_tune(model, tokenizer, dataset, args)
-    row: Row = {"epochs": epochs}
-    row["model_bytes"] = sum(p.numel() * p.element_size() for p in result.model.parameters())
-    names = class_names(dataset["train"])
+    row: Row = {"epochs": epochs, "model_bytes": sum(p.numel() * p.element_size() for p in result.model.parameters())}
     for split in ("dev", "test"):
         found = predict(result.model, tokenizer, dataset[split])
         row |= split_scores(split, dataset[split]["label"], [names.index(name) for name in found])
     return row
-
-
-def _bilstm(task: AnyTask, data: Path, work: Path, run: Row, dataset: DatasetDict) -> tuple[Any, Any]:
-    """A model with a head drawn from the seed, and its tokenizer."""
-    from transformers import set_seed
-
-    from distillemb_plugins.finetune.table import table_model
-    from distillemb_plugins.hf import DistillEmbConfig, DistillEmbForSequenceClassification, DistillEmbTokenizer
-
-    names = class_names(dataset["train"])
-    head: dict[str, Any] = {"head": "bilstm", "head_hidden_size": HIDDEN, "id2label": dict(enumerate(names))}
-    head["label2id"] = {name: number for number, name in enumerate(names)}
-    set_seed(run["seed"])
-    if run["system"] == "static":
-        words = sorted(task.words(data, run["language"]))
-        vectors = static_vectors(table_path("static", task.name, run["language"], work))
-        return table_model(words, unit_rows(vectors(words)), tagger=False, **head)
-    encoder = work / ENCODER
-    tokenizer = DistillEmbTokenizer.from_pretrained(encoder)
-    if run["system"] == "random":
-        config = DistillEmbConfig.from_pretrained(encoder, memory=None, **head)
-        return DistillEmbForSequenceClassification(config), tokenizer
-    frozen = run["system"] == "frozen"
-    return DistillEmbForSequenceClassification.from_pretrained(encoder, freeze_encoder=frozen, **head), tokenizer

@@ -39,13 +39,11 @@ from recipes.embeddings.systems import (
     SYSTEMS,
     TABLES,
     WORK,
-    Lookup,
-    check_systems,
     source,
     table_path,
-)
-from recipes.embeddings.tasks import RAW_TEXT, TASKS, TEXT_TASKS
-from recipes.results import DEFAULT_DATA, run_app
+)  # fmt: skip
+from recipes.embeddings.tasks import RAW_TEXT, TASKS, TEXT_TASKS, Languages
+from recipes.results import DEFAULT_DATA, Data, Work, check_choice, run_app
 
 DIM, PPMI_SVD_DIM = 300, 200
 FLORET_ROWS = 50_000
@@ -61,14 +59,10 @@ DISTILLATION: dict[str, Any] = {
     "encoder_args": {"buckets": 27_000, "ngram_dim": 72, "hidden": 768},
     "codebook_words": 100_000,
 }
-Languages = Sequence[str]
-app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
-
-Data = Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")]
-Work = Annotated[Path, typer.Option(help="Where teachers, encoders and tables are kept.")]
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def train_fasttext(data: Path, work: Path, languages: Languages = RAW_TEXT, **settings: Any) -> Path:
+def train_fasttext(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:
     """Train fastText on all raw text of the languages: CBOW, 300 dimensions, n-grams of 4 and 5 characters."""
     from distillemb_plugins.teachers import train_teacher
 
@@ -80,7 +74,7 @@ def train_fasttext(data: Path, work: Path, languages: Languages = RAW_TEXT, **se
     return out
 
 
-def count_ppmi_svd(data: Path, work: Path, languages: Languages = RAW_TEXT, **settings: Any) -> Path:
+def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:
     """Count the neighbors of each language's words, reduce them to 200 dimensions, and merge the tables."""
     from distillemb_plugins.teachers import load_teacher, merge_languages, save_teacher, train_teacher
 
@@ -97,7 +91,7 @@ def count_ppmi_svd(data: Path, work: Path, languages: Languages = RAW_TEXT, **se
     return out
 
 
-def train_floret(data: Path, work: Path, languages: Languages = RAW_TEXT, **settings: Any) -> Path:
+def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:
     """Train a floret table (Explosion 2021) on the same text with the same settings as fastText."""
     floret = require("floret", "recipes")
     out = work / FLORET
@@ -179,13 +173,10 @@ def write_tables(task: str, words: Mapping[str, set[str]], systems: Sequence[str
         if missing and opened is not None:
             lookup = opened(source(system, work))  # each model is read once
             for language in missing:
-                write_table(paths[language], system, sorted(words[language]), lookup)
-
-
-def write_table(out: Path, name: str, words: Sequence[str], lookup: Lookup) -> None:
-    """Write the vectors of words."""
-    rows, found = lookup(words)
-    _save_vectors(out, rows[found], [word for word, has in zip(words, found, strict=True) if has], name=name)
+                wanted = sorted(words[language])
+                rows, found = lookup(wanted)
+                known = [word for word, has in zip(wanted, found, strict=True) if has]
+                _save_vectors(paths[language], rows[found], known, name=system)
 
 
 def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: Any) -> None:
@@ -201,66 +192,44 @@ def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: An
         nlp.to_disk(folder)
 
 
-@app.command("fasttext")
-def fasttext_command(data: Data = DEFAULT_DATA, work: Work = WORK) -> None:
-    """Train fastText."""
-    train_fasttext(data, work)
-
-
-@app.command("ppmi_svd")
-def ppmi_svd_command(data: Data = DEFAULT_DATA, work: Work = WORK) -> None:
-    """Count the PPMI-SVD table."""
-    count_ppmi_svd(data, work)
-
-
-@app.command("floret")
-def floret_command(data: Data = DEFAULT_DATA, work: Work = WORK) -> None:
-    """Train floret."""
-    train_floret(data, work)
-
-
-@app.command("compressed")
-def compressed_command(work: Work = WORK) -> None:
-    """Compress fastText."""
-    compress(work)
-
-
-@app.command()
-def encoders(work: Work = WORK) -> None:
+def encoders(work: Path) -> None:
     """Distill both teachers, and draw the random encoder."""
     distill_encoder(work, FASTTEXT, ENCODER)
     distill_encoder(work, PPMI_SVD, PPMI_SVD_ENCODER)
     random_encoder(work)
 
 
-@app.command()
-def tables(
-    task: Annotated[list[str] | None, typer.Argument(help="Which tasks; all if not given.")] = None,
-    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; all of the task.")] = [],
-    system: Annotated[list[str], typer.Option(help="Which systems with tables; those that the task uses.")] = [],
+def tables(tasks: Sequence[str], languages: Sequence[str], systems: Sequence[str], data: Path, work: Path) -> None:
+    """Write the tables of the tasks' words; of all tasks, of all their languages and systems unless some are named."""
+    check_choice("system", systems, TABLES, "The table model has")
+    for task in tasks or TASKS:
+        used = systems or (["static"] if task in TEXT_TASKS else TABLES)
+        named = [language for language in TASKS[task].languages if not languages or language in languages]
+        missing = [one for one in named if not all(table_path(s, task, one, work).is_dir() for s in used)]
+        write_tables(task, {language: TASKS[task].words(data, language) for language in missing}, used, work)
+
+
+@app.command(help=__doc__)
+def prepare(
+    step: Annotated[str, typer.Argument(help="One of the steps above, or all.")],
+    task: Annotated[list[str] | None, typer.Argument(help="Of the tables: which tasks; all if not given.")] = None,
+    language: Languages = [],
+    system: Annotated[list[str], typer.Option(help="Of the tables: which systems; those that the task uses.")] = [],
     data: Data = DEFAULT_DATA,
     work: Work = WORK,
 ) -> None:
-    """Write the tables of the tasks' words."""
-    check_systems(system, TABLES, "table")
-    for one in task or TASKS:
-        chosen = TASKS[one]
-        systems = system or (["static"] if one in TEXT_TASKS else list(TABLES))
-        named = [name for name in chosen.languages if not language or name in language]
-        paths = {name: [table_path(s, one, name, work) for s in systems] for name in named}
-        missing = [name for name in named if not all(path.is_dir() for path in paths[name])]
-        write_tables(one, {name: chosen.words(data, name) for name in missing}, systems, work)
-
-
-@app.command(name="all")
-def everything(data: Data = DEFAULT_DATA, work: Work = WORK) -> None:
-    """Every step, in order."""
-    train_fasttext(data, work)
-    count_ppmi_svd(data, work)
-    train_floret(data, work)
-    compress(work)
-    encoders(work)
-    tables(data=data, work=work)
+    """Make what the systems read."""
+    steps = {
+        "fasttext": lambda: train_fasttext(data, work),
+        "ppmi_svd": lambda: count_ppmi_svd(data, work),
+        "floret": lambda: train_floret(data, work),
+        "compressed": lambda: compress(work),
+        "encoders": lambda: encoders(work),
+        "tables": lambda: tables(task or [], language, system, data, work),
+    }
+    check_choice("step", [step], [*steps, "all"])
+    for one in steps if step == "all" else [step]:
+        steps[one]()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distillemb_plugins.errors import DistillEmbError, require
+from distillemb_plugins.files import atomic_directory
 from distillemb_plugins.spacy_plugin.configs import build_config
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.vectors import Floats
@@ -28,10 +29,6 @@ COMPRESSED = "afro11-compressed.bin"
 ENCODER, RANDOM, PPMI_SVD_ENCODER = "afro11-encoder", "afro11-random", "afro11-ppmi_svd-encoder"
 
 Lookup = Callable[[Sequence[str]], tuple[Floats, NDArray[np.bool_]]]  # vectors of words, and which words have one
-
-
-def _fasttext_lookup(path: Path) -> Lookup:
-    return load_teacher(path).lookup
 
 
 def _ppmi_svd_lookup(path: Path) -> Lookup:
@@ -75,7 +72,7 @@ SYSTEMS = {
     system.name: system
     for system in (
         System("hash"),
-        System("static", reads=FASTTEXT, lookup=_fasttext_lookup),
+        System("static", reads=FASTTEXT, lookup=lambda path: load_teacher(path).lookup),
         System("floret", reads=FLORET, lookup=_floret_lookup),
         System("compressed", reads=COMPRESSED, lookup=_compressed_lookup),
         System("random", "trainable", RANDOM),
@@ -95,19 +92,8 @@ COMMON = tuple(name for name in SYSTEMS if name not in TAGGERS)  # those of ever
 DISTILLED = ("frozen", "finetuned", "frozen-ppmi_svd", "finetuned-ppmi_svd")
 
 
-def check_systems(names: Sequence[str], known: Sequence[str], model: str) -> None:
-    """Raises `DistillEmbError` for a system that a model does not have."""
-    for name in names:
-        if name not in known:
-            raise DistillEmbError(f"The {model} model has no system {name}: choose from {', '.join(known)}.")
-
-
 def source(name: str, work: Path, seed: int = 0) -> Path:
-    """What a system reads.
-
-    Raises:
-        DistillEmbError: It is the encoder of a tagger that is not there.
-    """
+    """What a system reads. Raises `DistillEmbError` when it is the encoder of a tagger that is not there."""
     path = work / SYSTEMS[name].reads.format(seed=seed)
     if name in TAGGERS and not path.is_dir():
         tagger = path.with_name(f"hf-{name}-fasttext-{seed}")
@@ -115,20 +101,14 @@ def source(name: str, work: Path, seed: int = 0) -> Path:
             raise DistillEmbError(
                 f"{tagger} is not there: train it with recipes/tagging (mode {name}, seed {seed}) and put it there."
             )
-        _save_encoder(tagger, path)
+        from transformers import AutoTokenizer
+
+        from distillemb_plugins.hf import DistillEmbForTokenClassification
+
+        with atomic_directory(path) as folder:  # the encoder below the tagger's head
+            DistillEmbForTokenClassification.from_pretrained(tagger).distillemb.save_pretrained(folder)
+            AutoTokenizer.from_pretrained(tagger).save_pretrained(folder)
     return path
-
-
-def _save_encoder(tagger: Path, out: Path) -> None:
-    """Write the encoder below a tagger's head as a directory of its own."""
-    from transformers import AutoTokenizer
-
-    from distillemb_plugins.files import atomic_directory
-    from distillemb_plugins.hf import DistillEmbForTokenClassification
-
-    with atomic_directory(out) as folder:
-        DistillEmbForTokenClassification.from_pretrained(tagger).distillemb.save_pretrained(folder)
-        AutoTokenizer.from_pretrained(tagger).save_pretrained(folder)
 
 
 def embedding_bytes(name: str, work: Path, seed: int = 0) -> int:
@@ -145,15 +125,12 @@ def table_path(name: str, task: str, language: str, work: Path) -> Path:
     return work / "tables" / f"{task}-{language}-{name}"
 
 
-def system_config(
-    name: str, task: str, overlay: str, table: Path, encoder: Path, overrides: Mapping[str, Any]
-) -> Config:
+def system_config(name: str, task: str, table: Path, encoder: Path, overrides: Mapping[str, Any]) -> Config:
     """The config of a pipeline: the package's, the recipe's overlay, the system, and what the run sets.
 
     Args:
         name: The system.
-        task: As `build_config` names it.
-        overlay: The name of the file in configs/.
+        task: As `build_config` names it; the overlay in configs/ has the same name.
         table: The vectors of a system with a table.
         encoder: The directory of any other system but `hash`.
         overrides: With dotted keys; they win.
@@ -161,7 +138,7 @@ def system_config(
     from thinc.api import Config as ThincConfig
 
     system = SYSTEMS[name]
-    changes: dict[str, Any] = dict(ThincConfig().from_disk(HERE / "configs" / f"{overlay}.cfg", interpolate=False))
+    changes: dict[str, Any] = dict(ThincConfig().from_disk(HERE / "configs" / f"{task}.cfg", interpolate=False))
     if system.lookup:
         changes |= {"components.tok2vec.model.embed.include_static_vectors": True, "paths.vectors": str(table)}
     elif system.reads:

@@ -11,8 +11,9 @@ import statistics
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import srsly
 import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
@@ -20,116 +21,93 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins.data import pos
 from distillemb_plugins.data.conll import Layout, read_sentences
 from distillemb_plugins.data.overlap import share_in_text
-from distillemb_plugins.data.sources import corpus_files
-from distillemb_plugins.data.tagged import check_tagged, tagged_dataset
+from distillemb_plugins.data.sources import corpus_files, task_files
+from distillemb_plugins.data.tagged import check_tagged, labels_of, tagged_dataset
 from distillemb_plugins.evaluate.plots import figure_of, svg_text
 from distillemb_plugins.evaluate.tagging import seen_accuracy
 from distillemb_plugins.files import atomic_file
-from recipes.embeddings.systems import COMMON, DISTILLED, SYSTEMS, TAGGERS
-from recipes.embeddings.tasks import RAW_TEXT, SPLITS, TASKS, TEXT_TASKS, class_names, texts_of
-from recipes.results import (
-    DEFAULT_DATA,
-    markdown_table,
-    mean_spread,
-    megabytes,
-    pick,
-    read_results,
-    replace_block,
-    run_app,
-    whole_seeds,
-)
+from recipes import results as shared
+from recipes.embeddings.systems import COMMON, DISTILLED, HERE, SYSTEMS, TAGGERS
+from recipes.embeddings.tasks import RAW_TEXT, SPLITS, TASKS, TEXT_TASKS, Languages, texts_of
+from recipes.results import Cell, Row, mean_spread, pick, score, seed_means, table
 
-HERE = Path(__file__).resolve().parent
 NAMED_TABLES = ("static", "floret", "compressed")  # in the target
 LOW_DATA_SYSTEMS = ("hash", "static", "finetuned", "static-ppmi_svd", "finetuned-ppmi_svd")
 SHARES = (10, 25, 50, 100)  # per cent of the training sentences
 TREEBANK_TEXT = {"wo_wtb": "wol", "pcm_nsc": "pcm"}  # the language of a treebank
 MANY = 0.2  # of a language's test sentences in the raw text: the means without such languages are given as well
 OWN = "MasakhaPOS "  # the tests of the languages themselves
-Row = dict[str, Any]
-Rows = Sequence[Row]
+Rows = list[Row]
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-def figure(row: Row, name: str) -> Any:
-    """A value of a row; "test.accuracy" is nested."""
-    value: Any = row
-    for part in name.split("."):
-        value = value[part]
-    return value
-
-
-def spread(values: Iterable[float | None], digits: int = 1) -> str:
-    """Mean and spread, empty for no figures."""
-    found = [value for value in values if value is not None]
-    return mean_spread(found, digits) if found else ""
-
-
-def seed_means(rows: Rows, name: str, languages: Sequence[str]) -> list[float]:
-    """A score's mean over the languages, for each seed that has all of them."""
-    means = []
-    for seed in sorted({row["seed"] for row in rows}):
-        found = {row["language"]: figure(row, name) for row in pick(rows, seed=seed)}
-        values = [found[one] for one in languages if found.get(one) is not None]
-        means += [statistics.fmean(values)] if values and set(languages) <= found.keys() else []
-    return means
 
 
 def common_languages(rows: Rows) -> list[str]:
     """The languages that every system has which has any."""
-    systems = {row["system"] for row in rows}
-    found = [{row["language"] for row in pick(rows, system=system)} for system in systems]
+    found = [{row["language"] for row in pick(rows, system=system)} for system in {row["system"] for row in rows}]
     return sorted(set.intersection(*found)) if found else []
 
 
-def pairs_of(rows: Rows) -> Iterable[tuple[str, str, list[Row]]]:
-    """Model, system and their rows in the order of the task, where there are any."""
-    for model, systems in (TASKS[rows[0]["task"]].models if rows else {}).items():
-        for system in systems:
-            found = pick(rows, model=model, system=system)
-            if found:
-                yield model, system, found
+def systems_of(rows: Rows) -> list[tuple[str, Rows]]:
+    """The systems (of several models: model and system) that have rows of a task, in its order, and their rows."""
+    several = len({row["model"] for row in rows}) > 1
+    named = [
+        (f"{model}, {system}" if several else system, pick(rows, model=model, system=system))
+        for model, systems in (TASKS[rows[0]["task"]].models.items() if rows else ())
+        for system in systems
+    ]
+    return [(label, own) for label, own in named if own]
 
 
-def systems_table(rows: Rows, scores: dict[str, str], digits: int = 1, parts: dict[str, str] | None = None) -> str:
+def seed_score(name: str, digits: int, only: Sequence[str] = (), but: Sequence[str] = ()) -> Cell:
+    """A cell: a score's mean over the languages of a group, and its spread over the seeds."""
+
+    def cell(own: Rows) -> str:
+        languages = {row["language"] for row in own} - set(but)
+        return mean_spread(seed_means(own, name, sorted(languages & set(only) if only else languages)), digits)
+
+    return cell
+
+
+def systems_table(rows: Rows, scores: dict[str, str], digits: int = 1, parts: bool = False) -> str:
     """Means over the languages: scores, and what a system loads and costs.
 
     Args:
         rows: Of one task.
         scores: The names of scores, by column.
         digits: Of the scores.
-        parts: Scores of the languages that the raw text has ("taught") and of the "others", by column.
+        parts: Whether columns of the languages follow that the teachers' raw text has, and of the others.
     """
-    costs = [name for name in ("model_bytes", "words_per_second") if not rows or name in rows[0]]
-    several = len({row["model"] for row in rows}) > 1
-    header = ["model, system" if several else "system", "languages", *(scores | (parts or {})), "seeds", "loads"]
-    header += ["CPU seconds a run", *({"model_bytes": "model", "words_per_second": "words/s"}[name] for name in costs)]
-    lines = []
-    for model, system, found in pairs_of(rows):
-        languages = common_languages(pick(rows, model=model))
-        kept = whole_seeds(found, "language", languages)
-        if not kept:
-            continue
-        halves = {"taught": [one for one in languages if one in RAW_TEXT]}
-        halves["others"] = [one for one in languages if one not in RAW_TEXT]
-        line = [f"{model}, {system}" if several else system, str(len(languages))]
-        line += [spread(seed_means(kept, name, languages), digits) for name in scores.values()]
-        line += [spread(seed_means(kept, "test.accuracy", halves[half]), digits) for half in (parts or {}).values()]
-        line += [str(len({row["seed"] for row in kept})), megabytes(kept[0]["embedding_bytes"], "none")]
-        line.append(f"{statistics.fmean(row['seconds'] for row in kept):.{digits - 1}f}")
-        for name in costs:
-            values = [row[name] for row in kept]
-            line.append(megabytes(statistics.fmean(values)) if name == "model_bytes" else _speed(values))
-        lines.append(line)
-    return markdown_table(header, lines)
+    groups = []
+    for label, own in systems_of(rows):
+        groups.append((label, shared.whole_seeds(own, "language", common_languages(pick(rows, model=own[0]["model"])))))
+    columns: dict[str, Cell] = {"languages": lambda own: str(len({row["language"] for row in own}))}
+    columns |= {column: seed_score(name, digits) for column, name in scores.items()}
+    if parts:
+        columns["of the taught"] = seed_score("test.accuracy", digits, only=RAW_TEXT)
+        columns["of the others"] = seed_score("test.accuracy", digits, but=RAW_TEXT)
+    columns |= {"seeds": shared.seeds, "loads": lambda own: shared.megabytes(own[0]["embedding_bytes"], "none")}
+    columns["CPU seconds a run"] = lambda own: f"{statistics.fmean(row['seconds'] for row in own):.{digits - 1}f}"
+    if "model_bytes" in rows[0]:
+        columns["model"] = lambda own: shared.megabytes(statistics.fmean(row["model_bytes"] for row in own))
+    if "words_per_second" in rows[0]:
+        columns["words/s"] = lambda own: f"{statistics.median(row['words_per_second'] for row in own):,.0f}"
+    return table("model, system" if len({row["model"] for row in rows}) > 1 else "system", groups, columns)
 
 
-def _speed(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):,.0f}"
+def languages_of(rows: Rows) -> list[str]:
+    """The languages that rows of a task have, in its order."""
+    return [one for one in TASKS[rows[0]["task"]].languages if one != pos.JOINT and pick(rows, language=one)]
+
+
+def models_table(rows: Rows, name: str) -> str:
+    """A score of every model and system (rows) and language (columns)."""
+    return table(
+        "model, system", systems_of(rows), {one: score(name, 1, "–", language=one) for one in languages_of(rows)}
+    )
 
 
 def languages_table(rows: Rows, name: str, first: str, mean: bool = False, share: str = "") -> str:
-    """A score of every language (rows) and system (columns).
+    """A score of every language (rows) and system (columns), of a task with one model.
 
     Args:
         rows: Of one task.
@@ -138,30 +116,17 @@ def languages_table(rows: Rows, name: str, first: str, mean: bool = False, share
         mean: Whether a row of means follows.
         share: A share (per cent) that a language has whatever the system, as a column.
     """
-    pairs = list(pairs_of(rows))
-    several = len({model for model, _, _ in pairs}) > 1
-    order = TASKS[rows[0]["task"]].languages if rows else ()
-    languages = [one for one in order if one != pos.JOINT and pick(rows, language=one)]
-    lines = []
-    for one in languages:
-        cells = [spread(figure(row, name) for row in pick(found, language=one)) for _, _, found in pairs]
-        lines.append([starred(rows[0]["task"], one), *cells])
-        if share:
-            lines[-1].insert(1, f"{figure(pick(rows, language=one)[0], share):.0f}")
-    if mean:
-        means = [spread(seed_means(found, name, languages)) for _, _, found in pairs]
-        lines.append(["**mean**", *(f"**{one}**" if one else "" for one in means)])
-    names = [f"{model}, {system}" if several else system for model, system, _ in pairs]
-    table = [[first, *(["unseen, % of words"] if share else []), *names], *lines]
-    if several:  # long names: the systems are the rows
-        table = [[column[0], *(cell or "–" for cell in column[1:])] for column in zip(*table, strict=True)]
-    return markdown_table(table[0], table[1:])
+    systems, languages = systems_of(rows), languages_of(rows)
+    columns = {"unseen, % of words": shared.fact(share, ".0f")} if share else {}
+    columns |= {system: score(name, system=system) for system, _ in systems}
+    means = [mean_spread(seed_means(own, name, languages)) for _, own in systems]
+    last = ["**mean**", *(f"**{one}**" if one else "" for one in means)] if mean else []
+    return table(first, [(starred(one), pick(rows, language=one)) for one in languages], columns, last)
 
 
-def starred(task: str, language: str) -> str:
+def starred(language: str) -> str:
     """A language's code, with a star where the raw text of the teachers does not hold it."""
-    unknown = task == "pos" and language in pos.LANGUAGES and language not in RAW_TEXT
-    return f"{language} *" if unknown else language
+    return f"{language} *" if language in pos.LANGUAGES and language not in RAW_TEXT else language
 
 
 # -- NER
@@ -180,49 +145,46 @@ def target(rows: Rows) -> str:
     if not have or "finetuned" not in means:
         return "Not all systems have been run on all languages."
     best = max(have, key=means.__getitem__)
+
+    def lead(system: str) -> str:
+        points = means[system] - means[best]
+        whole, own = (pick(rows, system=one)[0]["embedding_bytes"] for one in ("static", system))
+        verdict = "met" if points >= 3 and whole / own >= 20 else "missed"
+        return f"{points:+.1f} points against {best}, at 1/{whole / own:.0f} of the bytes: **{verdict}**"
+
     said = [
         "Target: the fine-tuned encoder at least 3 points of mean F1 above the best of fastText's, floret's and "
         "compress-fasttext's tables, at no more than a twentieth of fastText's bytes.",
-        f"Reached with fastText as the teacher: {_lead(rows, means, 'finetuned', best)}.",
+        f"Reached with fastText as the teacher: {lead('finetuned')}.",
     ]
     if "finetuned-ppmi_svd" in means:
-        above = ""
-        if "static-ppmi_svd" in means:
-            gap = means["finetuned-ppmi_svd"] - means["static-ppmi_svd"]
-            above = f" ({gap:+.1f} against that table itself)"
-        lead = _lead(rows, means, "finetuned-ppmi_svd", best)
-        said.append(f"With the PPMI-SVD table as the teacher: {lead}{above}.")
-    said += [
+        gap = means["finetuned-ppmi_svd"] - means.get("static-ppmi_svd", 0)
+        above = f" ({gap:+.1f} against that table itself)" if "static-ppmi_svd" in means else ""
+        said.append(f"With the PPMI-SVD table as the teacher: {lead('finetuned-ppmi_svd')}{above}.")
+    joint = [
         f"With the encoder of the {one} tagger: {means[one] - means[best]:+.1f}." for one in TAGGERS if one in means
     ]
-    return " ".join(said)
-
-
-def _lead(rows: Rows, means: dict[str, float], system: str, best: str) -> str:
-    lead = means[system] - means[best]
-    table, own = (pick(rows, system=one)[0]["embedding_bytes"] for one in ("static", system))
-    verdict = "met" if lead >= 3 and table / own >= 20 else "missed"
-    return f"{lead:+.1f} points against {best}, at 1/{table / own:.0f} of the bytes: **{verdict}**"
+    return " ".join(said + joint)
 
 
 def low_data_points(rows: Rows) -> dict[str, dict[int, list[float]]]:
     """Mean test F1 by system and share, one for each seed, over the languages that every share has been run on."""
-    found = [row for row in rows if row["system"] in LOW_DATA_SYSTEMS]
+    found = pick(rows, system=LOW_DATA_SYSTEMS)
     languages = sorted(set.intersection(*({row["language"] for row in pick(found, share=one)} for one in SHARES)))
-    points: dict[str, dict[int, list[float]]] = {}
-    for system in LOW_DATA_SYSTEMS:
-        for share in SHARES:
-            means = seed_means(pick(found, system=system, share=share), "test_f1", languages) if languages else []
-            if means:
-                points.setdefault(system, {})[share] = means
-    return points
+    points = {
+        system: {n: seed_means(pick(found, system=system, share=n), "test_f1", languages) for n in SHARES}
+        for system in LOW_DATA_SYSTEMS
+    }
+    return {
+        system: {n: means for n, means in own.items() if means} for system, own in points.items() if any(own.values())
+    }
 
 
 def low_data_table(rows: Rows) -> str:
     """Mean test F1 with a part of the training sentences."""
     points = low_data_points(rows).items()
-    lines = [[system, *(spread(found.get(share, [])) for share in SHARES)] for system, found in points]
-    return markdown_table(["mean test F1", *(f"{share} %" for share in SHARES)], lines)
+    lines = [[system, *(mean_spread(found.get(share, [])) for share in SHARES)] for system, found in points]
+    return shared.markdown_table(["mean test F1", *(f"{share} %" for share in SHARES)], lines)
 
 
 def draw_low_data(rows: Rows, out: Path) -> None:
@@ -244,22 +206,45 @@ def draw_low_data(rows: Rows, out: Path) -> None:
 # -- POS
 
 
+def transfer_rows(rows: Rows) -> Rows:
+    """A row for each test of transfer of each row."""
+    names = ("language", "system", "seed")
+    return [
+        {name: row[name] for name in names} | {"test": test, **scores}
+        for row in rows
+        for test, scores in row["transfer"].items()
+    ]
+
+
 def transfer_table(rows: Rows) -> str:
     """Per test of transfer and set trained on, each system's accuracy; the share of words the training text lacks.
 
     The joint tagger on MasakhaPOS is not transfer: `joint_table` has it.
     """
-    pairs, lines = list(pairs_of(rows)), []
-    for test in pos.TRANSFER_TESTS:
-        for name in test.trained_on:
-            found = [row for row in pick(rows, language=name) if test.name in row["transfer"]]
-            if found and not (name == pos.JOINT and test.name.startswith(OWN)):
-                cells = [
-                    spread(row["transfer"][test.name]["accuracy"] for row in pick(found, system=system))
-                    for _, system, _ in pairs
-                ]
-                lines.append([test.name, name, f"{found[0]['transfer'][test.name]['unseen_share']:.0f}", *cells])
-    return markdown_table(["test", "trained on", "unseen, % of words", *(system for _, system, _ in pairs)], lines)
+    found = [r for r in transfer_rows(rows) if not (r["language"] == pos.JOINT and r["test"].startswith(OWN))]
+    columns = {"trained on": shared.fact("language"), "unseen, % of words": shared.fact("unseen_share", ".0f")}
+    columns |= {system: score("accuracy", system=system) for system, _ in systems_of(rows)}
+    places = [(test.name, language) for test in pos.TRANSFER_TESTS for language in test.trained_on]
+    return table("test", [(name, pick(found, test=name, language=language)) for name, language in places], columns)
+
+
+def joint_table(rows: Rows) -> str:
+    """Accuracy per language of one joint tagger beside the languages' own taggers, and the means."""
+    systems = [one for one in COMMON if pick(rows, system=one, language=pos.JOINT)]
+    joint = [row for row in transfer_rows(pick(rows, language=pos.JOINT)) if row["test"].startswith(OWN)]
+    found = [row | {"kind": "joint", "language": row["test"].removeprefix(OWN)} for row in joint]
+    own = pick(rows, language=pos.LANGUAGES)
+    found += [{**row, "kind": "own", "accuracy": row["test"]["accuracy"]} for row in own]
+    columns, means = {}, []
+    for system in systems:
+        for kind in ("own", "joint"):
+            columns[f"{system}, {kind}"] = score("accuracy", system=system, kind=kind)
+            scores: dict[str, list[float]] = {}
+            for row in pick(found, system=system, kind=kind):
+                scores.setdefault(row["language"], []).append(row["accuracy"])
+            means.append(f"**{statistics.fmean(map(statistics.fmean, scores.values())):.1f}**" if scores else "")
+    groups = [(starred(one), pick(found, language=one)) for one in pos.LANGUAGES]
+    return table("language", groups, columns, ["**mean**", *means])
 
 
 def differences_table(rows: Rows) -> str:
@@ -273,13 +258,14 @@ def differences_table(rows: Rows) -> str:
                 unseen = [_gap(pick(rows, language=one), ours, other, "unseen") for one in pos.LANGUAGES]
                 taught = [gap for one, gap in known.items() if one in RAW_TEXT]
                 others = [gap for one, gap in known.items() if one not in RAW_TEXT]
-                lost = sorted((gap, one) for one, gap in known.items() if gap < 0)
-                listed = ", ".join(f"{one} {gap:+.1f}" for gap, one in lost)
-                behind = f"{len(lost)} of {len(known)}" + (f": {listed}" if lost else "")
-                means = map(_mean_gap, (list(known.values()), taught, others, unseen))
+                listed = ", ".join(
+                    f"{one} {gap:+.1f}" for gap, one in sorted((g, o) for o, g in known.items()) if gap < 0
+                )
+                behind = f"{sum(gap < 0 for gap in known.values())} of {len(known)}" + (f": {listed}" if listed else "")
+                means = map(_mean_gap, (known.values(), taught, others, unseen))
                 lines.append([f"{ours} - {other}", *means, behind])
     header = ["encoder against", "mean difference", "taught", "others", "on unseen words", "behind in"]
-    return markdown_table(header, lines)
+    return shared.markdown_table(header, lines)
 
 
 def _gap(rows: Rows, ours: str, other: str, name: str) -> float | None:
@@ -288,28 +274,9 @@ def _gap(rows: Rows, ours: str, other: str, name: str) -> float | None:
     return statistics.fmean(one[seed] - two[seed] for seed in both) if both else None
 
 
-def _mean_gap(gaps: Sequence[float | None]) -> str:
+def _mean_gap(gaps: Iterable[float | None]) -> str:
     values = [gap for gap in gaps if gap is not None]
     return f"{statistics.fmean(values):+.2f}" if values else ""
-
-
-def joint_table(rows: Rows) -> str:
-    """Accuracy per language of one joint tagger beside the languages' own taggers, and the means."""
-    columns: dict[str, dict[str, list[float]]] = {}
-    for system in (one for one in COMMON if pick(rows, system=one, language=pos.JOINT)):
-        own, joint = columns.setdefault(f"{system}, own", {}), columns.setdefault(f"{system}, joint", {})
-        for row in pick(rows, system=system):
-            if row["language"] in pos.LANGUAGES:
-                own.setdefault(row["language"], []).append(row["test"]["accuracy"])
-            for name, scores in row["transfer"].items() if row["language"] == pos.JOINT else ():
-                if name.startswith(OWN):
-                    joint.setdefault(name.removeprefix(OWN), []).append(scores["accuracy"])
-    lines = [
-        [starred("pos", one), *(spread(found.get(one, [])) for found in columns.values())] for one in pos.LANGUAGES
-    ]
-    means = [statistics.fmean(map(statistics.fmean, found.values())) if found else None for found in columns.values()]
-    lines.append(["**mean**", *("" if mean is None else f"**{mean:.1f}**" for mean in means)])
-    return markdown_table(["language", *columns], lines)
 
 
 # -- what was tried, and the data
@@ -319,24 +286,21 @@ def tried_table(rows: Rows, name: str, seconds: bool = False) -> str:
     """Dev scores of what was tried on dev, by language; with the processor seconds of a run."""
     places = sorted({(row["task"], row["language"]) for row in rows})
     several = len({task for task, _ in places}) > 1
-    lines = []
-    for system, setting in dict.fromkeys((row["system"], row["setting"]) for row in rows):
-        found = pick(rows, system=system, setting=setting)
-        line = [f"{system}, {setting}" if setting else system]
-        for task, language in places:
-            own = pick(found, task=task, language=language)
-            cell = spread(figure(row, name) for row in own)
-            line.append(f"{cell} ({spread(row['seconds'] for row in own)} s)" if seconds and own else cell)
-        means = seed_means(found, name, [language for _, language in places])
-        lines.append([*line, *([] if several else [spread(means)])])
-    heads = [f"{task} {language}" if several else language for task, language in places]
-    return markdown_table(["dev", *heads, *([] if several else ["mean"])], lines)
+
+    def cell(task: str, language: str) -> Cell:
+        scores, times = score(name, task=task, language=language), score("seconds", task=task, language=language)
+        return lambda own: f"{scores(own)} ({times(own)} s)" if seconds and scores(own) else scores(own)
+
+    columns = {f"{task} {language}" if several else language: cell(task, language) for task, language in places}
+    if not several:
+        columns["mean"] = lambda own: mean_spread(seed_means(own, name, [language for _, language in places]))
+    tries = dict.fromkeys((row["system"], row["setting"]) for row in rows)
+    groups = [(", ".join(filter(None, one)), pick(rows, system=one[0], setting=one[1])) for one in tries]
+    return table("dev", groups, columns)
 
 
-def in_study_order(rows: Rows) -> list[Row]:
+def in_study_order(rows: Rows) -> Rows:
     """The rows in the order of studies.yml."""
-    import srsly
-
     studies = srsly.read_yaml(HERE / "studies.yml")
     order = [(t, one["system"], one.get("setting", "")) for t, planned in studies.items() for one in planned["tries"]]
     return sorted(rows, key=lambda row: order.index((row["task"], row["system"], row["setting"])))
@@ -344,7 +308,7 @@ def in_study_order(rows: Rows) -> list[Row]:
 
 def shares_in_raw_text(data: Path, language: str) -> dict[str, float]:
     """For each split of NER, the share of its sentences that stand in the language's raw text."""
-    files = TASKS["ner"].files(data, language)  # type: ignore[union-attr]
+    files = task_files(data, "ner/masakhaner1", language)
     sentences = {split: [s.words for s in read_sentences(files[split], Layout())] for split in SPLITS}
     return share_in_text(sentences, corpus_files(data, [language]))
 
@@ -353,12 +317,12 @@ def raw_text_block(data: Path, languages: Sequence[str], rows: Rows) -> str:
     """The shares of NER sentences in raw text, and the mean test F1 over the languages that have few."""
     shares = {one: shares_in_raw_text(data, one) for one in languages}
     lines = [[one, *(f"{100 * found[split]:.0f} %" for split in SPLITS)] for one, found in shares.items()]
-    table = markdown_table(["in the raw text", *SPLITS], lines)
+    text = shared.markdown_table(["in the raw text", *SPLITS], lines)
     few = [one for one, found in shares.items() if found["test"] < MANY]
     left_out = ", ".join(one for one in languages if one not in few)
-    found = {system: seed_means(own, "test_f1", few) for _, system, own in pairs_of(pick(rows, task="ner", share=100))}
+    found = {system: seed_means(own, "test_f1", few) for system, own in systems_of(pick(rows, task="ner", share=100))}
     means = ", ".join(f"{system} {mean_spread(values)}" for system, values in found.items() if values)
-    return f"{table}\n\nMean test F1 without {left_out}: {means}." if left_out else table
+    return f"{text}\n\nMean test F1 without {left_out}: {means}." if left_out else text
 
 
 def pos_data_block(data: Path, sets: Sequence[str]) -> str:
@@ -367,20 +331,19 @@ def pos_data_block(data: Path, sets: Sequence[str]) -> str:
     for name in sets:
         files = pos.pos_files(data, name)
         parts = {split: pos.read_pos(file) for split, file in files.items()}
-        gold = parts["test"]
-        words, tags = [s.words for s in gold], [s.tags for s in gold]
+        words, tags = [s.words for s in parts["test"]], [s.tags for s in parts["test"]]
         unseen = seen_accuracy(pos.words_of(parts["train"]), words, tags, tags)["unseen_share"]
         trained = {tuple(sentence.words) for sentence in parts["train"]}
         sizes = [f"{len(part):,} / {sum(map(len, part)):,}" for part in parts.values()]
         language, raw = TREEBANK_TEXT.get(name, name), ""
         if language in RAW_TEXT and (data / "corpora" / language).is_dir():
             raw = f"{100 * share_in_text({'test': words}, corpus_files(data, [language]))['test']:.0f}"
-        lines.append([starred("pos", name), *sizes, f"{unseen:.0f}", str(sum(tuple(w) in trained for w in words)), raw])
+        lines.append([starred(name), *sizes, f"{unseen:.0f}", str(sum(tuple(w) in trained for w in words)), raw])
         for problem in check_tagged(tagged_dataset(files, "pos"), files):
             typer.echo(f"{name}: {problem}")
     header = ["set", "train, sentences / words", "dev", "test", "unseen, % of test words"]
     header += ["test sentences also in train", "in the raw text, % of test sentences"]
-    return markdown_table(header, lines)
+    return shared.markdown_table(header, lines)
 
 
 def text_data_block(data: Path, places: Iterable[tuple[str, str]]) -> str:
@@ -393,79 +356,72 @@ def text_data_block(data: Path, places: Iterable[tuple[str, str]]) -> str:
         found = [match for note in notes if (match := re.match(r"(train|dev): (\d+) texts .*dropped", note))]
         dropped = {split: sum(int(match[2]) for match in found if match[1] == split) for split in ("train", "dev")}
         said = ", ".join(f"{count} {split}" for split, count in dropped.items() if count) or "none"
-        lines.append([f"{task} {language}", str(len(class_names(dataset["train"]))), *sizes, *words, said])
+        lines.append([f"{task} {language}", str(len(labels_of(dataset["train"]))), *sizes, *words, said])
     header = ["task, language", "classes", *SPLITS, "words a train text", "a test text", "dropped"]
-    return markdown_table(header, lines)
+    return shared.markdown_table(header, lines)
 
 
 # -- commands
 
-Results = Annotated[Path, typer.Option(help="The scores (JSON lines).")]
-Readme = Annotated[Path, typer.Option(help="Where the tables go.")]
-
 
 @app.command()
 def write(
-    results: Results = HERE / "results.jsonl",
+    results: shared.Results = HERE / "results.jsonl",
     tried: Annotated[Path, typer.Option(help="What was tried on dev.")] = HERE / "tried.jsonl",
-    readme: Readme = HERE / "README.md",
+    readme: shared.Readme = HERE / "README.md",
 ) -> None:
     """Write the tables of all results found, and the plot beside the README."""
-    rows, studied = read_results(results), in_study_order(read_results(tried))
+    rows, studied = shared.read_results(results), in_study_order(shared.read_results(tried))
     ner, tagged = pick(rows, task="ner"), pick(rows, task="pos")
-    if ner:
-        full = pick(ner, share=100)
+    blocks = {}
+    if full := pick(ner, share=100):
         scores = {"dev F1": "dev_f1", "test F1": "test_f1", "seen": "test_f1_seen", "never seen": "test_f1_unseen"}
         speed = [row | {"words_per_second": row["test_words_per_second"]} for row in full]
-        replace_block(readme, "ner-target", target(full))
-        replace_block(readme, "ner-languages", languages_table(full, "test_f1", "test F1", mean=True))
-        replace_block(readme, "ner-systems", systems_table(speed, scores))
-        if {row["share"] for row in ner} >= set(SHARES):
-            replace_block(readme, "ner-low-data", low_data_table(ner))
-            draw_low_data(ner, readme.with_name("low-data.svg"))
+        blocks["ner-target"] = target(full)
+        blocks["ner-languages"] = languages_table(full, "test_f1", "test F1", mean=True)
+        blocks["ner-systems"] = systems_table(speed, scores)
+    if {row["share"] for row in ner} >= set(SHARES):
+        blocks["ner-low-data"] = low_data_table(ner)
+        draw_low_data(ner, readme.with_name("low-data.svg"))
     if tagged:
-        own = [row for row in tagged if row["language"] in pos.LANGUAGES]
         scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}
-        parts = {"of the taught": "taught", "of the others": "others"}
-        replace_block(readme, "pos-systems", systems_table(own, scores, 2, parts))
-        replace_block(readme, "pos-differences", differences_table(tagged))
-        replace_block(readme, "pos-languages", languages_table(tagged, "test.accuracy", "trained on"))
-        unseen = languages_table(tagged, "test.unseen", "trained on", share="test.unseen_share")
-        replace_block(readme, "pos-unseen", unseen)
-        replace_block(readme, "pos-joint", joint_table(tagged))
-        replace_block(readme, "pos-transfer", transfer_table(tagged))
+        blocks["pos-systems"] = systems_table(pick(tagged, language=pos.LANGUAGES), scores, 2, parts=True)
+        blocks["pos-differences"] = differences_table(tagged)
+        blocks["pos-languages"] = languages_table(tagged, "test.accuracy", "trained on")
+        blocks["pos-unseen"] = languages_table(tagged, "test.unseen", "trained on", share="test.unseen_share")
+        blocks["pos-joint"], blocks["pos-transfer"] = joint_table(tagged), transfer_table(tagged)
     scores = {"test weighted F1": "test_f1", "test macro F1": "test_macro_f1", "dev weighted F1": "dev_f1"}
     for task in TEXT_TASKS:
         if found := pick(rows, task=task):
-            replace_block(readme, f"{task}-systems", systems_table(found, scores))
-            replace_block(readme, f"{task}-languages", languages_table(found, "test_f1", "model, system"))
-    for block, tasks, name, seconds in (
-        ("ner-tried", ("ner",), "dev_f1", False),
-        ("pos-tried", ("pos",), "dev.accuracy", True),
-        ("text-tried", TEXT_TASKS, "dev_f1", False),
-    ):
-        if found := [row for row in studied if row["task"] in tasks]:
-            replace_block(readme, block, tried_table(found, name, seconds))
+            blocks |= {
+                f"{task}-systems": systems_table(found, scores),
+                f"{task}-languages": models_table(found, "test_f1"),
+            }
+    blocks["ner-tried"] = tried_table(pick(studied, task="ner"), "dev_f1")
+    blocks["pos-tried"] = tried_table(pick(studied, task="pos"), "dev.accuracy", seconds=True)
+    blocks["text-tried"] = tried_table(pick(studied, task=TEXT_TASKS), "dev_f1")
+    shared.write_blocks(readme, blocks)
 
 
 @app.command("data")
 def write_data(
     task: Annotated[list[str], typer.Option(help="Which tasks.")] = list(TASKS),
-    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; all of the task.")] = [],
-    data: Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")] = DEFAULT_DATA,
-    results: Results = HERE / "results.jsonl",
-    readme: Readme = HERE / "README.md",
+    language: Languages = [],
+    data: shared.Data = shared.DEFAULT_DATA,
+    results: shared.Results = HERE / "results.jsonl",
+    readme: shared.Readme = HERE / "README.md",
 ) -> None:
     """Write what the data sets hold, and how much of them stands in the raw text; print all blemishes."""
     chosen = {name: [one for one in TASKS[name].languages if not language or one in language] for name in task}
-    if chosen.get("ner"):
-        replace_block(readme, "ner-raw-text", raw_text_block(data, chosen["ner"], read_results(results)))
-    if chosen.get("pos"):
-        replace_block(readme, "pos-data", pos_data_block(data, [one for one in chosen["pos"] if one != pos.JOINT]))
-    places = [(name, one) for name in chosen if name in TEXT_TASKS for one in chosen[name]]
-    if places:
-        replace_block(readme, "text-data", text_data_block(data, places))
+    blocks = {}
+    if ner := chosen.get("ner"):
+        blocks["ner-raw-text"] = raw_text_block(data, ner, shared.read_results(results))
+    if sets := chosen.get("pos"):
+        blocks["pos-data"] = pos_data_block(data, [one for one in sets if one != pos.JOINT])
+    if places := [(name, one) for name in chosen if name in TEXT_TASKS for one in chosen[name]]:
+        blocks["text-data"] = text_data_block(data, places)
+    shared.write_blocks(readme, blocks)
 
 
 if __name__ == "__main__":
-    run_app(app)
+    shared.run_app(app)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -22,13 +23,11 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.spacy_plugin.training import TrainedPipeline, train_pipeline
-from recipes.embeddings.systems import SYSTEMS, WORK, check_systems, embedding_bytes, source, system_config, table_path
-from recipes.embeddings.tasks import TASKS, AnyTask, PosTask, Row
-from recipes.results import DEFAULT_DATA, run_app, run_missing
+from recipes.embeddings.systems import HERE, SYSTEMS, WORK, embedding_bytes, source, system_config, table_path
+from recipes.embeddings.tasks import TASKS, Languages, PosTask, Task
+from recipes.results import DEFAULT_DATA, Data, Row, Work, check_choice, run_app, run_missing
 
-HERE = Path(__file__).resolve().parent
 RESULTS, TRIED = HERE / "results.jsonl", HERE / "tried.jsonl"
 KEY = ("task", "model", "language", "system", "seed", "share", "steps")
 TRIED_KEY = ("task", "language", "system", "setting", "seed")
@@ -37,38 +36,35 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def runs_of(
-    task: AnyTask, models: list[str], languages: list[str], systems: list[str], seeds: list[int], shares: list[int],
+    task: Task,
+    models: Sequence[str],
+    languages: Sequence[str],
+    systems: Sequence[str],
+    seeds: Sequence[int],
+    shares: Sequence[int],
     steps: int = 0,
-) -> list[Row]:  # fmt: skip
+) -> list[Row]:
     """The runs that are asked for, by `KEY`; an empty list means all of the task.
 
-    Raises:
-        DistillEmbError: There is no such model, language or system.
+    Raises `DistillEmbError` when there is no such model, language or system.
     """
-    _check("model", models, tuple(task.models))
-    _check("language", languages, task.languages)
-    runs = []
+    check_choice("model", models, task.models)
+    check_choice("language", languages, task.languages)
+    runs: list[Row] = []
     for model in models or task.models:
-        known = task.models[model]
-        check_systems(systems, known, model)
-        usual = (model != "linear" and task.network_languages) or task.languages
+        known, linear = task.models[model], model == "linear"
+        check_choice("system", systems, known, f"The {model} model has")
+        usual = (not linear and task.network_languages) or task.languages
         chosen = [one for one in task.languages if one in (languages or usual)]
         for seed, language, share, system in product(seeds, chosen, shares, systems or known):
-            once = model == "linear" and system in ONCE
             run = {"task": task.name, "model": model, "language": language, "system": system}
-            size = 0 if model == "linear" else steps or task.steps_for(language, share)
-            run |= {"seed": 0 if once else seed, "share": share, "steps": size}
+            run |= {"seed": 0 if linear and system in ONCE else seed, "share": share}
+            run["steps"] = 0 if linear else steps or task.steps_for(language, share)
             runs += [run] if run not in runs else []
     return runs
 
 
-def _check(kind: str, given: list[str], known: tuple[str, ...]) -> None:
-    for name in given:
-        if name not in known:
-            raise DistillEmbError(f"There is no {kind} {name}: choose from {', '.join(known)}.")
-
-
-def train_run(task: AnyTask, data: Path, work: Path, run: Row) -> Row:
+def train_run(task: Task, data: Path, work: Path, run: Row) -> Row:
     """Train and score one run: the rest of its row."""
     start = time.process_time()
     if run["model"] in ("linear", "bilstm"):
@@ -86,13 +82,13 @@ def train_run(task: AnyTask, data: Path, work: Path, run: Row) -> Row:
     return row
 
 
-def train_spacy(task: AnyTask, data: Path, work: Path, run: Row, **overrides: Any) -> TrainedPipeline:
+def train_spacy(task: Task, data: Path, work: Path, run: Row, **overrides: Any) -> TrainedPipeline:
     """Train the pipeline of a run; overrides: of its config, with dotted keys."""
     with task.corpora(data, run) as files:
         return train_pipeline(run_config(task, work, run, {**files, **overrides}))
 
 
-def run_config(task: AnyTask, work: Path, run: Row, overrides: Row) -> Any:
+def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
     """The config of a run."""
     system = SYSTEMS[run["system"]]
     changes: Row = {"system.seed": run["seed"], "training.max_steps": run["steps"]}
@@ -102,10 +98,10 @@ def run_config(task: AnyTask, work: Path, run: Row, overrides: Row) -> Any:
         changes["components.tok2vec.model.embed.grad_factor"] = rate
     encoder = source(system.name, work, run["seed"])
     table = table_path(system.name, task.name, run["language"], work)
-    return system_config(system.name, task.config, task.config, table, encoder, {**changes, **overrides})
+    return system_config(system.name, task.config, table, encoder, {**changes, **overrides})
 
 
-def study(task: AnyTask, data: Path, work: Path, languages: list[str], seeds: list[int], steps: int, out: Path) -> None:
+def study(task: Task, data: Path, work: Path, languages: list[str], seeds: list[int], steps: int, out: Path) -> None:
     """Score the tries of studies.yml on dev alone."""
     import srsly
 
@@ -145,19 +141,19 @@ def with_ngram_dropout(encoder: Path, rate: float) -> Path:
 def train(
     task: Annotated[str, typer.Argument(help=f"One of {', '.join(TASKS)}.")],
     model: Annotated[list[str], typer.Option(help="Which models; all if not given.")] = [],
-    language: Annotated[list[str], typer.Option(help="Which languages or POS sets; the task's.")] = [],
+    language: Languages = [],
     system: Annotated[list[str], typer.Option(help="Which systems; all that the model has.")] = [],
     seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],
     share: Annotated[list[int], typer.Option(help="Per cent of the training sentences (NER).")] = [100],
     steps: Annotated[int, typer.Option(help="Updates of a run; 0: the task's.")] = 0,
     joint_language: Annotated[list[str], typer.Option(help="Of the POS set joint.")] = [],
     only_study: Annotated[bool, typer.Option("--study", help="Score what studies.yml names, on dev.")] = False,
-    data: Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")] = DEFAULT_DATA,
-    work: Annotated[Path, typer.Option(help="Where teachers, encoders and tables are kept.")] = WORK,
+    data: Data = DEFAULT_DATA,
+    work: Work = WORK,
     results: Annotated[Path | None, typer.Option(help="Where the scores are kept (JSON lines).")] = None,
 ) -> None:
     """Train and score the grid of a task."""
-    _check("task", [task], tuple(TASKS))
+    check_choice("task", [task], TASKS)
     chosen = TASKS[task]
     if isinstance(chosen, PosTask) and joint_language:
         chosen = replace(chosen, joint_languages=tuple(joint_language))

@@ -21,7 +21,7 @@ from recipes.results import (
     Readme,
     Results,
     Row,
-    figure,
+    fact,
     mean_spread,
     megabytes,
     pick,
@@ -29,6 +29,7 @@ from recipes.results import (
     run_app,
     score,
     seed_means,
+    seeds,
     table,
     write_blocks,
 )
@@ -76,16 +77,6 @@ def corpus_text(rows: Rows) -> str:
     return ""
 
 
-def fact(name: str, spec: str = "") -> Cell:
-    """A cell: what the first row of a group says."""
-    return lambda rows: format(figure(rows[0], name), spec)
-
-
-def seeds(rows: Rows) -> str:
-    """A cell: how many seeds a group has."""
-    return str(len({row["seed"] for row in rows}))
-
-
 def encoder_table(rows: Rows) -> str:
     """What the encoders were distilled from, and how near they came."""
     columns: dict[str, Cell] = {
@@ -95,7 +86,7 @@ def encoder_table(rows: Rows) -> str:
         "held-out cosine": fact("cosine", ".3f"),
         "P@10": fact("p_at_10", ".3f"),
     }
-    found = {row["language"]: [row] for row in pick(rows, task="encoder") if "cosine" in row}
+    found = [(row["language"], [row]) for row in pick(rows, task="encoder") if "cosine" in row]
     return table("encoder", found, columns)
 
 
@@ -110,38 +101,32 @@ def share_table(rows: Rows, task: str) -> str:
         columns["the paper's, 33 / 66 / 100 %"] = lambda own: (
             " / ".join(f"{one:.2f}" for one in PUBLISHED.get(own[0]["system"], ())) or "-"
         )
-    return table("system", {label: pick(found, system=one) for one, label in TIGRINYA_SYSTEMS.items()}, columns)
+    return table("system", [(label, pick(found, system=one)) for one, label in TIGRINYA_SYSTEMS.items()], columns)
 
 
 def left_out_table(rows: Rows) -> str:
     """Test F1 of each language with encoders distilled without and with it, and their means."""
     found = pick(rows, task="left-out")
-    groups = {language: pick(found, language=language) for language in sorted({row["language"] for row in found})}
-
-    def cell(system: str) -> Cell:
-        scores = score("test_f1", nothing="-", system=system)
-        means = mean_spread(seed_means(pick(found, system=system), "test_f1", list(groups))) or "-"
-        return lambda own: means if own is found else scores(own)
-
-    columns = {label: cell(system) for system, label in LEFT_OUT_SYSTEMS.items()}
-    columns["seeds"] = lambda own: "" if own is found else seeds(own)
-    return table("language", {**groups, "mean": found}, columns)
+    languages = sorted({row["language"] for row in found})
+    groups = [(language, pick(found, language=language)) for language in languages]
+    columns = {label: score("test_f1", nothing="-", system=one) for one, label in LEFT_OUT_SYSTEMS.items()}
+    means = [mean_spread(seed_means(pick(found, system=one), "test_f1", languages)) or "-" for one in LEFT_OUT_SYSTEMS]
+    return table("language", groups, {**columns, "seeds": seeds}, ["mean", *means, ""])
 
 
 def cost_table(rows: Rows) -> str:
     """Training sentences and minutes of one run with all of the data."""
     found = pick(rows, share=1.0)
-    groups: dict[str, Rows] = {}
-    for task, language, epochs in sorted({(row["task"], row["language"], row["epochs"]) for row in found}):
-        own = pick(found, task=task, language=language, epochs=epochs)
-        groups[TASKS.get(task, f"{language} NER, left out")] = own
+    kinds = sorted({(row["task"], row["language"]) for row in found})
+    titles = [TASKS.get(task, f"{language} NER, left out") for task, language in kinds]
+    groups = [pick(found, task=task, language=language) for task, language in kinds]
     columns: dict[str, Cell] = {
         "training rows at 100 %": fact("train_rows", ","),
         "test rows": fact("test_rows", ","),
         "epochs": fact("epochs"),
         "minutes a run": lambda own: mean_spread(row["seconds"] / 60 for row in own),
     }
-    return table("task", groups, columns)
+    return table("task", zip(titles, groups, strict=True), columns)
 
 
 def share_plot(rows: Rows) -> str:

@@ -4,53 +4,42 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError, Teacher
 from distillemb_plugins.cli.vectors import packed_rows
-from distillemb_plugins.persistence import EncoderFiles, read_encoder
 from distillemb_plugins.teachers.io.writing import npz_rows, text_rows
+from recipes.benchmark import encoding, fixtures, measure, pipelines, published, ray_vectors, timing
+from recipes.benchmark.fixtures import SIZES, Bench
+from recipes.results import pick
 
-Script = Callable[[str], ModuleType]
-
-
-@pytest.fixture(scope="module")
-def parts(script: Script) -> Callable[[str], ModuleType]:
-    script("benchmark/measure.py")  # puts the root on the path
-    return lambda name: importlib.import_module(f"recipes.benchmark.{name}")
+from .projects import run_project
 
 
-@pytest.fixture(scope="module")
-def files(tiny_encoder_dir: Path) -> EncoderFiles:
-    return read_encoder(tiny_encoder_dir)
+@pytest.fixture
+def bench(tiny_data: Path, tiny_encoder_dir: Path, tiny_teacher: Teacher) -> Bench:
+    sizes = replace(SIZES["tiny"], words=120, tokens=400, published_words=32, sentences=4, seconds=0.01, rounds=1)
+    made = fixtures.open_bench(tiny_data, str(tiny_encoder_dir), sizes)
+    made.__dict__["words"], made.__dict__["teacher"] = fixtures.made_up_words(120), tiny_teacher
+    return made
 
 
-@pytest.fixture(scope="module")
-def tiny_sizes(parts: Callable[[str], ModuleType]) -> object:
-    sizes = parts("fixtures").SIZES["tiny"]
-    return replace(sizes, words=120, tokens=400, published_words=32, sentences=4, seconds=0.01, rounds=1)
+def test_ratios_are_of_the_same_round_and_targets_are_judged() -> None:
+    values = timing.ratio((20.0, 40.0, 90.0), (10.0, 10.0, 30.0))
+    row = timing.row("s", "n", "u", values)
+    assert (row["median"], row["low"], row["high"]) == (3.0, 2.5, 3.5)
+    assert timing.row("s", "n", "u", values, at_least=3)["met"] is True
+    assert timing.row("s", "n", "u", values, at_most=2)["met"] is False
+    assert row["met"] is None
 
 
-def test_ratios_are_of_the_same_round_and_targets_are_judged(parts: Callable[[str], ModuleType]) -> None:
-    timing = parts("timing")
-    fast, slow = timing.Rates("fast", (20.0, 40.0, 90.0)), timing.Rates("slow", (10.0, 10.0, 30.0))
-    figure = timing.ratio(fast, slow)
-    assert figure == timing.Figure(3.0, 2.5, 3.5)
-    assert timing.row("s", "n", "u", figure, at_least=3)["met"] is True
-    assert timing.row("s", "n", "u", figure, at_most=2)["met"] is False
-    assert timing.row("s", "n", "u", figure)["met"] is None
-
-
-def test_the_published_way_pads_in_the_middle_and_learns(
-    parts: Callable[[str], ModuleType], tiny_teacher: Teacher, tmp_path: Path
-) -> None:
-    published = parts("published")
+def test_the_published_way_pads_in_the_middle_and_learns(tiny_teacher: Teacher, tmp_path: Path) -> None:
     assert published.padded("ab", {"a": 2, "b": 3}) == [0] * 5 + [2, 3] + [0] * 6
     assert published.padded("a" * 20, {"a": 2}) == [2] * 13
     corpus = tmp_path / "corpus.txt"
@@ -62,22 +51,15 @@ def test_the_published_way_pads_in_the_middle_and_learns(
     assert published.published_training_speed(tiny_teacher, corpus, 0.01, warmup_steps=0) > 0
 
 
-def test_words_are_measured_and_compared_with_torch(
-    parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_sizes: object, monkeypatch: pytest.MonkeyPatch,
-    tiny_data: Path,
-) -> None:  # fmt: skip
-    encoding = parts("encoding")
+def test_words_are_measured_and_compared_with_torch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "rivals", lambda *_: {"rival": lambda words: words})
-    monkeypatch.setattr(encoding, "with_memory", lambda files, _: files)
-    words = parts("fixtures").made_up_words(120)
-    sizes = replace(tiny_sizes, dim=24)  # type: ignore[type-var]
-    rows = {row["name"]: row for row in encoding.word_rows(files, words, sizes, 1, tiny_data)}
+    rows = {row["name"]: row for row in encoding.word_rows(bench, 1)}
     assert rows[encoding.PUBLISHED]["median"] == 1
     assert "rival" in rows and rows[encoding.DISTINCT]["at_least"] == 10
     exact = rows[encoding.DISTINCT]
     assert exact["largest_difference"] < 1e-5 and exact["neighbours_shared"] == 1 and 0 <= exact["ner_f1"] <= 100
     assert 0.9 < rows["distinct words, int8"]["cosine"] < 1
-    alone = {row["name"] for row in encoding.one_word_rows(files, words, sizes)}
+    alone = {row["name"] for row in encoding.one_word_rows(bench)}
     if importlib.util.find_spec("onnxruntime") is None:
         assert alone == {"warm", "cold"}
         return
@@ -88,48 +70,56 @@ def test_words_are_measured_and_compared_with_torch(
     assert rows["running text, cold cache, onnx-int8"]["at_least"] == 60
 
 
-def test_the_pipeline_that_forms_are_compared_in_is_trained(
-    parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_data: Path, tmp_path: Path
-) -> None:
-    pipelines = parts("pipelines")
-    sentences = pipelines.tagged(tiny_data, tmp_path, 8)
-    vectors = {"nlp": {"vectors": {"@vectors": "distillemb.Vectors.v1", "pretrained": str(files.path)}}}
+def test_the_pipeline_that_forms_are_compared_in_is_trained(bench: Bench) -> None:
+    sentences = pipelines.tagged(bench.data, 8)
+    vectors = {"nlp": {"vectors": {"@vectors": "distillemb.Vectors.v1", "pretrained": str(bench.files.path)}}}
     nlp = pipelines.pipeline(sentences, {**pipelines.WITH_VECTORS, **vectors})
     before = nlp.get_pipe("ner").to_bytes()
-    parts("quality").train(nlp, sentences, 2)  # the schedule begins with a rate of zero
+    pipelines.train(nlp, sentences, 2)  # the schedule begins with a rate of zero
     assert nlp.get_pipe("ner").to_bytes() != before
 
 
-def test_pipelines_and_training_are_measured(
-    parts: Callable[[str], ModuleType], files: EncoderFiles, tiny_sizes: object, tiny_data: Path, tiny_teacher: Teacher
-) -> None:
-    sizes = replace(tiny_sizes, dim=24)  # type: ignore[type-var]
-    rows = parts("pipelines").spacy_rows(files, tiny_data, sizes)
+def test_pipelines_and_training_are_measured(bench: Bench) -> None:
+    rows = pipelines.spacy_rows(bench)
     assert {row.get("at_least", row.get("at_most")) for row in rows} >= {0.95, 1.0, 1.5}
-    names = [row["name"] for row in parts("distillation").training_rows(tiny_teacher, sizes)]
+    names = [row["name"] for row in measure.training_rows(bench)]
     assert names[0] == "published way" and len(names) == 4
 
 
 def test_memory_growth_tables_and_plot(
-    script: Script, parts: Callable[[str], ModuleType], tiny_encoder_dir: Path, tiny_sizes: object, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    speed = script("benchmark/measure.py")
-    monkeypatch.setitem(speed.SIZES, "tiny", tiny_sizes)
+    bench: Bench, tiny_encoder_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SIZES, "tiny", bench.sizes)
     results, readme = tmp_path / "results.jsonl", tmp_path / "README.md"
     readme.write_text("# x\n<!-- tables -->\n<!-- /tables -->\n", "utf-8")
     for part in ("memory", "scaling"):
-        speed.measure(part, tmp_path, str(tiny_encoder_dir), "tiny", results)
+        measure.measure(part, tmp_path, str(tiny_encoder_dir), "tiny", results)
     rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
     assert len({(row["section"], row["name"]) for row in rows}) == len(rows)
-    [opened] = [row for row in rows if row["name"] == "encoder, opened"]
+    [opened] = pick(rows, name="encoder, opened")
     assert opened["imported"] == [] and opened["met"] is True
-    speed.write(results, readme)
+    measure.measure("write", results=results, readme=readme)
     text = readme.read_text("utf-8")
     assert "### Targets" in text and "| memory: encoder, opened | MB resident | at most 20 |" in text
     assert "characters a word" in (tmp_path / "scaling.svg").read_text("utf-8")
     with pytest.raises(DistillEmbError, match="--size"):
-        speed.measure("memory", tmp_path, str(tiny_encoder_dir), "huge", results)
+        measure.measure("memory", tmp_path, str(tiny_encoder_dir), "huge", results)
+
+
+def test_the_project_runs_small(
+    bench: Bench, tiny_encoder_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every part is called once, and the tables are written; what the parts do has tests above."""
+    called = []
+    for part in measure.PARTS:
+        rows = [timing.row(part, "one", "words/s", [1.0, 2.0], at_least=2)]
+        monkeypatch.setitem(measure.PARTS, part, lambda _, part=part, rows=rows: called.append(part) or rows)
+    results, readme = tmp_path / "results.jsonl", tmp_path / "README.md"
+    shutil.copy(measure.HERE / "README.md", readme)
+    values = {"data": bench.data, "encoder": tiny_encoder_dir, "size": "tiny", "results": results, "readme": readme}
+    assert run_project(measure.HERE, values) == 2
+    assert called == list(measure.PARTS)
+    assert "| memory: one | words/s | at least 2 | 1.5 | missed: 25% off |" in readme.read_text("utf-8")
 
 
 @pytest.mark.parametrize("pack", [npz_rows, text_rows])
@@ -151,11 +141,8 @@ def test_several_processes_give_the_same_rows_in_order(
         np.testing.assert_allclose(numbers(one), numbers(other), atol=1e-5)
 
 
-def test_ray_gives_the_same_vectors(
-    parts: Callable[[str], ModuleType], tiny_encoder_dir: Path, tiny_words: list[str], tmp_path: Path
-) -> None:
+def test_ray_gives_the_same_vectors(tiny_encoder_dir: Path, tiny_words: list[str], tmp_path: Path) -> None:
     ray = pytest.importorskip("ray", reason="Ray is not installed")
-    ray_vectors = parts("ray_vectors")
     words = tmp_path / "words.txt"
     words.write_text("\n".join(tiny_words[:100]), "utf-8")
     try:

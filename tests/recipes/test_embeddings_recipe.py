@@ -14,6 +14,7 @@ import pytest
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.data import pos
 from distillemb_plugins.teachers import load_teacher
+from recipes import results
 from recipes.embeddings import classifiers, prepare, systems, tabulate, tasks, train
 from recipes.embeddings.systems import COMMON, SYSTEMS, TABLES, source, table_path
 from recipes.embeddings.tasks import TASKS
@@ -417,7 +418,7 @@ def test_parts_of_the_sentences_are_averaged_over_the_seeds() -> None:
 
 def test_a_mean_counts_only_seeds_with_all_languages() -> None:
     rows = ner_rows("hash", {"swa": 60, "amh": 40}) + ner_rows("hash", {"swa": 90}, seed=1)
-    assert tabulate.seed_means(rows, "test_f1", ["amh", "swa"]) == [50]
+    assert results.seed_means(rows, "test_f1", ["amh", "swa"]) == [50]
     table = tabulate.languages_table(rows, "test_f1", "test F1", mean=True)
     assert "| **mean** | **50.0** |" in table and "| swa | 75.0 ± 21.2 |" in table
 
@@ -450,7 +451,7 @@ def pos_row(system: str, language: str, seed: int, accuracy: float) -> dict[str,
 def test_means_leave_out_seeds_without_all_languages() -> None:
     rows = [pos_row("hash", "swa", 0, 90), pos_row("hash", "xho", 0, 80), pos_row("hash", "swa", 1, 99)]
     scores = {"test": "test.accuracy", "seen": "test.seen", "unseen": "test.unseen"}
-    table = tabulate.systems_table(rows, scores, 2, {"taught": "taught", "others": "others"})
+    table = tabulate.systems_table(rows, scores, 2, parts=True)
     assert table.splitlines()[2].split(" | ")[1:8] == ["2", "85.00", "85.00", "75.00", "90.00", "80.00", "1"]
 
 
@@ -488,7 +489,7 @@ def test_means_are_of_the_languages_that_all_systems_have_and_of_whole_seeds() -
     scores = {"test": "test_f1"}
     assert tabulate.common_languages([row for row in rows[:6] if row["model"] == "linear"]) == ["swa"]
     assert "| linear, static | 1 | 50.0 |" in tabulate.systems_table(rows[:6], scores)
-    assert "| linear, frozen | – | 60.0 |" in tabulate.languages_table(rows[:6], "test_f1", "model, system")
+    assert "| linear, frozen | – | 60.0 |" in tabulate.models_table(rows[:6], "test_f1")
     assert "| linear, static | 2 | 70.0 |" in tabulate.systems_table(rows, scores), "seed 1 has one language of two"
 
 
