@@ -124,7 +124,7 @@ def read_pairs(path: str | Path) -> PairSet:
     """
     path = Path(path)
     rows = [(n, line) for n, line in numbered_lines(path) if line.strip() and not line.startswith("#")]
-    delimiter = _delimiter(line for _, line in rows[-20:])  # titles stand at the top
+    delimiter = _delimiter(line for _, line in rows[len(rows) // 2 :][:20])  # titles stand at the top
     cells = [(n, _split(line, delimiter)) for n, line in rows]
     header, body = _take_header(cells)
     skipped = [(n, row) for n, row in cells[: len(cells) - len(body)] if body and len(row) == len(body[0][1]) > 2]

@@ -71,6 +71,10 @@ def _text_layout(path: str | Path, first: str, header: bool) -> tuple[int | None
     """Number of words (None without a header) and width, from the first line and a sample of those after it."""
     found = _HEADER.match(first.encode("utf-8")) if header else None
     sample = _sample_lines(path)[bool(found) :]
+    if sample and all(line.count(",") > 1 for _, line in sample):
+        raise DistillEmbError(
+            f"{path}, line {sample[0][0]}: commas separate the numbers: write tabs or spaces instead."
+        )
     if found is not None:
         declared, dim = _checked_header(path, int(found[1]), int(found[2]))
     else:
