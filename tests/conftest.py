@@ -109,3 +109,24 @@ def tiny_encoder_dirs(tmp_path_factory: pytest.TempPathFactory, tiny_words: list
 def tiny_encoder_dir(tiny_encoder_dirs: dict[str, Path]) -> Path:
     """An encoder directory of the default student."""
     return tiny_encoder_dirs["cnn"]
+
+
+@pytest.fixture(scope="session")
+def tiny_context_dir(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of the default student with two context layers, whose weights are large enough to matter."""
+    import torch
+
+    from distillemb_plugins.hf import DistillEmbModel
+    from distillemb_plugins.persistence import read_encoder
+
+    torch.manual_seed(0)
+    sizes = {"context_size": 16, "context_heads": 2, "context_feed_forward": 32, "context_range": 20}
+    model = DistillEmbModel.from_pretrained(tiny_encoder_dir, context_layers=2, **sizes, ignore_mismatched_sizes=True)
+    layers = model.context_layers
+    for parameter in layers.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    files = read_encoder(tiny_encoder_dir)
+    context = {name: tensor.detach().numpy() for name, tensor in layers.state_dict().items()}
+    out = tmp_path_factory.mktemp("context") / "tiny"
+    config = {**files.config, **sizes, "context_layers": 2}
+    return write_encoder(out, config, files.tensors, files.characters, context=context)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,10 +15,10 @@ from transformers.utils.hub import cached_file
 
 from .card_distillemb import read_beside, write_beside
 from .configuration_distillemb import DistillEmbConfig
-from .heads_distillemb import DIGIT, LETTER, OTHER, UPPER
+from .heads_distillemb import character_classes
 
 SCALE_SUFFIX = "_scale"
-_OWN = ("encoder.", "context_layers.", "distillemb.encoder.", "distillemb.context_layers.")
+_ENCODER, _CONTEXT = ("encoder.", "distillemb.encoder."), ("context_layers.", "distillemb.context_layers.")
 _HUB = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 
 
@@ -38,13 +37,6 @@ def dequantize(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         else:
             result[name] = tensor.float() if tensor.dtype == torch.float16 else tensor
     return result
-
-
-def character_classes(characters: Sequence[str]) -> list[int]:
-    """Return the class of each character id for `ShapeFeatures`: pad and unknown 0, then by Unicode category."""
-    kinds = {"Lu": UPPER, "Lt": UPPER, "L": LETTER, "M": LETTER, "N": DIGIT}
-    categories = [unicodedata.category(character[0]) for character in characters]
-    return [0, 0, *(kinds.get(category, kinds.get(category[0], OTHER)) for category in categories)]
 
 
 class DistillEmbPreTrainedModel(PreTrainedModel):
@@ -77,7 +69,7 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
             ValueError: The directory holds another architecture or lacks encoder weights.
         """
         hub = {name: kwargs[name] for name in _HUB if name in kwargs}
-        config = kwargs.pop("config", None)
+        config, fresh = kwargs.pop("config", None), "context_layers" in kwargs  # new ones, still to be trained
         if not isinstance(config, PretrainedConfig):  # remote code may bring a class of ours under another name
             config, kwargs = DistillEmbConfig.from_pretrained(
                 config or pretrained_model_name_or_path, return_unused_kwargs=True, **kwargs
@@ -103,7 +95,7 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
                 "the directory again, or for another set of labels say ignore_mismatched_sizes=True."
             ) from error
         model, info = loaded
-        _check_loaded(info["missing_keys"], pretrained_model_name_or_path)
+        _check_loaded(info["missing_keys"], _ENCODER if fresh else _ENCODER + _CONTEXT, pretrained_model_name_or_path)
         model.freeze()  # again: loading has put new parameters in
         card, model.encoder_facts = read_beside(pretrained_model_name_or_path, hub)
         model.encoder_card = card if of_encoder else ""
@@ -167,8 +159,8 @@ def _read_classes(source: Any, hub: dict[str, Any]) -> list[int]:
     return character_classes(table["characters"])
 
 
-def _check_loaded(missing: Any, source: Any) -> None:
-    lost = sorted(name for name in missing if name.startswith(_OWN))
+def _check_loaded(missing: Any, needed: tuple[str, ...], source: Any) -> None:
+    lost = sorted(name for name in missing if name.startswith(needed))
     if lost:
         raise ValueError(
             f"{source} holds no weights for {lost[0]} (and {len(lost) - 1} more): its model.safetensors is of another "

@@ -24,6 +24,7 @@ from thinc.types import Floats2d, Ragged
 
 from ..errors import DistillEmbError
 from .context import build_bilstm_encoder_v1
+from .contextual import ContextShim, contextual_words
 from .layers import with_unique_words, word_encoder
 from .shims import EncoderShim
 
@@ -109,7 +110,9 @@ def build_tok2vec_v1(
         width: Width of the embed layer and of the output.
         pretrained: See `build_embed_v1`, as for the arguments that are not named here.
         depth: Layers of the context encoder.
-        context: ``"cnn"`` (spaCy's MaxoutWindowEncoder) or ``"bilstm"`` (`distillemb.BiLSTMEncoder.v1`).
+        context: ``"cnn"`` (spaCy's MaxoutWindowEncoder), ``"bilstm"`` (`distillemb.BiLSTMEncoder.v1`), or
+            ``"pretrained"``: the context layers that `pretrained` holds (see ``distillemb pretrain``), with the hashed
+            `attrs` beside them; `depth` is not read then.
         window_size: Words on each side that a layer of the ``"cnn"`` reads.
         maxout_pieces: Pieces of a layer of the ``"cnn"``.
 
@@ -119,6 +122,14 @@ def build_tok2vec_v1(
     Raises:
         DistillEmbError: A value is impossible.
     """
+    if context == "pretrained":
+        _check(width, dropout, grad_factor, cache_size)
+        shim = ContextShim(freeze=freeze, lr_scale=grad_factor, dropout=dropout, cache_size=cache_size)
+        words = contextual_words(None if pretrained is None else str(pretrained), shim)
+        states = chain(words, with_array(Linear(nO=width)))
+        features = [_hashed_attributes(width, attrs, rows)] if attrs else []
+        mixed = with_array(_maxout(width, width * (len(attrs or ()) + 1)))
+        return _sized(chain(concatenate(*features, states), mixed, ragged2list()), width)
     embed = build_embed_v1(
         width,
         pretrained,
@@ -136,7 +147,7 @@ def build_tok2vec_v1(
     elif context == "bilstm":
         encode = build_bilstm_encoder_v1(width, depth)
     else:
-        raise DistillEmbError(f"distillemb.Tok2Vec.v1: context is {context!r}: say 'cnn' or 'bilstm'.")
+        raise DistillEmbError(f"distillemb.Tok2Vec.v1: context is {context!r}: say cnn, bilstm or pretrained.")
     tok2vec = _sized(chain(embed, encode), width)
     tok2vec.set_ref("embed", embed)
     tok2vec.set_ref("encode", encode)

@@ -122,6 +122,24 @@ class EncoderShim(Shim):
         """Take over an encoder. What was there before is forgotten."""
         self._files, self._model, self._fast, self._ahead = files, None, None, False
 
+    def forget(self) -> None:
+        """Forget what was made of weights that have changed."""
+        self._fast = None
+
+    def build(self, files: EncoderFiles) -> torch.nn.Module:
+        """Build the torch module with the weights of `files`."""
+        import torch
+
+        from ..hf.encoders_distillemb import build_encoder
+
+        module = build_encoder(SimpleNamespace(**files.config))
+        module.load_state_dict({name: torch.from_numpy(t.copy()) for name, t in files.tensors.items()})
+        return module
+
+    def with_weights(self, files: EncoderFiles, weights: dict[str, Any]) -> EncoderFiles:
+        """Put the weights of the torch module into `files`. They are kept to the last bit."""
+        return replace(files, tensors=weights, config={**files.config, "storage": "float32"})
+
     @property
     def files(self) -> EncoderFiles:
         """The encoder with its present weights. Raises `DistillEmbError` before initialization."""
@@ -131,9 +149,8 @@ class EncoderShim(Shim):
                 "pipeline."
             )
         if self._ahead:
-            tensors = {name: tensor.cpu().numpy().copy() for name, tensor in self._model.state_dict().items()}
-            config = {**self._files.config, "storage": "float32"}  # trained weights are kept to the last bit
-            self._files, self._ahead = replace(self._files, tensors=tensors, config=config), False
+            weights = {name: tensor.cpu().numpy().copy() for name, tensor in self._model.state_dict().items()}
+            self._files, self._ahead = self.with_weights(self._files, weights), False
         return self._files
 
     @property
@@ -150,15 +167,8 @@ class EncoderShim(Shim):
         """Return the torch encoder, built when first asked for."""
         if self._model is None:
             require("torch", "spacy")
-            import torch
-
-            from ..hf.encoders_distillemb import build_encoder
-
             make_torch_fork_safe()
-            files = self.files
-            module = build_encoder(SimpleNamespace(**files.config))
-            module.load_state_dict({name: torch.from_numpy(t.copy()) for name, t in files.tensors.items()})
-            self._model = module.to(self._device or get_torch_default_device())
+            self._model = self.build(self.files).to(self._device or get_torch_default_device())
         return self._model
 
     # What thinc calls
@@ -204,7 +214,8 @@ class EncoderShim(Shim):
                 stepped, _ = optimizer(self._key(name), data, gradient, lr_scale=self.lr_scale)
                 weights.data = xp2torch(stepped, device=weights.device)
                 weights.grad.zero_()
-        self._ahead, self._fast = True, None
+        self._ahead = True
+        self.forget()
 
     def _key(self, name: str) -> tuple[int, str]:
         return (self.id, f"distillemb.{name}")
@@ -219,15 +230,17 @@ class EncoderShim(Shim):
             return
         before = self.files
         with averaged(self._model, averages):
-            self._ahead, self._fast = True, None
+            self._ahead = True
+            self.forget()
             try:
                 yield
             finally:
-                self._files, self._ahead, self._fast = before, False, None
+                self._files, self._ahead = before, False
+                self.forget()
 
     def copy(self) -> EncoderShim:
         """Return an independent encoder with equal weights, and an identity of its own for the optimizer."""
-        copied = EncoderShim(
+        copied = type(self)(
             freeze=self.freeze, lr_scale=self.lr_scale, dropout=self.dropout, cache_size=self.cache_size
         )
         copied._device = self._device
@@ -253,7 +266,7 @@ class EncoderShim(Shim):
         """Give worker processes the weights as arrays, without torch and without the cache."""
         if self.is_loaded:
             _ = self.files  # take the present weights
-        return {**self.__dict__, "_model": None, "_fast": None, "_ahead": False}
+        return {**self.__dict__, "_model": None, "_fast": None, "_forward": None, "_ahead": False}
 
 
 def _no_gradient(gradient: Array) -> None:

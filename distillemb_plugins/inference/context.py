@@ -1,0 +1,156 @@
+"""The context layers in NumPy: word vectors of sentences to words in context, equal to the torch module to 1e-5."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..quantization import Tensors
+from ..vectors import Floats
+from .cnn import EPSILON
+
+LETTER, UPPER, DIGIT, OTHER = 1, 2, 3, 4  # as in hf/heads_distillemb.py, which cannot be imported without torch
+_ROTARY_BASE = 10_000.0
+_AT_ONCE = 4096  # words, padding included, that are computed together
+
+
+def windows(length: int, most: int, margin: int) -> list[tuple[int, int, int, int]]:
+    """Cut a long text into overlapping windows.
+
+    Args:
+        length: Words of the text.
+        most: Words of a window. A text that is not longer is one window.
+        margin: Words on each side of a window that are read and not kept.
+
+    Returns:
+        Of each window where it begins and ends, and between which of its words the result is kept.
+    """
+    if length <= most:
+        return [(0, length, 0, length)]
+    step, found = most - 2 * margin, []
+    for start in range(0, length - 2 * margin, step):
+        end = min(start + most, length)
+        first, last = (0 if start == 0 else margin), (end - start if end == length else end - start - margin)
+        found.append((start, end, first, last))
+    return found
+
+
+class ContextForward:
+    """The forward pass of context layers.
+
+    Args:
+        config: ``context_layers``, ``context_heads`` and ``context_range`` of the configuration.
+        tensors: The weights, float32, as `EncoderFiles.context` has them.
+    """
+
+    def __init__(self, config: dict[str, Any], tensors: Tensors) -> None:
+        self.layers, self.heads = int(config["context_layers"]), int(config["context_heads"])
+        self.range, self.size = int(config["context_range"]), int(config["context_size"])
+        self.weights = tensors
+
+    def __call__(self, vectors: Sequence[Floats], char_ids: Sequence[NDArray[np.int32]]) -> list[Floats]:
+        """Compute words in context.
+
+        Args:
+            vectors: Of each sentence its word vectors, float32 ``[words, dim]``.
+            char_ids: Of each sentence the characters of its words, int32 ``[words, max_chars]``.
+
+        Returns:
+            Of each sentence float32 ``[words, context_size]``.
+        """
+        result: list[Floats] = [np.zeros((0, self.size), np.float32)] * len(vectors)
+        order = sorted((n for n in range(len(vectors)) if len(vectors[n])), key=lambda n: len(vectors[n]))
+        start = 0
+        while start < len(order):
+            end = start + 1
+            while end < len(order) and (end + 1 - start) * len(vectors[order[end]]) <= _AT_ONCE:
+                end += 1
+            chosen = order[start:end]
+            states = self._batch([vectors[n] for n in chosen], [char_ids[n] for n in chosen])
+            for n, rows in zip(chosen, states, strict=True):
+                result[n] = rows[: len(vectors[n])]
+            start = end
+        return result
+
+    def _batch(self, vectors: Sequence[Floats], char_ids: Sequence[NDArray[np.int32]]) -> Floats:
+        lengths = np.array([len(one) for one in vectors])
+        places = np.arange(lengths.max())
+        mask = places < lengths[:, None]
+        read = np.concatenate([np.concatenate(vectors), self._shapes(np.concatenate(char_ids))], axis=1)
+        x = np.zeros((*mask.shape, self.size), np.float32)
+        x[mask] = self._linear("input", self._norm("input_norm", read))
+        near = np.abs(places[:, None] - places) < self.range
+        allowed = (mask[:, None, :] & (near | ~mask[:, :, None]))[:, None]
+        cosines, sines = _rotary(places, self.size // self.heads)
+        for n in range(self.layers):
+            x = self._layer(f"layers.{n}.", x, allowed, cosines, sines)
+        return self._norm("output_norm", x)
+
+    def _layer(self, name: str, x: Floats, allowed: NDArray[np.bool_], cosines: Floats, sines: Floats) -> Floats:
+        batch, words, size = x.shape
+        mixed = self._linear(f"{name}attention_in", self._norm(f"{name}attention_norm", x))
+        query, key, value = mixed.reshape(batch, words, 3, self.heads, size // self.heads).transpose(2, 0, 3, 1, 4)
+        query, key = _rotate(query, cosines, sines), _rotate(key, cosines, sines)
+        scores = query @ key.transpose(0, 1, 3, 2) * np.float32(1 / math.sqrt(size // self.heads))
+        scores = np.where(allowed, scores, np.float32(-np.inf))
+        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        attended = (scores / scores.sum(axis=-1, keepdims=True)) @ value
+        x = x + self._linear(f"{name}attention_out", attended.transpose(0, 2, 1, 3).reshape(batch, words, size))
+        hidden = _gelu(self._linear(f"{name}feed_forward_in", self._norm(f"{name}feed_forward_norm", x)))
+        return x + self._linear(f"{name}feed_forward_out", hidden)
+
+    def _linear(self, name: str, x: Floats) -> Floats:
+        result: Floats = x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+        return result
+
+    def _norm(self, name: str, x: Floats) -> Floats:
+        x = x - x.mean(axis=-1, keepdims=True)
+        x /= np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(EPSILON))
+        result: Floats = x * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+        return result
+
+    def _shapes(self, char_ids: NDArray[np.int32]) -> Floats:
+        """See `ShapeFeatures` in hf/heads_distillemb.py."""
+        classes = self.weights["shapes.classes"][char_ids]
+        upper, letter, digit, other = (classes == kind for kind in (UPPER, LETTER, DIGIT, OTHER))
+        begun = (char_ids != 0).cumsum(axis=1)
+        has_upper, has_letter, has_digit, has_other = (one.any(axis=1) for one in (upper, letter, digit, other))
+        traits = [
+            (upper & (begun == 1)).any(axis=1),
+            (upper & (begun > 1)).any(axis=1),
+            has_upper & ~has_letter,
+            has_digit,
+            has_digit & ~(has_upper | has_letter | has_other),
+            has_other,
+            has_other & ~(has_upper | has_letter | has_digit),
+        ]
+        result: Floats = np.stack(traits, axis=1).astype(np.float32) @ self.weights["shapes.traits.weight"].T
+        return result
+
+
+def _rotary(places: NDArray[np.integer], size: int) -> tuple[Floats, Floats]:
+    steps = np.exp(np.arange(0, size, 2, dtype=np.float32) * np.float32(-math.log(_ROTARY_BASE) / size))
+    angles = places[:, None].astype(np.float32) * steps
+    angles = np.concatenate([angles, angles], axis=1)
+    return np.cos(angles), np.sin(angles)
+
+
+def _rotate(x: Floats, cosines: Floats, sines: Floats) -> Floats:
+    half = x.shape[-1] // 2
+    turned = np.concatenate([-x[..., half:], x[..., :half]], axis=-1)
+    result: Floats = x * cosines + turned * sines
+    return result
+
+
+def _gelu(x: Floats) -> Floats:
+    """x times the normal distribution's share below x. The error function is Abramowitz & Stegun's 7.1.26 (1.5e-7)."""
+    z = np.abs(x) * np.float32(math.sqrt(0.5))
+    t = 1 / (1 + np.float32(0.3275911) * z)
+    tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    tail *= np.exp(-z * z)
+    result: Floats = x * np.where(x >= 0, 1 - 0.5 * tail, 0.5 * tail).astype(np.float32)
+    return result
