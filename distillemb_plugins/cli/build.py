@@ -12,6 +12,8 @@ import typer
 from .guard import interrupt_hint
 from .output import JsonFlag, print_json
 
+FOUND = "Default: found out."
+
 
 def build_command(
     texts: Annotated[
@@ -24,9 +26,7 @@ def build_command(
         Path | None,
         typer.Option(help="Tagged sentences: a folder with train, dev, test files, or one file; word and tag a line."),
     ] = None,
-    task: Annotated[
-        str, typer.Option(help="What the tags are: ner (IOB2) or pos (universal tags, also CoNLL-U).")
-    ] = "ner",
+    task: Annotated[str, typer.Option(help="What the tags are: ner or pos (universal tags, also CoNLL-U).")] = "ner",
     encoder: Annotated[
         list[str],
         typer.Option(
@@ -41,7 +41,21 @@ def build_command(
     ] = None,
     steps: Annotated[int, typer.Option(min=10, help="Updates of each spaCy tagger, of 300 words.")] = 1000,
     epochs: Annotated[int, typer.Option(min=1, help="Passes of the Hugging Face tagger.")] = 20,
-    columns: Annotated[int, typer.Option(min=2, help="Columns of the CoNLL files; the last one is the tag.")] = 2,
+    columns: Annotated[
+        int | None, typer.Option(min=2, help=f"Columns of the tagged files; the last is the tag. {FOUND}")
+    ] = None,
+    word_column: Annotated[int | None, typer.Option(help=f"The column with the word, from 0. {FOUND}")] = None,
+    tag_column: Annotated[int | None, typer.Option(help=f"The column with the tag, from 0. {FOUND}")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help=f"Of ner tags: IOB1, IOB2, BIOES, BILOU, BMES or IO. {FOUND}")
+    ] = None,
+    comments: Annotated[
+        bool | None,
+        typer.Option("--comments/--no-comments", help=f"Whether lines that begin with # are comments. {FOUND}"),
+    ] = None,
+    words: Annotated[
+        str | None, typer.Option(help="Words of CoNLL-U where several stand for one: syntactic (default) or surface.")
+    ] = None,
     wheel: Annotated[bool, typer.Option("--wheel/--no-wheel", help="Package the spaCy pipeline as a wheel.")] = True,
     hf: Annotated[bool, typer.Option("--hf/--no-hf", help="Make a Hugging Face directory.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
@@ -66,6 +80,14 @@ def build_command(
     from ..workflow.settings import BuildSettings, parse_encoders
 
     interrupt_hint("run the same command again to go on where it stopped.")
+    layout = {
+        "columns": columns,
+        "word_column": word_column,
+        "tag_column": tag_column,
+        "scheme": scheme,
+        "comments": comments,
+        "words": words,
+    }
     facts = build(
         BuildSettings(
             texts=tuple(texts),
@@ -80,7 +102,7 @@ def build_command(
             seed=seed,
             steps=steps,
             epochs=epochs,
-            columns=columns,
+            layout={name: value for name, value in layout.items() if value is not None},
             wheel=wheel,
             hf=hf,
             min_words=min_words,

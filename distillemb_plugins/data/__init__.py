@@ -1,7 +1,8 @@
 """Reading tagged files and text sets, finding them, and checking what they share."""
 
 from .classification import classification_dataset, load_classification
-from .conll import Layout, Sentence, conll_files, read_sentences
+from .conll import conll_files, read_sentences
+from .layout import Layout, Sentence
 from .overlap import overlapping, sentence_key, share_in_text, word_runs
 from .sources import corpus_files, task_file, task_files
 from .tagged import (

@@ -22,7 +22,27 @@ _DECLARED = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
 _RANGE_OR_EMPTY = re.compile(r"\d+[-.]\d+")
 _BLANKS = re.compile(r"[ \t]+")
 # Phrases of CoNLL-2000 and CoNLL-2003 (English and German): their tags look like those of entities.
-_CHUNKS = frozenset("NP VP PP ADVP ADJP SBAR PRT CONJP INTJ LST UCP NC VC PC AC AVC NPC".split())
+_CHUNKS = frozenset(
+    (
+        "AC",
+        "ADJP",
+        "ADVP",
+        "AVC",
+        "CONJP",
+        "INTJ",
+        "LST",
+        "NC",
+        "NP",
+        "NPC",
+        "PC",
+        "PP",
+        "PRT",
+        "SBAR",
+        "UCP",
+        "VC",
+        "VP",
+    )
+)
 Block = list[tuple[int, str]]
 Split = Callable[[str], list[str]]
 
@@ -59,7 +79,9 @@ class Columns:
 def cells_of(line: str) -> list[str]:
     """The columns of a line, which single tabs or any number of spaces part. No-break spaces part nothing."""
     line = line.rstrip(" \t\r")
-    return [cell.strip(" ") for cell in line.split("\t")] if "\t" in line else _BLANKS.split(line)
+    if "\t" in line:
+        return [cell.strip(" ") for cell in line.split("\t")]
+    return _BLANKS.split(line) if "  " in line else line.split(" ")
 
 
 def _aligned_cells(line: str) -> list[str]:
@@ -67,16 +89,15 @@ def _aligned_cells(line: str) -> list[str]:
     return _BLANKS.split(line.rstrip(" \t\r"))
 
 
-def is_blank(line: str) -> bool:
-    """Whether a line ends a sentence."""
-    return not line.strip(" \t\r")
+def _is_docstart(line: str) -> bool:
+    return line.startswith(DOCSTART) and _BLANKS.split(line.rstrip(), maxsplit=1)[0] == DOCSTART
 
 
 def blocks(path: Path) -> Iterator[Block]:
     """Runs of lines between blank ones. A line ``-DOCSTART-`` ends a sentence too, and is left out."""
     block: Block = []
     for number, line in numbered_lines(path):
-        if not is_blank(line) and _BLANKS.split(line, maxsplit=1)[0] != DOCSTART:
+        if line.strip(" \t\r") and not _is_docstart(line):
             block.append((number, line))
         elif block:
             yield block
@@ -121,8 +142,6 @@ class _Candidate:
     failed: tuple[int, str] | None = None  # line and value
 
     def take(self, value: str, line: int, known: frozenset[str] | None) -> None:
-        if self.failed or value in self.seen:
-            return
         if known is None:
             self.styles = [style for style in self.styles if style.part(value) is not None]
         if value not in known if known is not None else not self.styles:
@@ -141,11 +160,12 @@ class _Scan:
     def __init__(self, path: Path, layout: Layout, split: Split) -> None:
         self.path, self.layout, self.split = path, layout, split
         self.declared: list[str] = []
+        self.hashes: list[tuple[int, list[str]]] = []  # lines that begin with "#", maybe words
         self.empty: dict[int, int] = {}  # column -> first line in which it is empty
         self.rows = self.longest = 0
         self.from_zero = False
         self.misnumbered: tuple[int, str] | None = None
-        self.first_values: list[set[str]] = []  # a few distinct values of each column
+        self.first_values: list[set[str]] = []  # of each column
         self.candidates: dict[int, _Candidate] = {}
 
     def found(self) -> Columns | None:
@@ -157,6 +177,11 @@ class _Scan:
         if not peek:
             return None
         self.count = self.layout.columns or Counter(len(cells) for _, _, cells in peek).most_common(1)[0][0]
+        if self.count < 2:
+            raise _UnevenError(
+                f"{self.path}, line {peek[0][0]}: 1 column where at least 2 are expected (word and "
+                f"tag): {' '.join(peek[0][2])[:60]!r}; give a file of words with tags."
+            )
         self.numbered = self._looks_numbered(peek)
         self.named_tag = self._column("tag_column", self.layout.tag_column)
         self.named_word = self._column("word_column", self.layout.word_column)
@@ -177,6 +202,7 @@ class _Scan:
                 if _is_comment(line, self.layout) and not hash_is_word:
                     declared = _DECLARED.match(line)
                     self.declared = self.declared or (declared[1].split() if declared else [])
+                    self.hashes.append((number, self.split(line)))
                     continue
                 yield number, place, self.split(line)
                 place += 1
@@ -227,13 +253,10 @@ class _Scan:
 
     def _take(self, rows: Iterable[tuple[int, int, list[str]]]) -> None:
         known = self.layout.known_tags if self.layout.task == "pos" else None
-        expected = 0
+        expected, candidates = 0, list(self.candidates.items())
         for number, place, cells in rows:
             if len(cells) != self.count:
-                raise _UnevenError(
-                    f"{self.path}, line {number}: {len(cells)} columns where {self.count} are expected "
-                    f"(word and tag, spaces or a tab between): {' '.join(cells)[:60]!r}; mend the line."
-                )
+                raise self._uneven(number, cells)
             if place == 0:
                 expected = 0 if self.from_zero else 1
             if self.numbered:
@@ -244,14 +267,22 @@ class _Scan:
                 expected += 1
             self.longest = max(self.longest, place + 1)
             self.rows += 1
-            for column, cell in enumerate(cells):
-                if not cell:
-                    self.empty.setdefault(column, number)
-                if len(self.first_values[column]) < _FEW:
-                    self.first_values[column].add(cell)
-            for column, candidate in self.candidates.items():
-                if cells[column]:
+            if "" in cells:
+                self.empty.setdefault(cells.index(""), number)
+            if self.rows <= _PEEK:
+                for values, cell in zip(self.first_values, cells, strict=True):
+                    values.add(cell)
+            for column, candidate in candidates:
+                if cells[column] and cells[column] not in candidate.seen and not candidate.failed:
                     candidate.take(cells[column], number, known)
+
+    def _uneven(self, number: int, cells: list[str]) -> _UnevenError:
+        if self.candidates and all(candidate.failed for candidate in self.candidates.values()):
+            return _UnevenError(str(self._unknown()))  # which stands before
+        return _UnevenError(
+            f"{self.path}, line {number}: {len(cells)} columns where {self.count} are expected "
+            f"(word and tag, spaces or a tab between): {' '.join(cells)[:60]!r}; mend the line."
+        )
 
     # ---- what follows from it
 
@@ -263,8 +294,11 @@ class _Scan:
         candidate = self.candidates[tag]
         tags = None
         if self.layout.task == "ner":
-            layout = self.layout
-            tags = find_scheme(self.path, candidate.seen, candidate.styles[0], layout.scheme, layout.labels)
+            layout, style = self.layout, candidate.styles[0]
+            for number, cells in [] if self.numbered or layout.comments else self.hashes:
+                if len(cells) == self.count and style.part(cells[tag]) is not None:
+                    candidate.seen.setdefault(cells[tag], number)
+            tags = find_scheme(self.path, candidate.seen, style, layout.scheme, layout.labels)
         return Columns(self.count, word, tag, self.split, self.numbered, tags)
 
     def _check_numbers(self) -> None:
@@ -344,7 +378,8 @@ def unknown_tag(path: Path, line: int, tag: str, layout: Layout, column: int, co
     if "*" in tag or tag.startswith("("):
         advice = ["write one tag a word instead of brackets (as in O, B-PER, I-PER)"]
     elif layout.task == "pos":
-        advice.append("name all tags in labels")
+        advice.append("map the tags to these")
+        advice.append("name them all in labels (of ConllCorpus or tagged_dataset)")
     elif layout.scheme is None and tag.isalpha() and len(tag) > 2:
         advice.append("say scheme = 'IO' if tags are bare types")
     if columns > 2:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import DistillEmbError
-from ..files import COMPRESSIONS
+from ..files import PACKED
 from .columns import Block, Columns, blocks, find_columns
 from .conllu import ConlluReader, is_conllu
 from .layout import UPOS, Layout, Sentence
@@ -94,9 +94,9 @@ def _words_of(path: Path, block: Block, layout: Layout, columns: Columns) -> Ite
     """The lines of a block that are words, with their columns."""
     begun = False
     for number, line in block:
-        cells = columns.split(line)
-        if line.startswith("#") and layout.comments is not False and _is_comment(path, number, line, begun, layout, columns):
+        if line.startswith("#") and _is_comment(path, number, line, begun, layout, columns):
             continue
+        cells = columns.split(line)
         if columns.numbered and not cells[0].isdecimal():  # a range or an empty node
             continue
         begun = True
@@ -110,8 +110,8 @@ def _is_comment(path: Path, number: int, line: str, begun: bool, layout: Layout,
         DistillEmbError: It is in doubt.
     """
     cells = columns.split(line)
-    if layout.comments or columns.numbered:
-        return True
+    if layout.comments is not None or columns.numbered:
+        return layout.comments is not False
     fits = len(cells) == columns.count
     tag = cells[columns.tag] if fits else ""
     if fits and columns.is_tag(tag, layout):
@@ -134,8 +134,7 @@ def conll_files(paths: Sequence[str | Path]) -> list[Path]:
     return [file for path in paths for file in _files_of(Path(path))]
 
 
-_SUFFIXES = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".tsv", ".txt")
-_COMPRESSIONS = (".gz", ".xz", ".bz2")
+_SUFFIXES = (".conll", ".conllu", ".conllup", ".iob", ".iob2", ".bio", ".bioes", ".bilou", ".tsv", ".txt")
 _NOT_DATA = ("license", "licence", "readme", ".")
 
 
@@ -149,12 +148,12 @@ def _files_of(path: Path) -> list[Path]:
         found = [f for f in anchor.glob(str(path.relative_to(anchor))) if f.is_file()] if "*" in str(path) else []
     if not found:
         raise DistillEmbError(
-            f"ConllCorpus: {path} is no file, pattern, or directory with {', '.join(_SUFFIXES)} files: check the path."
+            f"{path} is no file, pattern, or directory with {', '.join(_SUFFIXES)} files: check the path."
         )
     return sorted(found)
 
 
 def _looks_like_data(file: Path) -> bool:
     name = file.name.lower()
-    bare = Path(name).stem if name.endswith(_COMPRESSIONS) else name
+    bare = Path(name).stem if name.endswith(PACKED) else name
     return bare.endswith(_SUFFIXES) and not name.startswith(_NOT_DATA)

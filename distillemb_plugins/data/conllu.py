@@ -29,7 +29,7 @@ def is_conllu(path: Path) -> bool:
     hits = sum(
         line.count("\t") == len(NAMES) - 1 and bool(_AN_ID.fullmatch(line.split("\t", 1)[0].strip())) for line in peek
     )
-    return 2 * hits > len(peek)
+    return bool(hits) and 2 * hits >= len(peek)
 
 
 @dataclass
@@ -81,6 +81,7 @@ class ConlluReader:
         for part in parts:
             for word in self._words(part):
                 self._add(sentence, word)
+        sentence.spaces[-1:] = [False] * bool(sentence.spaces)
         self.sentences += bool(sentence.words)
         if text is not None and sentence.words and _joined(sentence) != " ".join(text.split()):
             self.not_their_text.append(block[0][0])

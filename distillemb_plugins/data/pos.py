@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..errors import DistillEmbError
 from ..files import atomic_file
-from .conll import Layout, Sentence, read_sentences
+from .conll import read_sentences
+from .layout import Layout, Sentence
 from .sources import cache_folder, task_file, task_files
 
 MASAKHAPOS = "masakhapos"

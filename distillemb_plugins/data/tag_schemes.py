@@ -120,7 +120,7 @@ class Tags:
         """BIOES and its kin, in which each entity says where it ends."""
         read, inside = [], ""
         for (letter, kind), tag, line in zip(parts, tags, lines, strict=True):
-            if letter == OUTSIDE or letter == "B" or letter in _SINGLE:
+            if letter in (OUTSIDE, "B", *_SINGLE):
                 if inside:
                     raise self._broken(line, tag, f"the entity {inside} before it has no end")
             elif kind != inside:

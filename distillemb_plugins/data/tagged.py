@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DistillEmbError
-from .conll import Layout, Sentence, read_sentences
+from .conll import read_sentences
+from .layout import Layout, Sentence
 from .overlap import letters, overlapping
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
+NO_TAG = "X"  # of universal tags: what has no other one
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Files = Mapping[str, "Path | Sequence[Path]"]
 T = TypeVar("T")
 
 
-def tagged_dataset(files: Files, task: str = "ner") -> DatasetDict:
+def tagged_dataset(files: Files, task: str = "ner", **layout: Any) -> DatasetDict:
     """Read the sentences of each split.
 
     Args:
         files: The file of each split, or several files.
-        task: ``"ner"`` (IOB2; an ``I-`` that continues nothing is read as ``B-``) or ``"pos"`` (universal tags).
+        task: ``"ner"`` (IOB2; an ``I-`` that continues nothing is read as ``B-``) or ``"pos"`` (universal tags; a word
+            without one, as CoNLL-U may have, gets ``X``).
+        **layout: Options of `Layout`, such as ``tag_column`` and ``scheme``, for files of which something cannot be
+            found out.
 
     Returns:
         Columns ``tokens`` and ``tags``, the tags as class labels that all splits share. "O" is label 0.
@@ -33,7 +39,8 @@ def tagged_dataset(files: Files, task: str = "ner") -> DatasetDict:
     Raises:
         DistillEmbError: A file cannot be read (named with the line), or holds no sentence.
     """
-    splits = {name: [s for file in _listed(some) for s in _sentences(file, task)] for name, some in files.items()}
+    options = Layout(task=task, **layout)
+    splits = {name: [s for file in _listed(some) for s in _sentences(file, options)] for name, some in files.items()}
     found = {tag for sentences in splits.values() for sentence in sentences for tag in sentence.tags}
     columns = {name: ([s.words for s in sentences], [s.tags for s in sentences]) for name, sentences in splits.items()}
     return dataset_of(columns, tag_names(found, task))
@@ -62,10 +69,15 @@ def dataset_of(splits: Mapping[str, tuple[list[list[str]], list[list[str]]]], na
     )
 
 
-def _sentences(file: Path, task: str) -> list[Sentence]:
-    sentences = list(read_sentences(file, Layout(task=task)))
+def _sentences(file: Path, layout: Layout) -> list[Sentence]:
+    sentences = list(read_sentences(file, layout))
     if not sentences:
         raise DistillEmbError(f"{file} holds no sentence: give a file of words with tags.")
+    missing = sum(tag == "" for sentence in sentences for tag in sentence.tags)
+    if missing:
+        warnings.warn(f"{file}: {missing} words without a tag get the tag {NO_TAG}.", UserWarning, stacklevel=3)
+        for sentence in sentences:
+            sentence.tags = [tag or NO_TAG for tag in sentence.tags]
     return sentences
 
 

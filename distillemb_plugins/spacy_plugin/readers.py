@@ -12,7 +12,8 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from ..data.conll import UPOS, Layout, Sentence, conll_files, read_sentences
+from ..data.conll import conll_files, read_sentences
+from ..data.layout import UPOS, Layout, Sentence
 from ..errors import DistillEmbError
 
 Augmenter = Callable[[Language, Example], Iterator[Example]]
@@ -24,9 +25,13 @@ def create_conll_corpus(
     path: str | Path | list[str | Path] | None,
     *,
     task: str = "ner",
-    columns: int = 2,
-    tag_column: int = -1,
+    columns: int | None = None,
+    tag_column: int | None = None,
     labels: list[str] | None = None,
+    word_column: int | None = None,
+    scheme: str | None = None,
+    comments: bool | None = None,
+    words: str = "syntactic",
     max_length: int = 0,
     limit: int = 0,
     augmenter: Callable | None = None,
@@ -47,6 +52,10 @@ def create_conll_corpus(
         columns=columns,
         tag_column=tag_column,
         labels=labels,
+        word_column=word_column,
+        scheme=scheme,
+        comments=comments,
+        words=words,
         max_length=max_length,
         limit=limit,
         augmenter=augmenter,
@@ -62,11 +71,17 @@ class ConllCorpus:
     """CoNLL files as a spaCy corpus: one `Doc` for each sentence.
 
     Args:
-        path: A file (plain, .gz, .xz, .bz2), a pattern (``data/*/train.txt``), a directory (searched), or a list of
-            those.
-        task: ``"ner"`` (IOB2 to entities) or ``"pos"`` (part of speech to both ``token.pos`` and ``token.tag``;
+        path: A file (plain, .gz, .xz, .bz2, .zip), a pattern (``data/*/train.txt``), a directory (searched), or a
+            list of those.
+        task: ``"ner"`` (tags to entities) or ``"pos"`` (part of speech to both ``token.pos`` and ``token.tag``;
             CoNLL-U files also give morphology).
-        columns: See `Layout`, as for `tag_column` and `labels`.
+        columns: How many a plain file has; what is None is found out. See `Layout`, as for the next six.
+        tag_column: The column with the tag.
+        labels: The only tags or types allowed.
+        word_column: The column with the word.
+        scheme: How the tags mark entities, such as ``"BIOES"``.
+        comments: Whether lines that begin with ``#`` are comments.
+        words: ``"syntactic"`` or ``"surface"`` words of CoNLL-U.
         max_length: Leave out sentences with more words; 0 keeps all.
         limit: The most sentences to read; 0 reads all.
         augmenter: A spaCy augmenter, applied to each example.
@@ -82,9 +97,13 @@ class ConllCorpus:
         path: Paths,
         *,
         task: str = "ner",
-        columns: int = 2,
-        tag_column: int = -1,
+        columns: int | None = None,
+        tag_column: int | None = None,
         labels: Iterable[str] | None = None,
+        word_column: int | None = None,
+        scheme: str | None = None,
+        comments: bool | None = None,
+        words: str = "syntactic",
         max_length: int = 0,
         limit: int = 0,
         augmenter: Augmenter | None = None,
@@ -95,7 +114,16 @@ class ConllCorpus:
         more: Reader | None = None,
     ) -> None:
         self.paths = list(path) if isinstance(path, list | tuple) else [path]
-        self.layout = Layout(task, columns, tag_column, None if labels is None else frozenset(labels))
+        self.layout = Layout(
+            task=task,
+            columns=columns,
+            tag_column=tag_column,
+            labels=None if labels is None else frozenset(labels),
+            word_column=word_column,
+            scheme=scheme,
+            comments=comments,
+            words=words,
+        )
         self.max_length, self.limit = max_length, limit
         self.augmenter = augmenter
         self.shuffle, self.seed = shuffle, seed

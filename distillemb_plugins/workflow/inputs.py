@@ -9,9 +9,12 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
-from ..data.conll import Layout, Sentence, conll_files, read_sentences
+from ..data.conll import conll_files, read_sentences
+from ..data.layout import Layout, Sentence
 from ..data.overlap import sentence_key
+from ..data.tagged import NO_TAG
 from ..errors import DistillEmbError
 from ..files import PACKED, atomic_file, numbered_lines
 from ..runs import Facts
@@ -154,7 +157,7 @@ def find_splits(place: Path) -> dict[str, list[Path]]:
     return {"train": files}
 
 
-def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, columns: int = 2) -> tuple[Facts, Splits]:
+def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, **layout: Any) -> tuple[Facts, Splits]:
     """Read and check the tagged sentences, and write ``train.txt``, ``dev.txt``, ``test.txt`` into `out`.
 
     Args:
@@ -162,7 +165,7 @@ def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, columns: in
         out: The folder to write into.
         task: ``"ner"`` or ``"pos"``.
         seed: Draws the splits that are missing.
-        columns: Columns of the files. The first one is the word, the last one the tag.
+        **layout: Options of `Layout`, such as ``tag_column``, for files of which something cannot be found out.
 
     Returns:
         What the sentences are, and the sentences of each split.
@@ -170,8 +173,8 @@ def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, columns: in
     Raises:
         DistillEmbError: A line cannot be read (file and line are named), or there are too few sentences.
     """
-    files, layout = find_splits(place), Layout(task=task, columns=columns)
-    splits = {name: [s for file in some for s in read_sentences(file, layout)] for name, some in files.items()}
+    files, options = find_splits(place), Layout(task=task, **layout)
+    splits = {name: [s for file in some for s in read_sentences(file, options)] for name, some in files.items()}
     if (number := sum(map(len, splits.values()))) < _LEAST:
         raise DistillEmbError(
             f"{place} holds {number} tagged sentences, and at least {_LEAST} are needed to train and score a tagger "
@@ -193,9 +196,9 @@ def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, columns: in
         raise DistillEmbError(f"Every sentence of train in {place} stands in dev or test too: give other splits.")
     for name in SPLITS:
         with atomic_file(out / f"{name}.txt", "w") as stream:
-            for s in splits[name]:  # spaces separate the columns here, and words of tab-separated files may hold some
+            for s in splits[name]:  # with tabs between, since words may hold spaces
                 pairs = zip(s.words, s.tags, strict=True)
-                stream.write("".join(f"{'_'.join(word.split())} {tag or 'X'}\n" for word, tag in pairs) + "\n")
+                stream.write("".join(f"{word}\t{tag or NO_TAG}\n" for word, tag in pairs) + "\n")
     tags = [tag for s in kept for tag in s.tags]
     labels = Counter(tags if task == "pos" else [tag[2:] for tag in tags if tag.startswith("B-")])
     facts = {
@@ -211,4 +214,5 @@ def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, columns: in
 
 def read_splits(folder: Path, task: str) -> Splits:
     """The splits that `prepare_tagged` wrote."""
-    return {name: list(read_sentences(folder / f"{name}.txt", Layout(task=task))) for name in SPLITS}
+    layout = Layout(task=task, columns=2, comments=False)
+    return {name: list(read_sentences(folder / f"{name}.txt", layout)) for name in SPLITS}

@@ -51,7 +51,7 @@ class BuildSettings:
     steps: int = _setting("Updates of each spaCy tagger, of 300 words.", 1000)
     evaluations: int = _setting("How often each spaCy tagger is scored on dev.", 10)
     epochs: int = _setting("Passes of the Hugging Face tagger.", 20)
-    columns: int = _setting("Columns of the CoNLL files; the first one is the word, the last one the tag.", 2)
+    layout: Mapping[str, Any] = _setting("Options of Layout, where the columns of tagged files are in doubt.", {})
     min_words: int = _setting("Refuse a text of fewer words.", MIN_WORDS)
     threads: int | None = _setting("For fastText, all when none are given; with 1 a run can be repeated exactly.", 1)
     wheel: bool = _setting("Package the spaCy pipeline as a wheel.", True)

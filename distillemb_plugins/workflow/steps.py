@@ -92,10 +92,10 @@ class Build:
         settings = self.settings
 
         def make() -> Facts:
-            return inputs.prepare_tagged(conll, self.conll, settings.task, settings.seed, settings.columns)[0]
+            return inputs.prepare_tagged(conll, self.conll, settings.task, settings.seed, **settings.layout)[0]
 
         files = sorted(file for some in inputs.find_splits(conll).values() for file in some)
-        given = {"files": file_identity(files), **self._given("task", "seed", "columns")}
+        given = {"files": file_identity(files), **self._given("task", "seed"), **settings.layout}
         outputs = [self.conll / f"{split}.txt" for split in inputs.SPLITS]
         return self.steps.step("tagged", "checking the tagged sentences", given, make, outputs=outputs)
 
