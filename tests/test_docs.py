@@ -31,6 +31,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SMALL = {
     "teach": ["--dim", "24", "--buckets", "1000", "--min-count", "2", "--epochs", "1", "--threads", "1"],
     "distill": ["--epochs", "1", "--set", "device=cpu", "--overwrite"],
+    "pretrain": ["--size", "16", "--words", "500", "--set", "device=cpu", "--overwrite"],
     "evaluate": ["--no-speed"],
 }
 TINY_SPACY = ["--training.max_steps", "1", "--training.eval_frequency", "1"]
@@ -202,18 +203,6 @@ def test_presets_results_and_card_come_from_their_sources() -> None:
     assert marks and all(hooks.results(mark) for mark in marks)
     with pytest.raises(ValueError, match="no block 'nothing'"):
         hooks.results("embeddings/nothing")
-
-
-def test_arguments_become_a_list() -> None:
-    pytest.importorskip("griffe")
-    paragraph = tool("docstrings")._paragraph
-    text = "Write it. path: where, or: there. a, b: sizes. Returns the path."
-    assert (
-        paragraph(text, {"path", "a", "b"})
-        == "Write it.\n\n- `path`: where, or: there.\n- `a, b`: sizes.".replace("`a, b`", "`a`, `b`")
-        + "\n\nReturns the path."
-    )
-    assert paragraph("Note: no argument.", {"path"}) == "Note: no argument."
 
 
 # -- the site ------------------------------------------------------------------------------------------------
