@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .characters import CharTable
-from .errors import DistillEmbError
+from .characters import normalize as normal_form
+from .errors import DistillEmbError, brief
 from .facts import EncoderFacts
 from .inference.students import build_forward
 from .persistence import EncoderFiles, read_encoder, write_encoder
 from .quantization import Storage
-from .vectors import unit_rows
+from .vectors import nearest, unit_rows
 
 Vectors = NDArray[np.float32]
 Runtime = Literal["numpy", "onnx", "onnx-int8"]
@@ -94,9 +95,12 @@ class DistillEmb:
     @overload
     def encode(self, words: str, *, normalize: bool = ...) -> Vectors: ...
     @overload
-    def encode(self, words: Sequence[str], *, normalize: bool = ...) -> Vectors: ...
-    def encode(self, words: str | Sequence[str], *, normalize: bool = False) -> Vectors:
+    def encode(self, words: Iterable[str], *, normalize: bool = ...) -> Vectors: ...
+    def encode(self, words: str | Iterable[str], *, normalize: bool = False) -> Vectors:
         """Compute the vectors of words.
+
+        Words are read in the normal form NFC and without invisible characters (`characters.INVISIBLE`), so that all
+        spellings of a word have one vector. Apostrophes (U+0027, U+2019, U+02BC) are characters of their own each.
 
         Args:
             words: Any strings, or one string.
@@ -116,9 +120,10 @@ class DistillEmb:
                 vector = computed[0]
             return unit_rows(vector[None])[0] if normalize else vector
         try:
-            vectors = self._vectors(words if isinstance(words, list) else list(words))
+            words = words if isinstance(words, list) else list(words)
+            vectors = self._vectors(words)
         except TypeError as error:
-            raise DistillEmbError(f"encode takes a word or a sequence of words ({error}).") from error
+            raise _no_words(words, error) from error
         return unit_rows(vectors) if normalize else vectors
 
     def _vectors(self, words: list[str]) -> Vectors:
@@ -147,15 +152,21 @@ class DistillEmb:
         return self._forward(self.characters.encode(words))
 
     def similarity(self, first: str, second: str) -> float:
-        """Return the cosine of two words' vectors, from -1 to 1."""
+        """Return the cosine of two words' vectors, from -1 to 1.
+
+        Raises:
+            DistillEmbError: Something other than two words is given.
+        """
         a, b = self.encode([first, second], normalize=True)
         return float(a @ b)
 
-    def most_similar(self, word: str, candidates: Sequence[str], n: int = 10) -> list[tuple[str, float]]:
-        """Find the candidates nearest to a word by cosine.
+    def most_similar(
+        self, words: str | Iterable[str], candidates: Iterable[str], n: int = 10
+    ) -> list[tuple[str, float]]:
+        """Find the candidates nearest to a word by cosine, or to several words together.
 
         Args:
-            word: The word. It is not its own neighbor.
+            words: The word, or words: then the mean of their unit vectors is looked for. No word is its own neighbor.
             candidates: Words to choose from.
             n: How many to return, at most.
 
@@ -163,14 +174,24 @@ class DistillEmb:
             Words and cosines, the nearest first.
 
         Raises:
-            DistillEmbError: There is no candidate.
+            DistillEmbError: There is no word or no candidate.
         """
-        others = [candidate for candidate in dict.fromkeys(candidates) if candidate != word]
-        if not others:
-            raise DistillEmbError("most_similar has no candidates to choose from: give a list of words.")
-        scores = self.encode(others, normalize=True) @ self.encode(word, normalize=True)
-        best = np.argsort(-scores, kind="stable")[:n]
-        return [(others[place], float(scores[place])) for place in best]
+        if isinstance(candidates, str):
+            raise DistillEmbError(f"most_similar has one candidate, {candidates!r}: give a list of words.")
+        if isinstance(n, bool) or not isinstance(n, int | np.integer):
+            raise DistillEmbError(f"n is {n!r}: give the number of neighbors.")
+        queries, others = (
+            [words] if isinstance(words, str) else _listed(words),
+            list(dict.fromkeys(_listed(candidates))),
+        )
+        own = {normal_form(word) for word in queries if isinstance(word, str)}
+        others = [other for other in others if not isinstance(other, str) or normal_form(other) not in own]
+        if not queries or not others:
+            missing = "candidates to choose from" if queries else "word to look for"
+            raise DistillEmbError(f"most_similar has no {missing}: give a list of words.")
+        mean = self.encode(queries, normalize=True).mean(axis=0, keepdims=True)
+        (rows,), (cosines,) = nearest(mean, self.encode(others), int(n))
+        return [(others[row], float(cosine)) for row, cosine in zip(rows, cosines, strict=True)]
 
     def save_pretrained(self, path: str | Path, *, storage: Storage | None = None, overwrite: bool = False) -> Path:
         """Write an encoder directory.
@@ -218,6 +239,23 @@ class DistillEmb:
 
     def __repr__(self) -> str:
         return f"DistillEmb({self.config['encoder_type']!r}, dim={self.dim}, parameters={self.num_parameters:,})"
+
+
+def _listed(words: Any) -> list[Any]:
+    try:
+        return list(words)
+    except TypeError as error:
+        raise _no_words(words, error) from error
+
+
+def _no_words(words: Any, error: TypeError) -> DistillEmbError:
+    """Say what stands where words should."""
+    wrong = words
+    if isinstance(words, list):
+        wrong = next((word for word in words if not isinstance(word, str)), None)
+        if wrong is None and None not in words:  # all are words: not the caller's fault
+            raise error
+    return DistillEmbError(f"Give a word or a sequence of words: {brief(repr(wrong))} is not a string.")
 
 
 class _Rows(dict[str, int]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import ctypes
 import gzip
 import lzma
@@ -62,7 +63,7 @@ def open_bytes(path: str | Path) -> IO[bytes]:
         )
     if suffix == ".zip":
         return _open_zip(path)
-    by_content = next((opener for magic, opener in _MAGICS.items() if re.match(magic, head)), open)
+    by_content: Callable[..., Any] = next((opener for magic, opener in _MAGICS.items() if re.match(magic, head)), open)
     opener = _OPENERS.get(suffix, by_content)
     return cast(IO[bytes], opener(path, "rb"))
 
@@ -105,31 +106,62 @@ def is_directory(path: Path) -> bool:
 def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Stream ``(line number from 1, line without its ending)`` of a UTF-8 file, a byte-order mark removed.
 
+    This is for tables, where any other character may be part of a word; for text see `text_lines`.
+
     Raises:
         DistillEmbError: A line is not UTF-8 or longer than `LONGEST_LINE`, or a compressed file is damaged.
     """
     with open_bytes(path) as stream:
-        number = 0
-        try:
-            for number, raw in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
-                if len(raw) == LONGEST_LINE:
-                    raise DistillEmbError(f"{path}, line {number} has no end in {LONGEST_LINE >> 20} MB: is it text?")
-                text = raw.decode("utf-8").rstrip("\r\n")
-                yield number, text.removeprefix("\ufeff") if number == 1 else text
-        except UnicodeDecodeError as error:
-            raise DistillEmbError(
-                f"{path}, line {number} is not UTF-8: convert the file first, e.g. with iconv -t utf-8."
-            ) from error
-        except DAMAGE as error:
-            raise DistillEmbError(
-                f"{path} cannot be read past line {number} ({brief(error)}): is it damaged?"
-            ) from error
+        yield from _decoded_lines(stream, str(path))
+
+
+def text_lines(source: str | Path | IO[bytes]) -> Iterator[tuple[int, str]]:
+    """Stream ``(line number from 1, line without its ending)`` of UTF-8 text.
+
+    Lines end in LF, CRLF or CR. A byte-order mark is removed from the start of every line: files that were put
+    together have it where the next one begins.
+
+    Args:
+        source: A file, plain or compressed, or a stream of bytes (standard input).
+
+    Raises:
+        DistillEmbError: As for `numbered_lines`.
+    """
+    stream = isinstance(source, str | Path)
+    lines = numbered_lines(source) if stream else _decoded_lines(source, "Standard input")  # type: ignore[arg-type]
+    parts = (part for _, line in lines for part in line.split("\r"))
+    yield from ((number, part.lstrip("\ufeff")) for number, part in enumerate(parts, start=1))
+
+
+def _decoded_lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
+    number = 0
+    try:
+        for number, raw in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
+            if len(raw) == LONGEST_LINE:
+                raise DistillEmbError(f"{name}, line {number} has no end in {LONGEST_LINE >> 20} MB: is it text?")
+            if number == 1 and _is_wide(raw):
+                raise DistillEmbError(
+                    f"{name} is UTF-16 or UTF-32, not UTF-8: convert it first, e.g. with iconv -f utf-16 -t utf-8."
+                )
+            text = raw.decode("utf-8").rstrip("\r\n")
+            yield number, text.removeprefix("\ufeff") if number == 1 else text
+    except UnicodeDecodeError as error:
+        raise DistillEmbError(
+            f"{name}, line {number} is not UTF-8: convert the file first, e.g. with iconv -t utf-8."
+        ) from error
+    except DAMAGE as error:
+        raise DistillEmbError(f"{name} cannot be read past line {number} ({brief(error)}): is it damaged?") from error
+
+
+def _is_wide(raw: bytes) -> bool:
+    """Whether text begins with the byte-order mark of UTF-16 or UTF-32, or every other byte is zero, as in Latin."""
+    return raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 3 * raw.count(0) > len(raw) > 2
 
 
 def iter_lines(paths: Iterable[str | Path]) -> Iterator[str]:
-    """Stream the lines of many files, one after the other; memory does not grow with their size."""
+    """Stream the lines of many text files, one after the other; memory does not grow with their size."""
     for path in paths:
-        for _, line in numbered_lines(path):
+        for _, line in text_lines(path):
             yield line
 
 

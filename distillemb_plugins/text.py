@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import regex
 from tqdm.auto import tqdm
 
+from .characters import INVISIBLE, normalize
 from .files import iter_lines
 
+__all__ = ["PATTERN", "is_word", "normalize", "read_tokens", "tokenize"]
+
 # Python's own \w does not match combining marks and would cut Yoruba words in two.
+_LETTER = r"[\p{L}\p{M}\p{N}]"
+_WORD = rf"{_LETTER}+(?:{INVISIBLE}+{_LETTER}+)*"
 # Apostrophes (also U+02BC, U+2019) and hyphens stay inside a word: ng'ombe, n'ọ́jọ́, mfano-mfano.
-_TOKEN = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’ʼ\-‑.,](?=[\p{N}])[\p{N}]+|['’ʼ\-‑][\p{L}\p{M}\p{N}]+)*|\S")
-
-
-def normalize(text: str) -> str:
-    """Bring text to the Unicode normal form NFC, so that the two spellings of a tone-marked letter are one."""
-    return unicodedata.normalize("NFC", text)
+_IN_NUMBER = rf"{INVISIBLE}*['’ʼ\-‑.,](?=\p{{N}})\p{{N}}+"
+_IN_WORD = rf"{INVISIBLE}*['’ʼ\-‑]{INVISIBLE}*{_WORD}"
+# The same pattern stands in hf/tokenizer_template.json; a test holds them together.
+PATTERN = rf"(?!{INVISIBLE})(?:{_WORD}(?:{_IN_NUMBER}|{_IN_WORD})*|\S)"
+_TOKEN = regex.compile(PATTERN)
 
 
 def tokenize(line: str) -> list[str]:
     """Split a line into words and single punctuation marks.
 
-    Case is kept. Numbers keep their inner point or comma (``3.5``, ``1,000``).
+    Case is kept. Numbers keep their inner point or comma (``3.5``, ``1,000``). Invisible characters (soft hyphens,
+    zero-width characters) are no tokens and cut none. An apostrophe (U+0027, U+2019) inside a word belongs to it, at
+    its edge it is punctuation, as a quotation mark is; the modifier letters U+02BC and U+02BB are letters anywhere.
+    Ethiopic punctuation, the word space U+1361 included, is punctuation.
 
     Args:
         line: Text of any length, in any normal form. It is not normalized here, so that a caller can find the tokens
             again in its own text.
 
     Returns:
-        The tokens in order.
+        The tokens in order, as they stand in the line. What is invisible inside one stays (`normalize` removes it).
     """
     return _TOKEN.findall(line)
 

@@ -190,3 +190,62 @@ def test_a_residual_codebook_has_no_parameters() -> None:
     assert encoder.files.tensors["memory.codes"].size > 1_000_000
     assert encoder.num_parameters == size_of(encoder.config) == 995_996  # as its card says
     assert AutoModel.from_pretrained(resolve("afro11")).num_parameters() == encoder.num_parameters
+
+
+def test_most_similar_takes_several_words(tiny_encoder_dir: Path, tiny_words: list[str]) -> None:
+    encoder = DistillEmb.from_pretrained(tiny_encoder_dir)
+    query = encoder.encode(["soma", "mji"], normalize=True).mean(axis=0)
+    query /= np.linalg.norm(query)
+    others = [word for word in tiny_words if word not in ("soma", "mji")]
+    cosines = encoder.encode(others, normalize=True) @ query
+    near = encoder.most_similar(["soma", "mji"], tiny_words, n=4)
+    assert [word for word, _ in near] == [others[row] for row in np.argsort(-cosines)[:4]]
+    np.testing.assert_allclose([cosine for _, cosine in near], np.sort(cosines)[::-1][:4], atol=1e-5)
+    assert encoder.most_similar(("mji", "soma"), iter(tiny_words), n=4)[0][0] == near[0][0]
+    assert encoder.most_similar("soma", np.array(tiny_words), n=3) == encoder.most_similar(["soma"], tiny_words, n=3)
+    assert encoder.most_similar("soma", tiny_words, n=0) == []
+    assert len(encoder.most_similar("soma", ["mji", "mji", "soma"], n=9)) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda e: e.most_similar([], ["a"]), "no word to look for"),
+        (lambda e: e.most_similar("a", []), "no candidates"),
+        (lambda e: e.most_similar("soma", "mji"), "one candidate, 'mji': give a list"),
+        (lambda e: e.most_similar("soma", None), "None is not a string"),
+        (lambda e: e.most_similar(None, ["a"]), "None is not a string"),
+        (lambda e: e.most_similar(["soma", 3], ["a"]), "3 is not a string"),
+        (lambda e: e.most_similar("soma", ["a", None]), "None is not a string"),
+        (lambda e: e.most_similar("soma", ["a"], n="3"), "n is '3'"),
+        (lambda e: e.similarity(["soma", "mji"], "ile"), r"\['soma', 'mji'\] is not a string"),
+        (lambda e: e.similarity("soma", None), "None is not a string"),
+        (lambda e: e.encode(None), "None is not a string"),
+        (lambda e: e.encode(3), "3 is not a string"),
+        (lambda e: e.encode(b"soma"), "is not a string"),
+        (lambda e: e.encode([b"soma"]), "b'soma' is not a string"),
+        (lambda e: e.encode(["soma", 3.5]), "3.5 is not a string"),
+        (lambda e: e.encode(["soma", None]), "None is not a string"),
+        (lambda e: e.encode([["soma", "mji"]]), r"\['soma', 'mji'\] is not a string"),
+        (lambda e: e.encode(np.array(3)), "is not a string"),
+        (lambda e: e.encode(np.array([["soma"]])), "is not a string"),
+    ],
+)
+def test_what_is_no_word_is_named_in_one_sentence(call: Any, message: str, tiny_encoder_dir: Path) -> None:
+    for cache_size in (0, 100):
+        encoder = DistillEmb.from_pretrained(tiny_encoder_dir, cache_size)
+        encoder.encode(["soma", "mji"])
+        with pytest.raises(DistillEmbError, match=message) as caught:
+            call(encoder)
+        assert "\n" not in str(caught.value)
+
+
+def test_every_sequence_of_words_is_taken(tiny_encoder_dir: Path) -> None:
+    words = ["soma", "mji", "ilé"]
+    expected = DistillEmb.from_pretrained(tiny_encoder_dir).encode(words)
+    pandas = pytest.importorskip("pandas")
+    kinds = [tuple(words), iter(words), (w for w in words), np.array(words), np.array(words, dtype=object)]
+    for kind in [*kinds, pandas.Series(words, index=[5, 6, 7]), dict.fromkeys(words)]:
+        np.testing.assert_array_equal(DistillEmb.from_pretrained(tiny_encoder_dir).encode(kind), expected)
+    for nothing in ([], (), np.array([], dtype=str)):
+        assert DistillEmb.from_pretrained(tiny_encoder_dir).encode(nothing).shape == (0, expected.shape[1])

@@ -39,12 +39,14 @@ def neighbors_command(
     from ..evaluate.models import EmbeddingModel, nearest_words
     from ..evaluate.tables import format_table
     from ..teachers import load_teacher
+    from ..text import normalize
     from .models import open_model
 
     models = [open_model(encoder, format=format)]
     if teacher is not None:
         models.append(EmbeddingModel.from_table(load_teacher(teacher, format=format)))
     candidates = _candidates(encoder, vocabulary, limit, [word for model in models for word in model.words])
+    words = [word if word in known else normalize(word) for known in [set(candidates)] for word in words]
     _check_words(words, candidates)
     found = [nearest_words(model, words, candidates, n, progress=True) for model in models]
     if json:

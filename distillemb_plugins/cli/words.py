@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..characters import without_invisible
 from ..errors import DistillEmbError
-from ..files import iter_lines, numbered_lines
+from ..files import iter_lines, text_lines
 
 _LIST_SUFFIXES = (".txt", ".lst", ".words", "")
 _PACKED = (".gz", ".xz", ".bz2")
@@ -28,7 +29,7 @@ def read_words(path: Path, limit: int | None = None) -> list[str]:
         from ..teachers import load_teacher
 
         return load_teacher(path, limit).words
-    listed = (word for word in (_first_column(line) for line in iter_lines([path])) if word)
+    listed = (word for word in (_first_column(line) for line in iter_lines([path])) if without_invisible(word))
     words: dict[str, None] = {}
     for word in listed:
         words[word] = None
@@ -49,11 +50,13 @@ def _is_list(path: Path) -> bool:
 
 
 def _first_column(line: str) -> str:
-    return line.split("\t", 1)[0].strip()
+    return line.split("\t", 1)[0].replace("\ufeff", "").strip()
 
 
 def listed_words(path: Path) -> Iterator[str]:
-    """Stream the words of a list, one a line; what follows a tab is ignored. ``-`` is standard input.
+    """Stream the words of a list, one a line, as they are spelled there; what follows a tab is ignored.
+
+    ``-`` is standard input.
 
     Raises:
         DistillEmbError: Naming the line of a word with a space in it; a text table cannot hold it.
@@ -64,30 +67,20 @@ def listed_words(path: Path) -> Iterator[str]:
             raise DistillEmbError(
                 f"{path}, line {number} is more than one word ({word[:40]!r}): add --text for running text."
             )
-        if word:
+        if without_invisible(word):
             yield word
 
 
 def text_words(path: Path) -> Iterator[str]:
-    """Stream the words of running text. ``-`` is standard input."""
-    from ..text import tokenize
+    """Stream the words of running text, normalized. ``-`` is standard input."""
+    from ..text import normalize, tokenize
 
     for _, line in _lines(path):
-        yield from tokenize(line)
+        yield from tokenize(normalize(line))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    if str(path) != "-":
-        yield from numbered_lines(path)
-        return
-    number = 0
-    try:
-        for number, raw in enumerate(sys.stdin.buffer, start=1):
-            yield number, raw.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DistillEmbError(
-            f"Standard input, line {number} is not UTF-8: convert it first, e.g. with iconv."
-        ) from error
+    return text_lines(sys.stdin.buffer if str(path) == "-" else path)
 
 
 class WordSpool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import DistillEmbError
+from ..text import normalize
 from ..vectors import Floats, nearest
 
 if TYPE_CHECKING:
@@ -151,8 +152,8 @@ def nearest_words(
     if vectors is None:
         vectors = model.embed_in_batches(candidates, progress)
     queries, known = model.lookup(words)
-    row = {model.fold(candidate): i for i, candidate in reversed(list(enumerate(candidates)))}
-    found = nearest(queries, vectors, n, [row.get(model.fold(word), -1) for word in words])
+    row = {normalize(model.fold(candidate)): i for i, candidate in reversed(list(enumerate(candidates)))}
+    found = nearest(queries, vectors, n, [row.get(normalize(model.fold(word)), -1) for word in words])
     return {
         word: [(candidates[i], round(float(c), 4)) for i, c in zip(*pair, strict=True)] if here else []
         for word, here, *pair in zip(words, known, *found, strict=True)
