@@ -35,6 +35,7 @@ TENSOR_DTYPES = {
     "BOOL": "<b1",
 }
 _LARGEST_HEADER = 100_000_000  # bytes; the format allows no more
+_LFS_POINTER = b"version https://git-lfs"
 _PREFIX = 8  # bytes of the length of the header
 
 
@@ -166,6 +167,8 @@ def _read_all(tensors: dict[str, StoredTensor], where: str, mend: str) -> dict[s
 
 
 def _open(data: NDArray[np.uint8], where: str, mend: str) -> tuple[dict[str, StoredTensor], dict[str, str]]:
+    if data[: len(_LFS_POINTER)].tobytes() == _LFS_POINTER:
+        raise DistillEmbError(f"{where} is a pointer of Git LFS, not the file itself: run git lfs pull.")
     try:
         header, body = _header(data)
         metadata = header.pop("__metadata__", {})
