@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 import time
-from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ..distill.settings import LOSSES, PRESETS, current_names, describe_settings
+from ..distill.settings import current_names, describe_settings
+from ..errors import DistillEmbError
 from .guard import interrupt_hint
-from .output import FormatOption, JsonFlag, command_line, print_json
+from .output import FormatOption, JsonFlag, parse_settings, parse_value, print_json, stated_facts
 from .teach import Storage
-
-if TYPE_CHECKING:
-    from ..facts import EncoderFacts
 
 _HELP = describe_settings()
 
 
 def distill_command(
+    context: typer.Context,
     teachers: Annotated[
         list[str],
         typer.Argument(
@@ -32,23 +29,11 @@ def distill_command(
     ],
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Encoder directory to write.")],
-    preset: Annotated[str, typer.Option("--preset", "-p", help=f"{', '.join(PRESETS)}. {_HELP['preset']}")] = "default",
-    student: Annotated[
-        str | None,
-        typer.Option(
-            "--student",
-            "-s",
-            help=f"{_HELP['student']} cnn, distillemb-small/-mid/-large, char-cnn, char-rnn, ngram-bag, ngram-sam.",
-        ),
-    ] = None,
+    preset: Annotated[str, typer.Option("--preset", "-p", help=_HELP["preset"])] = "default",
+    student: Annotated[str | None, typer.Option("--student", "-s", help=_HELP["student"])] = None,
     loss: Annotated[
         list[str] | None,
-        typer.Option(
-            "--loss",
-            "-l",
-            metavar="NAME=WEIGHT",
-            help=f"A loss and its weight; repeat for a sum. Names: {', '.join(LOSSES)}.",
-        ),
+        typer.Option("--loss", "-l", metavar="NAME=WEIGHT", help=f"{_HELP['losses']} Repeat for a sum."),
     ] = None,
     corpus: Annotated[
         list[Path] | None,
@@ -100,31 +85,17 @@ def distill_command(
 
     On several GPUs or processes: torchrun --nproc-per-node 2 -m distillemb_plugins.cli distill ...
     """
-    values = {
-        "student": student,
-        "losses": _losses(loss),
-        "epochs": epochs,
-        "max_seconds": max_seconds,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "max_chars": max_chars,
-        "held_out": None if held_out is None else _held_out(held_out),
-        "patience": patience,
-        "combine": combine,
-        "dim": dim,
-        "storage": storage.value if storage else None,
-        "codebook_words": codebook_words,
-        "seed": seed,
-    }
-    given = {name: value for name, value in values.items() if value is not None} | parse_settings(
-        setting, _HELP.keys() - {"preset"}, current_names
-    )
+    # Options that are named as settings are settings.
+    given = {name: value for name, value in context.params.items() if name in _HELP and value is not None}
+    given |= {"losses": _losses(loss)} if loss else {}
+    given |= {"held_out": parse_value(held_out)} if held_out else {}
+    given |= parse_settings(setting, _HELP.keys() - {"preset"}, current_names)
 
     from ..distill import DistillSettings, distill
     from ..distill.targets import open_teacher
     from ..distill.trainer import is_main_process
 
-    settings = DistillSettings(preset=preset, **given)
+    settings = DistillSettings(**given)
     interrupt_hint("the last checkpoint is kept; run the same command with --resume to go on.")
     start = time.monotonic()
     path = distill(
@@ -162,60 +133,13 @@ def _report(path: Path, seconds: float, json: bool) -> None:
     typer.echo(f"Next: distillemb evaluate {path} --teacher TABLE --report report.html")
 
 
-def stated_facts(languages: list[str], license: str, sources: list[str]) -> EncoderFacts:
-    """What is known beyond the settings: the command, and what the user knows of the texts."""
-    from ..facts import Corpus, EncoderFacts
-
-    return EncoderFacts(
-        languages=tuple(languages),
-        license=license,
-        corpora=tuple(map(Corpus.parse, sources)),
-        command=command_line(),
-    )
-
-
-def _losses(given: list[str] | None) -> dict[str, float] | None:
-    """``["cosine=1", "info_nce=0.2"]`` as weights by name."""
-    from ..errors import DistillEmbError
-
-    if not given:
-        return None
-    losses: dict[str, float] = {}
+def _losses(given: list[str]) -> dict[str, float]:
+    """``["cosine=1", "info_nce"]`` as weights by name."""
+    losses = {}
     for item in given:
         name, _, weight = item.partition("=")
         try:
-            losses[name.strip()] = float(weight) if weight else 1.0
+            losses[name.strip()] = float(weight or 1)
         except ValueError:
             raise DistillEmbError(f"--loss {item} has no number after the sign: write --loss {name}=1.0.") from None
     return losses
-
-
-def _held_out(text: str) -> int | float:
-    from ..errors import DistillEmbError
-
-    try:
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-    except ValueError:
-        raise DistillEmbError(f"--held-out {text} is no number: give words (2000) or a share (0.02).") from None
-
-
-def parse_settings(
-    given: list[str] | None, known: Collection[str], rename: Callable[[dict[str, Any]], dict[str, Any]] = dict
-) -> dict[str, Any]:
-    """``["temperature=0.1"]`` as values: JSON where it is JSON, text otherwise."""
-    from ..errors import DistillEmbError
-
-    values: dict[str, Any] = {}
-    for item in given or ():
-        name, sign, text = item.partition("=")
-        try:
-            value = jsonlib.loads(text)
-        except ValueError:
-            value = text
-        named = rename({name.strip().replace("-", "_"): value})
-        if not sign or not named.keys() <= set(known):
-            raise DistillEmbError(
-                f"--set {item} names no setting: write NAME=VALUE with one of {', '.join(sorted(known))}."
-            )
-        values |= named
-    return values

@@ -1,14 +1,20 @@
-"""What every verb prints with: JSON, names and values, the command itself."""
+"""What verbs share: printing JSON, names and values; settings by name; what the user states about an encoder."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ..errors import DistillEmbError
+
+if TYPE_CHECKING:
+    from ..facts import EncoderFacts
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON to standard output instead of text.")]
 
@@ -49,3 +55,35 @@ def print_fields(fields: dict[str, str]) -> None:
     width = max(len(name) for name in fields) + 2
     for name, value in fields.items():
         typer.echo(f"{name:<{width}}" + value.replace("\n", "\n" + " " * width))
+
+
+def parse_settings(
+    given: list[str] | None, known: Collection[str], rename: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> dict[str, Any]:
+    """``["temperature=0.1"]`` as values of the settings that are `known`."""
+    values: dict[str, Any] = {}
+    for item in given or ():
+        name, sign, text = item.partition("=")
+        named = rename({name.strip().replace("-", "_"): parse_value(text)})
+        if not sign or not named.keys() <= set(known):
+            raise DistillEmbError(
+                f"--set {item} names no setting: write NAME=VALUE with one of {', '.join(sorted(known))}."
+            )
+        values |= named
+    return values
+
+
+def parse_value(text: str) -> Any:
+    """JSON where it is JSON, text otherwise."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def stated_facts(languages: list[str], license: str, sources: list[str]) -> EncoderFacts:
+    """What is known beyond the settings: the command, and what the user knows of the texts."""
+    from ..facts import Corpus, EncoderFacts
+
+    corpora = tuple(map(Corpus.parse, sources))
+    return EncoderFacts(languages=tuple(languages), license=license, corpora=corpora, command=command_line())

@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from ..pretrain.settings import describe_settings
-from .distill import parse_settings, stated_facts
 from .guard import interrupt_hint
-from .output import JsonFlag, print_json
+from .output import JsonFlag, parse_settings, print_json, stated_facts
 from .teach import Storage
 
 _HELP = describe_settings()

@@ -15,10 +15,12 @@ from torch import Tensor
 from ..characters import CharTable
 from ..errors import DistillEmbError, brief
 from ..facts import EncoderFacts
+from ..hf.configuration_distillemb import DistillEmbConfig
+from ..hf.encoders_distillemb import build_encoder
 from ..persistence import write_encoder
 
 _CONVOLUTIONS = [f"conv{number}.weight" for number in range(1, 5)]
-_NEEDED = ("embedding.weight", "norm0.weight", *_CONVOLUTIONS)
+_NEEDED = {"embedding.weight", "norm0.weight", "output_layer.weight", *_CONVOLUTIONS}
 # Revisions of the published code that differ in the names of the last layers: ours from theirs.
 _OLD_LAYERS = (
     {"fc2.": "output_layer.", "norm5.": "output_norm."},
@@ -58,7 +60,7 @@ def convert_lightning_checkpoint(
         DistillEmbError: The file is not such a checkpoint, or does not fit the characters.
     """
     path = Path(path)
-    tensors, revision = _rename(_network(_state_dict(path), path))
+    tensors, revision = _network(_state_dict(path), path)
     table = _character_table(characters, tensors["norm0.weight"].shape[0])
     rows, known = tensors["embedding.weight"], len(table.characters)
     if len(rows) != known + 1:
@@ -69,7 +71,11 @@ def convert_lightning_checkpoint(
     tensors["embedding.weight"] = torch.cat([rows[:1], rows[1:].mean(0, keepdim=True), rows[1:]])
     tensors = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
     config = _config(tensors, activation or revision)
-    _check_loads(config, tensors, table, path)
+    try:
+        full = DistillEmbConfig(**config, vocab_size=len(table), max_chars=table.max_chars)
+        build_encoder(full).load_state_dict(tensors)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise DistillEmbError(f"{path} does not fit the network {config['encoder_type']}: {brief(error)}") from error
     facts = facts or EncoderFacts(notes="Converted from the authors' published checkpoint.")
     facts = replace(facts, teachers=facts.teachers or ("word2vec", "fastText"))
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
@@ -91,34 +97,27 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise DistillEmbError(f"{path} is not a torch file, or it is damaged ({brief(error)}).") from error
     for key in ("state_dict", "model_state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+        content = content.get(key, content) if isinstance(content, dict) else content
     if not isinstance(content, dict):
         raise DistillEmbError(f"{path} has no state_dict: give a Lightning checkpoint.")
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def _network(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The weights of the network, without the prefix that their names have."""
+def _network(weights: dict[str, Tensor], path: Path) -> tuple[dict[str, Tensor], str]:
+    """The weights under our names, and the activation of that revision of the published code."""
     for prefix in ("model.", "encoder.", "embedding_model.", ""):
         found = {name.removeprefix(prefix): t for name, t in weights.items() if name.startswith(prefix)}
         if "conv1.weight" in found:
             break
-    if missing := sorted(set(_NEEDED) - found.keys()):
+    activation = "mish" if "fc1.weight" in found else "leaky_relu"
+    if "output_layer.weight" not in found:
+        activation = "relu"
+        for theirs, ours in _OLD_LAYERS["fc2.weight" not in found].items():
+            found = {name.replace(theirs, ours): tensor for name, tensor in found.items()}
+    if missing := sorted(_NEEDED - found.keys()):
         problem = f"lacks {', '.join(missing)}" if "conv1.weight" in found else "holds no conv1.weight"
         raise DistillEmbError(f"{path} {problem}: it is not a checkpoint of a DistillEmb network.")
-    return found
-
-
-def _rename(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """Our names for the last layers, and the activation of that revision of the published code."""
-    if "output_layer.weight" in weights:
-        return weights, "mish" if "fc1.weight" in weights else "leaky_relu"
-    for theirs, ours in _OLD_LAYERS["fc2.weight" not in weights].items():
-        weights = {name.replace(theirs, ours): tensor for name, tensor in weights.items()}
-    if "output_layer.weight" not in weights:
-        raise DistillEmbError("The checkpoint has no last linear layer (output_layer, fc2 or fc1).")
-    return weights, "relu"
+    return found, activation
 
 
 def _character_table(characters: str | Path | Sequence[str], positions: int) -> CharTable:
@@ -143,15 +142,3 @@ def _config(tensors: dict[str, Tensor], activation: str) -> dict[str, Any]:
         "encoder_args": {"char_dim": char_dim, "channels": channels, "hidden": hidden, "activation": activation},
         "dim": tensors["output_layer.weight"].shape[0],
     }
-
-
-def _check_loads(config: dict[str, Any], tensors: dict[str, Tensor], table: CharTable, path: Path) -> None:
-    """Build the network and let it take the weights, so that a mismatch is found now."""
-    from ..hf.configuration_distillemb import DistillEmbConfig
-    from ..hf.encoders_distillemb import build_encoder
-
-    try:
-        full = DistillEmbConfig(**config, vocab_size=len(table), max_chars=table.max_chars)
-        build_encoder(full).load_state_dict(tensors)
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise DistillEmbError(f"{path} does not fit the network {config['encoder_type']}: {brief(error)}") from error

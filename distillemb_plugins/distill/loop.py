@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..averaging import update_average
 from ..errors import require
-from .checkpoints import Progress, TrainingState
-from .log import LOG_FILE, TrainingLog
 from .losses import Objective, student_uses_bf16
-from .sampling import WordSampler, build_miner, load_neighbors, sampling_weights, shared_batch_size, step_generator
+from .progress import LOG_FILE, Progress, TrainingLog, TrainingState
+from .sampling import WordSampler, sampling_weights, shared_batch_size
 from .settings import DistillSettings
 from .student import Runner, build_student, predict, prepare_inputs
 from .targets import Targets
-from .validation import HeldOut, mean_scores
+from .validation import HeldOut
 
 _AGREE_EVERY = 16  # steps between two agreements of several processes on the time
 _CHECKPOINT_EPOCH_ENDS_AFTER = 10.0  # seconds since the last checkpoint
@@ -51,32 +51,26 @@ class Distillation:
         self.is_main: bool = accelerator.is_main_process
         self.device: torch.device = accelerator.device
         self.show = progress and self.is_main
-        self.student = build_student(targets, settings)
-        self.inputs = tuple(part.to(self.device) for part in prepare_inputs(self.student, targets.words))
+        self.characters, self.config, encoder = build_student(targets, settings)
+        inputs = prepare_inputs(self.characters, encoder, targets.words)
+        self.inputs = tuple(part.to(self.device) for part in inputs)
         size = shared_batch_size(settings.batch_size, len(targets.train), accelerator.num_processes)
         weights = sampling_weights(targets.frequencies[targets.train], settings.sampling, settings.power)
         self.sampler = WordSampler(targets.train, size, settings.seed, weights)
-        self.tables = tuple(torch.from_numpy(table).to(self.device) for table in targets.vectors)
+        tables = tuple(torch.from_numpy(table).to(self.device) for table in targets.vectors)
         with accelerator.main_process_first():  # the others find the files that it made
-            self.objective = self._objective(corpus)
+            self.objective = Objective(settings, targets, tables, corpus, work, self.show, self._gather)
         validated = self.is_main and len(targets.held_out)
         self.validators = [HeldOut(table, targets.held_out) for table in targets.vectors] if validated else []
         self.module, self._optimizer = accelerator.prepare(
-            Runner(self.student.encoder, student_uses_bf16(settings.bf16, settings.student, self.device)),
-            _optimizer(self.student.encoder, settings),
+            Runner(encoder, student_uses_bf16(settings.bf16, settings.student, self.device)),
+            _optimizer(encoder, settings),
         )
-        self.encoder = self.student.encoder = accelerator.unwrap_model(self.module).encoder
+        self.encoder: nn.Module = accelerator.unwrap_model(self.module).encoder
         self.state = TrainingState(self.encoder, self._optimizer.optimizer)
         share = size // accelerator.num_processes  # of the batch, computed by this process
         self._own = torch.arange(share, device=self.device) + share * accelerator.process_index
         self._agreed: float | None = None
-
-    def _objective(self, corpus: Sequence[str | Path]) -> Objective:
-        settings, targets = self.settings, self.targets
-        neighbors = load_neighbors(self.work / f"neighbors-{targets.digest}.npy", self.tables, targets.train, settings)
-        miner = build_miner(settings, targets, self.tables, neighbors, corpus, self.work, self.show)
-        words = torch.from_numpy(targets.train).to(self.device)
-        return Objective(settings, self.tables, miner, neighbors, words, self._gather)
 
     def _gather(self, vectors: Tensor) -> Tensor:
         """The student's vectors of the whole batch; gradients flow back to the process that computed each."""
@@ -91,17 +85,16 @@ class Distillation:
         if resume:
             self.state.load(self.work)
         self.accelerator.wait_for_everyone()
-        state, steps = self.state.progress, self.sampler.steps_per_epoch
-        total = self.settings.epochs * steps
+        state, total = self.state.progress, self.settings.epochs * self.sampler.steps_per_epoch
         with tqdm(total=total, initial=state.total_steps, disable=not self.show, desc="distill", unit="step") as bar:
             log = TrainingLog(self.work / LOG_FILE if self.is_main else None, state, bar)
             saved, interval = time.perf_counter(), self.settings.checkpoint_seconds
-            for epoch, step in self.steps():
+            while state.epoch < self.settings.epochs and not state.finished:
                 begun = time.perf_counter()
-                losses, rate = self.step(epoch, step)
+                losses, rate = self.step()
                 state.seconds += time.perf_counter() - begun
                 log.step(losses, rate)
-                if self._time_is_up() or step + 1 == steps:
+                if self._time_is_up() or state.step == 0:
                     self._end_of_epoch(log)
                     interval = min(interval, _CHECKPOINT_EPOCH_ENDS_AFTER)
                 if callback is not None:
@@ -116,21 +109,16 @@ class Distillation:
             self.state.averaged = {}
             state.scores = self._scores()
 
-    def steps(self) -> Iterator[tuple[int, int]]:
-        """Yield (epoch, step) from where the state stands until the training is finished."""
-        state = self.state.progress
-        while state.epoch < self.settings.epochs and not state.finished:
-            yield state.epoch, state.step
-
-    def step(self, epoch: int, step: int) -> tuple[dict[str, Tensor], float]:
-        """Do one optimizer step. Returns the losses by name (on the device) and the learning rate."""
+    def step(self) -> tuple[dict[str, Tensor], float]:
+        """Do the next optimizer step. Returns the losses by name (on the device) and the learning rate."""
         settings, state = self.settings, self.state.progress
+        epoch, step = state.epoch, state.step
         rate = self._set_rate()
         batch = torch.from_numpy(self.sampler.batch(epoch, step)).to(self.device)
         own = batch[self._own]
         self.module.train()
         predicted = self.module(*(column.index_select(0, own) for column in self.inputs))
-        total, parts = self.objective(predicted, batch, self._own, step_generator(settings.seed, epoch, step))
+        total, parts = self.objective(predicted, batch, self._own, self.sampler.negatives_rng(epoch, step))
         self._optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(total)
         if settings.clip:
@@ -201,7 +189,8 @@ class Distillation:
                 encoder = deepcopy(encoder)
                 encoder.load_state_dict(self.state.averaged)
             predicted = predict(encoder, self.inputs, self.targets.held_out)
-            scores = [mean_scores([one.scores(predicted) for one in self.validators])]
+            each = [one.scores(predicted) for one in self.validators]
+            scores = [{name: float(np.mean([one[name] for one in each])) for name in each[0]}]
         if self.accelerator.num_processes > 1:
             from accelerate.utils import broadcast_object_list
 

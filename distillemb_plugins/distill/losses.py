@@ -6,7 +6,8 @@ of it), ``targets`` float ``[b, d]`` the teacher's. Every loss returns the mean 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -15,10 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import embedding
 
-from .sampling import Miner
+from .sampling import build_miner, load_neighbors
 from .settings import DistillSettings
-
-_EPSILON = 1e-8
+from .targets import Targets
 
 
 def triplet(predicted: Tensor, targets: Tensor, negatives: Tensor, margin: float = 1.0) -> Tensor:
@@ -27,14 +27,8 @@ def triplet(predicted: Tensor, targets: Tensor, negatives: Tensor, margin: float
     Mersha & Wu 2022 (DistillEmb): the student's vector s is the anchor, the teacher's vector t of the word the
     positive, and the teacher's vector n of a mined word the negative. negatives is ``[b, k, d]``.
     """
-    count = negatives.shape[1]
-    return functional.triplet_margin_loss(
-        predicted.repeat_interleave(count, 0),
-        targets.repeat_interleave(count, 0),
-        negatives.flatten(0, 1),
-        margin=margin,
-        p=2.0,
-    )
+    anchors, positives = (vectors.repeat_interleave(negatives.shape[1], 0) for vectors in (predicted, targets))
+    return functional.triplet_margin_loss(anchors, positives, negatives.flatten(0, 1), margin=margin)
 
 
 def info_nce(
@@ -82,7 +76,7 @@ def global_(predicted: Tensor, targets: Tensor, others: Tensor) -> Tensor:
 
 def cosine(predicted: Tensor, targets: Tensor) -> Tensor:
     """Compute 1 - cos(s, t)."""
-    return 1 - functional.cosine_similarity(predicted, targets, dim=1, eps=_EPSILON).mean()
+    return 1 - functional.cosine_similarity(predicted, targets, dim=1).mean()
 
 
 def similarity(predicted: Tensor, targets: Tensor, batch_targets: Tensor) -> Tensor:
@@ -106,23 +100,22 @@ def structure(predicted: Tensor, targets: Tensor, batch_predicted: Tensor, batch
 
 
 class Objective:
-    """The weighted sum of the losses that the settings name.
-
-    `neighbors` int ``[n, k]`` and `words` int64 (row numbers of the training words) are for the global loss. `gather`
-    joins the student's vectors of all processes, with gradients.
-    """
+    """The weighted sum of the losses that the settings name. `gather` joins the student's vectors of all processes."""
 
     def __init__(
         self,
         settings: DistillSettings,
+        targets: Targets,
         tables: tuple[Tensor, ...],
-        miner: Miner | None,
-        neighbors: Tensor | None,
-        words: Tensor,
+        corpus: Sequence[str | Path],
+        work: Path,
+        progress: bool,
         gather: Callable[[Tensor], Tensor],
     ) -> None:
-        self.settings, self.tables, self.miner, self.gather = settings, tables, miner, gather
-        self.neighbors, self.words = neighbors, words
+        self.settings, self.tables, self.gather = settings, tables, gather
+        self.neighbors = load_neighbors(work / f"neighbors-{targets.digest}.npy", tables, targets.train, settings)
+        self.miner = build_miner(settings, targets, tables, self.neighbors, corpus, work, progress)
+        self.words = torch.from_numpy(targets.train).to(tables[0].device)
         self.bf16 = uses_bf16(settings.bf16, tables[0].device)
         self.weights = {name: weight for name, weight in settings.losses.items() if weight > 0}
 
@@ -141,38 +134,31 @@ class Objective:
         negatives = self.miner.draw(batch, own, for_miner) if self.miner else None
         others = self._others(batch, own, for_others)
         gathered = self.gather(predicted) if "structure" in self.weights else predicted
+
+        def against(table: Tensor) -> dict[str, Tensor]:
+            """Every wanted loss against one teacher."""
+            batch_targets = embedding(batch, table)  # faster than indexing
+            targets = embedding(own, batch_targets)
+            mined = None if negatives is None else embedding(negatives, table)
+            margin, temperature = self.settings.margin, self.settings.temperature
+            computed: dict[str, Callable[[], Tensor]] = {
+                "triplet": lambda: triplet(predicted, targets, cast(Tensor, mined), margin),
+                "info_nce": lambda: info_nce(
+                    predicted, batch_targets, own, negatives=mined, temperature=temperature, batch_words=batch
+                ),
+                "local": lambda: local(predicted, targets),
+                "global": lambda: global_(predicted, targets, embedding(others, table)),
+                "cosine": lambda: cosine(predicted, targets),
+                "similarity": lambda: similarity(predicted, targets, batch_targets),
+                "structure": lambda: structure(predicted, targets, gathered, batch_targets),
+            }
+            return {name: compute() for name, compute in computed.items() if name in self.weights}
+
         with torch.autocast(predicted.device.type, torch.bfloat16, enabled=self.bf16):
-            each = [self._losses(table, predicted, batch, own, negatives, others, gathered) for table in self.tables]
+            each = [against(table) for table in self.tables]
         parts = {name: torch.stack([one[name] for one in each]).mean() for name in self.weights}
         total = torch.stack([weight * parts[name] for name, weight in self.weights.items()]).sum()
         return total, {name: part.detach() for name, part in parts.items()}
-
-    def _losses(
-        self,
-        table: Tensor,
-        predicted: Tensor,
-        batch: Tensor,
-        own: Tensor,
-        negatives: Tensor | None,
-        others: Tensor,
-        gathered: Tensor,
-    ) -> dict[str, Tensor]:
-        """Every wanted loss against one teacher."""
-        settings, batch_targets = self.settings, embedding(batch, table)  # faster than indexing
-        targets = embedding(own, batch_targets)
-        mined = None if negatives is None else embedding(negatives, table)
-        computed: dict[str, Callable[[], Tensor]] = {
-            "triplet": lambda: triplet(predicted, targets, cast(Tensor, mined), settings.margin),
-            "info_nce": lambda: info_nce(
-                predicted, batch_targets, own, negatives=mined, temperature=settings.temperature, batch_words=batch
-            ),
-            "local": lambda: local(predicted, targets),
-            "global": lambda: global_(predicted, targets, embedding(others, table)),
-            "cosine": lambda: cosine(predicted, targets),
-            "similarity": lambda: similarity(predicted, targets, batch_targets),
-            "structure": lambda: structure(predicted, targets, gathered, batch_targets),
-        }
-        return {name: compute() for name, compute in computed.items() if name in self.weights}
 
     def _others(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
         """W of the global loss, int64 ``[b, global_words]``: the nearest neighbors, then random training words."""

@@ -40,9 +40,7 @@ class WordSampler:
     def __init__(
         self, words: NDArray[np.int64], batch_size: int, seed: int, weights: NDArray[np.float64] | None = None
     ) -> None:
-        self.words = words
-        self.batch_size = min(batch_size, len(words))
-        self.seed = seed
+        self.words, self.batch_size, self.seed = words, min(batch_size, len(words)), seed
         self.steps_per_epoch = len(words) // self.batch_size
         self._ladder = None if weights is None else np.cumsum(weights / weights.sum())
         self._order: tuple[int, NDArray[np.int64]] = (-1, words)
@@ -58,25 +56,21 @@ class WordSampler:
             self._order = (epoch, rng.permutation(self.words))
         return self._order[1][step * self.batch_size : (step + 1) * self.batch_size]
 
+    def negatives_rng(self, epoch: int, step: int) -> np.random.Generator:
+        """Return the random numbers for the negatives of a step."""
+        return np.random.default_rng([self.seed, _NEGATIVES, epoch, step])
+
 
 def shared_batch_size(batch_size: int, words: int, processes: int) -> int:
     """Return the batch over all processes: `batch_size`, or fewer where there are fewer training words."""
-    size = min(batch_size, words)
+    size, wrong = min(batch_size, words), ""
     if processes > size:
-        raise DistillEmbError(
-            f"{processes} processes are more than the {size} words of a batch: start at most {size} processes."
-        )
-    if batch_size % processes:
-        raise DistillEmbError(
-            f"A batch of {batch_size} cannot be shared by {processes} processes equally: "
-            f"choose a multiple of {processes}."
-        )
+        wrong = f"{processes} processes are more than the {size} words of a batch: start at most {size} processes."
+    elif batch_size % processes:
+        wrong = f"A batch of {batch_size} cannot be shared by {processes} processes: choose a multiple of {processes}."
+    if wrong:
+        raise DistillEmbError(wrong)
     return size - size % processes
-
-
-def step_generator(seed: int, epoch: int, step: int) -> np.random.Generator:
-    """Return the random numbers for the negatives of a step."""
-    return np.random.default_rng([seed, _NEGATIVES, epoch, step])
 
 
 def sampling_weights(frequencies: NDArray[np.float64], sampling: str, power: float) -> NDArray[np.float64] | None:
@@ -229,7 +223,7 @@ def build_miner(
             "hard_negatives is 'window', and there is no corpus to take windows from: "
             "give text files, or set hard_negatives to 'neighbors'."
         )
-    numbers = {targets.words[row]: int(row) for row in targets.train}
+    numbers = dict(zip(targets.train_words, targets.train.tolist(), strict=True))
     tokens = corpus_tokens(corpus, numbers, work, targets.lowercase, progress)
     table = torch.cat(tables, dim=1)
     if settings.bf16 == "all":

@@ -9,47 +9,36 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DistillEmbError
 
+STUDENTS = (
+    "distillemb-small", "distillemb-mid", "distillemb-large", "char-cnn", "char-rnn", "ngram-bag", "ngram-sam", "cnn"
+)  # fmt: skip
 LOSSES = ("triplet", "info_nce", "local", "global", "cosine", "similarity", "structure")
 
+_AS_PUBLISHED: dict[str, Any] = {"center": False, "normalize": False, "learning_rate": 1e-3, "bf16": "off"}
+_AS_PUBLISHED |= {"table_learning_rate": None, "betas": (0.9, 0.999)}
 PRESETS: dict[str, dict[str, Any]] = {
     # The losses and the optimizer are those that won our own tables (see recipes/distill).
     "default": {},
-    # Mersha & Wu 2022, paper and published code: raw teacher vectors, one triplet loss a teacher, averaged; no
-    # gradient clipping, no warm-up; AdamW's own weight decay of 0.01.
-    "distillemb": {
+    # Mersha & Wu 2022, paper and published code: one triplet loss a teacher, averaged; no gradient clipping, no
+    # warm-up; AdamW's own weight decay of 0.01.
+    "distillemb": _AS_PUBLISHED
+    | {
         "student": "distillemb-small",
         "max_chars": 13,
         "align": "center",
         "min_char_count": 100,
         "losses": {"triplet": 1.0},
         "hard_negatives": "window",
-        "center": False,
-        "normalize": False,
         "batch_size": 64,
         "epochs": 64,
-        "learning_rate": 1e-3,
-        "table_learning_rate": None,
         "weight_decay": 0.01,
-        "betas": (0.9, 0.999),
         "clip": 0.0,
         "schedule": "step",
         "warmup": 0.0,
-        "bf16": "off",
     },
-    # Ohashi et al. 2020: L_local + L_global on the raw teacher. The settings of the optimizer are not in our sources;
-    # these are ours.
-    "tiny-embeddings": {
-        "student": "char-cnn",
-        "max_chars": 30,
-        "losses": {"local": 1.0, "global": 1.0},
-        "center": False,
-        "normalize": False,
-        "batch_size": 128,
-        "learning_rate": 1e-3,
-        "table_learning_rate": None,
-        "betas": (0.9, 0.999),
-        "bf16": "off",
-    },
+    # Ohashi et al. 2020. The settings of the optimizer are not in our sources; these are ours.
+    "tiny-embeddings": _AS_PUBLISHED
+    | {"student": "char-cnn", "max_chars": 30, "losses": {"local": 1.0, "global": 1.0}, "batch_size": 128},
 }
 """Named settings: what each changes of the defaults of `DistillSettings`."""
 
@@ -72,7 +61,6 @@ def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-Choices = Callable[[], tuple[Any, ...]] | tuple[Any, ...]
 _RANGES: dict[str, Callable[[float], bool]] = {
     "above 0": lambda value: value > 0,
     "of at least 0": lambda value: value >= 0,
@@ -82,25 +70,15 @@ _ABOVE, _FROM_ZERO, _SHARE = _RANGES
 
 
 def _setting(
-    default: Any, doc: str, *, choices: Choices | None = None, least: int | None = None, number: str | None = None
+    default: Any, doc: str, *, choices: tuple[Any, ...] = (), least: int | None = None, number: str | None = None
 ) -> Any:
     """A field with its meaning and its check: one of `choices`, an integer from `least`, or a `number` of a range."""
+    if choices:
+        doc = f"{doc} One of {', '.join(map(str, choices))}."
     metadata = {"doc": doc, "choices": choices, "least": least, "number": number}
     if isinstance(default, dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
-
-
-def _students() -> tuple[str, ...]:  # imported late: the command line reads this file at every start
-    from ..inference.students import FORWARDS
-
-    return tuple(FORWARDS)
-
-
-def _storages() -> tuple[str, ...]:
-    from ..quantization import STORAGES
-
-    return STORAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,18 +95,14 @@ class DistillSettings:
 
     preset: str = _setting("default", "Settings to start from; what else is given changes it.", choices=tuple(PRESETS))
     # the student
-    student: str = _setting("cnn", "Encoder type.", choices=_students)
+    student: str = _setting("cnn", "Encoder type.", choices=STUDENTS)
     encoder_args: dict[str, Any] = _setting({}, "Sizes that differ from the defaults of the encoder type.")  # noqa: RUF009
     max_chars: int = _setting(16, "Characters of a word that are read.", least=1)
     align: str | None = _setting(
-        None,
-        "Where a word stands in its row: left, center, or as the student is made for.",
-        choices=(None, "left", "center"),
+        None, "Where a word stands in its row; None, as the student is made for.", choices=(None, "left", "center")
     )
     lowercase: bool | None = _setting(None, "Lower-case words first; None does so if no teacher's word has a capital.")
-    min_char_count: int = _setting(
-        1, "Characters seen less often in the training words (weighted by the teacher's counts) are unknown.", least=1
-    )
+    min_char_count: int = _setting(1, "Characters seen less often in the training words are unknown.", least=1)
     max_characters: int | None = _setting(None, "Most characters that are known.", least=1)
     # the objective
     losses: dict[str, float] = _setting(  # noqa: RUF009
@@ -138,8 +112,8 @@ class DistillSettings:
     margin: float = _setting(1.0, "Of triplet.", number=_FROM_ZERO)
     hard_negatives: str = _setting(
         "none",
-        "Negatives of triplet and info_nce: none; window, the nearest words of a random run of corpus tokens "
-        "(DistillEmb); or neighbors, drawn from the teacher's nearest words.",
+        "Negatives of triplet and info_nce: words of a random window of corpus tokens that are nearest to the word "
+        "(DistillEmb), or some of the teacher's nearest neighbors.",
         choices=("none", "window", "neighbors"),
     )
     window: int = _setting(32, "Corpus tokens of a run.", least=2)
@@ -148,8 +122,7 @@ class DistillSettings:
     global_words: int = _setting(10, "Words of the global loss, half nearest neighbors, half random.", least=2)
     combine: str = _setting(
         "losses",
-        "Several teachers as averaged losses, or as one teacher: concat or average (both of unit vectors), or svd "
-        "(of the concatenation).",
+        "Several teachers as averaged losses, or as one teacher of their unit vectors (svd: of the concatenation).",
         choices=("losses", "concat", "average", "svd"),
     )
     dim: int | None = _setting(None, "Width of the vectors, with combine svd.", least=1)
@@ -158,9 +131,7 @@ class DistillSettings:
     normalize: bool = _setting(True, "Scale the teacher's vectors to length 1.")
     # the training
     sampling: str = _setting(
-        "uniform",
-        "How words are drawn: uniform (each once an epoch), or by the log or a power of their frequency.",
-        choices=("uniform", "log", "power"),
+        "uniform", "Words are drawn once an epoch each, or by frequency.", choices=("uniform", "log", "power")
     )
     power: float = _setting(0.5, "Of the frequency, with sampling power.", number=_FROM_ZERO)
     batch_size: int = _setting(1024, "Words of a step, over all processes.", least=2)
@@ -176,17 +147,15 @@ class DistillSettings:
     betas: tuple[float, float] = _setting((0.9, 0.98), "Of AdamW.")
     clip: float = _setting(1.0, "Largest gradient norm, 0 for none.", number=_FROM_ZERO)
     schedule: str = _setting(
-        "one_cycle",
-        "Learning rate over time: constant, cosine, one_cycle, linear, or step (times gamma an epoch).",
-        choices=("constant", "cosine", "one_cycle", "linear", "step"),
+        "one_cycle", "Learning rate over time.", choices=("constant", "cosine", "one_cycle", "linear", "step")
     )
     warmup: float = _setting(0.1, "Share of the training with a rising rate.", number=_SHARE)
     gamma: float = _setting(0.95, "Factor on the learning rate an epoch, with schedule step.", number=_ABOVE)
     ema: float = _setting(0.0, "Decay of the moving average of the weights, 0 for none.", number=_SHARE)
     bf16: str = _setting(
         "auto",
-        "What is computed in bfloat16: off; losses, the similarity products of the batch; all, the student as well; "
-        "auto, where the hardware multiplies bfloat16, the losses, and on a CPU a cnn as well.",
+        "What is computed in bfloat16: the products of the losses, or all, the student as well. Where the hardware "
+        "multiplies bfloat16, auto takes the losses, and on a CPU a cnn as well.",
         choices=("auto", "off", "losses", "all"),
     )
     # validation and output
@@ -199,15 +168,12 @@ class DistillSettings:
         0, "Stop after so many validations without a better score and keep the best weights; 0 never.", least=0
     )
     checkpoint_seconds: float = _setting(300.0, "Time between two checkpoints.", number=_ABOVE)
-    storage: str = _setting("float32", "How the weights are stored.", choices=_storages)
+    storage: str = _setting("float32", "How the weights are stored.", choices=("float32", "float16", "int8"))
     codebook_words: int = _setting(
-        0,
-        "Keep what the network misses of so many of the most frequent training words, in a residual codebook; 0 for "
-        "none. Held-out words are never kept, so that their scores stay the network's.",
-        least=0,
+        0, "Keep what the network misses of so many frequent training words, in a residual codebook; 0 none.", least=0
     )
     codebook_bytes: int = _setting(16, "Bytes of a word in the residual codebook, besides 4 for its key.", least=1)
-    device: str = _setting("auto", "auto or cpu.", choices=("auto", "cpu"))
+    device: str = _setting("auto", "Where it is trained.", choices=("auto", "cpu"))
     seed: int = _setting(0, "Equal seeds give equal encoders on one machine.", least=0)
 
     if not TYPE_CHECKING:  # type checkers see the one that dataclass makes
@@ -248,8 +214,8 @@ def default_settings() -> dict[str, Any]:
 
 def _check(one: Field[Any], value: Any) -> None:
     choices, least, number = (one.metadata[name] for name in ("choices", "least", "number"))
-    if choices is not None:
-        _one_of(one.name, value, choices() if callable(choices) else choices)
+    if choices:
+        _one_of(one.name, value, choices)
     if value is None and "None" in str(one.type):
         return
     if least is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):

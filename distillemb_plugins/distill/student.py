@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,6 @@ from .targets import Targets
 
 _WORDS_AT_ONCE = 4096
 _REGISTER = 32  # bfloat16 numbers
-
-
-@dataclass
-class Student:
-    """The module with fresh weights, and what the encoder directory says about it."""
-
-    characters: CharTable
-    config: dict[str, Any]
-    encoder: nn.Module
 
 
 class Runner(nn.Module):
@@ -51,12 +41,12 @@ class Runner(nn.Module):
         return vectors.float()
 
 
-def build_student(targets: Targets, settings: DistillSettings) -> Student:
+def build_student(targets: Targets, settings: DistillSettings) -> tuple[CharTable, DistillEmbConfig, nn.Module]:
     """Learn the characters of the training words and build the student, its weights drawn from the seed."""
     align: Any = settings.align or ALIGNMENTS.get(settings.student, "left")
     try:
         characters = CharTable.learn(
-            [targets.words[row] for row in targets.train],
+            targets.train_words,
             None if targets.counts is None else targets.counts[targets.train].tolist(),
             min_count=settings.min_char_count,
             max_characters=settings.max_characters,
@@ -75,21 +65,19 @@ def build_student(targets: Targets, settings: DistillSettings) -> Student:
             encoder_args=settings.encoder_args,
         )
         torch.manual_seed(settings.seed)
-        encoder = build_encoder(config)
+        return characters, config, build_encoder(config)
     except (ValueError, RuntimeError, TypeError) as error:
         raise DistillEmbError(f"The student {settings.student} cannot be built: {error}") from error
-    stored = {"encoder_type": config.encoder_type, "encoder_args": config.encoder_args, "dim": config.dim}
-    return Student(characters, stored, encoder)
 
 
-def prepare_inputs(student: Student, words: list[str]) -> tuple[Tensor, ...]:
+def prepare_inputs(characters: CharTable, encoder: nn.Module, words: list[str]) -> tuple[Tensor, ...]:
     """Compute once what the encoder reads of each word: tensors whose first dimension is the words.
 
     An encoder that has ``prepare(char_ids)`` and ``forward_prepared(*rows)`` is fed its own preparation (n-gram
     hashes, for instance), any other the character ids, int64 ``[n, max_chars]``.
     """
-    char_ids = torch.from_numpy(student.characters.encode(words).astype(np.int64))
-    prepare = getattr(student.encoder, "prepare", None)
+    char_ids = torch.from_numpy(characters.encode(words).astype(np.int64))
+    prepare = getattr(encoder, "prepare", None)
     if prepare is None:
         return (char_ids,)
     with torch.no_grad():
@@ -156,10 +144,8 @@ class _Convolution(torch.autograd.Function):
 def fast_forward(encoder: DistillEmbEncoder, char_ids: Tensor) -> Tensor:
     """Compute ``encoder(char_ids)`` within bfloat16 precision, float32 ``[n, dim]``, faster on a CPU. For training.
 
-    The one-dimensional convolutions of torch run at the float32 peak of a CPU and gain little from autocast. Here the
-    activations lie with the channels last, so that the inputs of a convolution are one contiguous piece of memory for
-    each position, a convolution is one bfloat16 matrix product, and pooling keeps a mask instead of indices. Products
-    accumulate in float32; LayerNorm, activation and the last layer stay float32.
+    Torch's convolutions gain little from autocast on a CPU. Here the channels lie last, so that a convolution is one
+    bfloat16 matrix product. Products accumulate in float32; LayerNorm, activation and the last layer stay float32.
     """
     x = encoder.norm0(encoder.embedding(char_ids)).transpose(1, 2)
     for conv, norm in (

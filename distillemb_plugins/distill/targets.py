@@ -42,6 +42,11 @@ class Targets:
         return int(self.vectors[0].shape[1])
 
     @property
+    def train_words(self) -> list[str]:
+        """The words that are trained on."""
+        return [self.words[row] for row in self.train]
+
+    @property
     def digest(self) -> str:
         """16 hexadecimal digits that tell these words and vectors from others."""
         digest = hashlib.sha256("\n".join(self.words).encode("utf-8", "surrogatepass"))
@@ -63,7 +68,7 @@ def build_targets(teachers: Sequence[AnyTeacher], settings: DistillSettings) -> 
     """
     tables = _as_tables([open_teacher(one) for one in teachers])
     common = combine_teachers(tables, same_width=settings.combine in ("losses", "average"))
-    vectors = _combined([_cleaned(teacher, settings) for teacher in common], settings)
+    vectors = _combined(common, settings)
     words = common[0].words
     train, held_out = split_words(len(words), settings.held_out)
     lowercase = settings.lowercase
@@ -99,24 +104,25 @@ def open_teacher(teacher: AnyTeacher, limit: int | None = None, format: str | No
 
 
 def _as_tables(opened: Sequence[Opened]) -> list[Teacher]:
-    """All teachers as tables; an encoder's holds the common words of the others and the first one's counts."""
-    tables = [one for one in opened if isinstance(one, Teacher) and one.words]
-    wordless = [one.name if isinstance(one, Teacher) else one[0] for one in opened if one not in tables]
-    if not wordless:
-        return tables
-    if not tables:
+    """All teachers as tables; what has no words of its own gets the common ones and the counts of the others."""
+    named = [(one.name, one) if isinstance(one, Teacher) else one for one in opened]
+    tables = [one for _, one in named if isinstance(one, Teacher) and one.words]
+    if named and not tables:
         raise DistillEmbError(
-            f"The teacher {' and '.join(wordless)} is an encoder or a floret table, which has no list of words to "
-            "learn: give a table of word vectors beside it."
+            f"The teacher {' and '.join(name for name, _ in named)} is an encoder, or a floret table, which has no "
+            "list of words to learn: give a table of word vectors beside it."
         )
+    if len(tables) == len(named):
+        return tables
     first = combine_teachers(tables)[0]
 
-    def with_words(one: Opened) -> Teacher:
-        if isinstance(one, Teacher):
-            return one if one.words else Teacher(one.name, first.words, one.lookup(first.words)[0], first.counts)
-        return Teacher(one[0], first.words, one[1].encode(first.words), first.counts)
+    def with_words(name: str, one: Teacher | DistillEmb) -> Teacher:
+        if isinstance(one, Teacher) and one.words:
+            return one
+        vectors = one.lookup(first.words)[0] if isinstance(one, Teacher) else one.encode(first.words)
+        return Teacher(name, first.words, vectors, first.counts)
 
-    return [with_words(one) for one in opened]
+    return [with_words(*one) for one in named]
 
 
 def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:
@@ -134,15 +140,13 @@ def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:
     return np.sort(order[wanted:]), np.sort(order[:wanted])
 
 
-def _cleaned(teacher: Teacher, settings: DistillSettings) -> Floats:
+def _combined(teachers: list[Teacher], settings: DistillSettings) -> list[Floats]:
+    """One cleaned table a teacher, or the one that stands for all of them."""
     if settings.center or settings.remove_top:
-        teacher = teacher.center(settings.remove_top)
-    return (teacher.normalize() if settings.normalize else teacher).vectors
-
-
-def _combined(tables: list[Floats], settings: DistillSettings) -> list[Floats]:
-    """One table a teacher, or the one that stands for all of them."""
-    widths = [table.shape[1] for table in tables]
+        teachers = [teacher.center(settings.remove_top) for teacher in teachers]
+    if settings.normalize:
+        teachers = [teacher.normalize() for teacher in teachers]
+    widths = [teacher.dim for teacher in teachers]
     width = sum(widths) if settings.combine == "concat" else widths[0]
     if settings.combine != "svd" and settings.dim not in (None, width):
         raise DistillEmbError(
@@ -150,21 +154,14 @@ def _combined(tables: list[Floats], settings: DistillSettings) -> list[Floats]:
             "leave dim out, or set combine to 'svd'."
         )
     if settings.combine == "losses":
-        return tables
-    units = [unit_rows(table) for table in tables]
-    if settings.combine == "average":  # Coates & Bollegala 2018: as good as the concatenation
-        joined: Floats = np.stack(units).mean(axis=0)
-    else:
-        joined = np.concatenate(units, axis=1)
-    if settings.combine == "svd":
-        joined = _main_columns(joined, settings.dim or max(widths))
+        return [teacher.vectors for teacher in teachers]
+    units = [unit_rows(teacher.vectors) for teacher in teachers]
+    average = settings.combine == "average"  # Coates & Bollegala 2018: as good as the concatenation
+    joined: Floats = np.stack(units).mean(axis=0) if average else np.concatenate(units, axis=1)
+    if settings.combine == "svd":  # its directions of greatest length, U S: Yin & Schütze 2016, section 5
+        dim = settings.dim or max(widths)
+        if dim > sum(widths):
+            raise DistillEmbError(f"dim is {dim}, but the teachers together have {sum(widths)} columns: lower dim.")
+        directions = np.linalg.eigh((joined.T @ joined).astype(np.float64))[1][:, ::-1][:, :dim]
+        joined = joined @ directions.astype(np.float32)
     return [unit_rows(joined) if settings.normalize else joined]
-
-
-def _main_columns(table: Floats, dim: int) -> Floats:
-    """The table in its `dim` directions of greatest length, U S of its SVD (Yin & Schütze 2016, section 5)."""
-    if dim > table.shape[1]:
-        raise DistillEmbError(f"dim is {dim}, but the teachers together have {table.shape[1]} columns: lower dim.")
-    directions = np.linalg.eigh((table.T @ table).astype(np.float64))[1][:, ::-1][:, :dim]
-    result: Floats = table @ directions.astype(np.float32)
-    return result

@@ -10,7 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from ..quantization import check_storage
 from ..runs import CHECKPOINT_FILE, check_output, work_directory, work_path
 from ..teachers import Teacher
 from ..vectors import unit_rows
-from .log import LOG_FILE
 from .loop import Callback, Distillation
+from .progress import LOG_FILE
 from .residual_codebook import fit_residual_codebook
 from .settings import DistillSettings, current_names
 from .targets import AnyTeacher, Targets, build_targets
@@ -89,7 +89,8 @@ def distill(
     overwrites = overwrite or out.exists()
     targets = build_targets(teachers, settings)
     kept = {name: value for name, value in settings.to_dict().items() if name not in _MAY_CHANGE}
-    with _work(out, kept | {"data": targets.digest}, resume=resume, overwrite=overwrite):
+    held = _work(out, kept | {"data": targets.digest}, resume, overwrite) if is_main_process() else nullcontext()
+    with held:
         run = Distillation(targets, settings, work, corpus, progress)
         if run.is_main and (warning := few_steps(len(targets.train), run.sampler.steps_per_epoch, settings)):
             warnings.warn(warning, stacklevel=2)
@@ -103,11 +104,8 @@ def distill(
 
 
 @contextmanager
-def _work(out: Path, identity: dict[str, Any], *, resume: bool, overwrite: bool) -> Iterator[None]:
-    """The work directory, held by the first process. A run that fails before its first checkpoint leaves nothing."""
-    if not is_main_process():
-        yield
-        return
+def _work(out: Path, identity: dict[str, Any], resume: bool, overwrite: bool) -> Iterator[None]:
+    """Hold the work directory. A run that fails before its first checkpoint leaves nothing."""
     with work_directory(out, identity, resume=resume, overwrite=overwrite, read=current_names) as work:
         try:
             yield
@@ -121,20 +119,20 @@ def _write_student(
     run: Distillation, out: Path, facts: EncoderFacts, extra_files: Mapping[str, bytes], overwrite: bool
 ) -> None:
     """Write the encoder directory with its facts, and with a residual codebook where the settings ask for it."""
-    settings, targets, characters = run.settings, run.targets, run.student.characters
+    settings, targets, characters = run.settings, run.targets, run.characters
     storage = check_storage(settings.storage)
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in run.encoder.state_dict().items()}
     if broken := [name for name, array in weights.items() if not np.isfinite(array).all()]:
         raise DistillEmbError(
             f"The training diverged ({broken[0]} holds NaN or infinity): lower learning_rate or set clip."
         )
-    sizes = {"vocab_size": len(characters), "max_chars": characters.max_chars}
-    files = EncoderFiles({**run.student.config, **sizes}, weights, characters)
-    if settings.codebook_words:
+    names = ("encoder_type", "encoder_args", "dim", "vocab_size", "max_chars")
+    files = EncoderFiles({name: getattr(run.config, name) for name in names}, weights, characters)
+    if words := settings.codebook_words:
         vectors = np.mean([unit_rows(table[targets.train]) for table in targets.vectors], axis=0)
-        words, codes = settings.codebook_words, settings.codebook_bytes
-        teacher = Teacher("targets", [targets.words[row] for row in targets.train], vectors)
-        files = fit_residual_codebook(files, teacher, words, codes, storage=storage, seed=settings.seed)
+        teacher = Teacher("targets", targets.train_words, vectors)
+        codes, seed = settings.codebook_bytes, settings.seed
+        files = fit_residual_codebook(files, teacher, words, codes, storage=storage, seed=seed)
     facts = replace(
         facts,
         teachers=targets.names,
@@ -196,12 +194,11 @@ def training_speed(
     """
     with tempfile.TemporaryDirectory() as work:
         run = Distillation(build_targets(teachers, settings), settings, Path(work), corpus)
-        steps = run.steps()
         for _ in range(warmup_steps):
-            run.step(*next(steps, (0, 0)))
+            run.step()
         start, before = clock(), run.state.progress.examples
         while clock() - start < seconds:
-            run.step(*next(steps, (0, 0)))
+            run.step()
         if run.device.type == "cuda":
             torch.cuda.synchronize(run.device)
         return (run.state.progress.examples - before) / (clock() - start)

@@ -68,8 +68,3 @@ class HeldOut:
             "p_at_10": float((rank < NEIGHBORS).mean()),
             "overlap_at_10": float(np.concatenate(shared).mean()),
         }
-
-
-def mean_scores(scores: list[dict[str, float]]) -> dict[str, float]:
-    """Return the mean of several teachers' scores, name by name."""
-    return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..distill.checkpoints import TrainingState
-from ..distill.log import TrainingLog
+from ..distill.progress import TrainingLog, TrainingState
 from ..encoder import DistillEmb
 from ..errors import require
 from ..facts import Corpus as TextFacts

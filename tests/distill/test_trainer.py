@@ -15,8 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from distillemb_plugins.distill import DistillSettings, distill, training_speed
-from distillemb_plugins.distill.checkpoints import Progress
-from distillemb_plugins.distill.log import LOG_FILE
+from distillemb_plugins.distill.progress import LOG_FILE, Progress
 from distillemb_plugins.distill.trainer import few_steps
 from distillemb_plugins.encoder import DistillEmb
 from distillemb_plugins.errors import DistillEmbError

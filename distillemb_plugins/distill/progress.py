@@ -1,0 +1,155 @@
+"""How far a training is: the checkpoint that it goes on from, its log (a JSON line each), and the progress bar."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..files import atomic_file
+from ..runs import CHECKPOINT_FILE, damaged, load_checkpoint, save_checkpoint
+
+LOG_FILE = "distill_log.jsonl"
+_STEPS_A_LINE = 100
+
+
+@dataclass
+class Progress:
+    """How far a training is."""
+
+    epoch: int = 0  # of the next step
+    step: int = 0  # the next one, counted within its epoch
+    total_steps: int = 0
+    examples: int = 0
+    seconds: float = 0.0
+    best: float | None = None  # validation score
+    worse: int = 0  # validations since the best one
+    scores: dict[str, float] = field(default_factory=dict)  # of the last validation
+    finished: bool = False  # only the encoder has to be written
+
+
+@dataclass
+class TrainingState:
+    """Everything that a training goes on from. `averaged` and `best` are weights by name, empty for none."""
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    progress: Progress = field(default_factory=Progress)
+    averaged: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def save(self, work: Path) -> None:
+        """Write the checkpoint of a work directory, complete or not at all."""
+        moments = self.optimizer.state_dict()["state"]
+        parts: dict[str, dict[str, Tensor]] = {
+            "module": self.module.state_dict(),
+            "averaged": self.averaged,
+            "best": self.best,
+            "optimizer": {f"{n}.{name}": torch.as_tensor(v) for n, one in moments.items() for name, v in one.items()},
+            "random": {"cpu": torch.get_rng_state()},
+        }
+        if torch.cuda.is_available():
+            parts["random"]["cuda"] = torch.cuda.get_rng_state()
+        arrays = {
+            f"{part}.{n}": t.detach().cpu().numpy() for part, tensors in parts.items() for n, t in tensors.items()
+        }
+        save_checkpoint(work, arrays, asdict(self.progress))
+
+    def load(self, work: Path) -> None:
+        """Go to where the checkpoint of a work directory stands, if there is one."""
+        if (found := load_checkpoint(work)) is None:
+            return
+        device = next(self.module.parameters()).device
+        parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
+        moments: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        try:
+            for name, array in found[0].items():
+                part, _, rest = name.partition(".")
+                parts[part][rest] = torch.from_numpy(np.array(array))
+            for name, tensor in parts["optimizer"].items():
+                number, _, key = name.partition(".")
+                moments[int(number)][key] = tensor
+            self.progress = Progress(**found[1])
+            self.module.load_state_dict(parts["module"])
+            self.averaged = {name: tensor.to(device) for name, tensor in parts["averaged"].items()}
+            self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
+            self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": dict(moments)})
+            torch.set_rng_state(parts["random"]["cpu"])
+        except (TypeError, KeyError, ValueError, RuntimeError) as error:
+            raise damaged(work / CHECKPOINT_FILE, error) from error
+        if "cuda" in parts["random"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state(parts["random"]["cuda"])
+
+
+class TrainingLog:
+    """Writes steps and validations, in one process only (`file` is None in the others).
+
+    Lines past the step where the training goes on, from an interrupted run, are dropped. Losses stay on their device
+    until a line is written, so that logging does not wait for the GPU.
+    """
+
+    def __init__(self, file: Path | None, state: Progress, bar: Any) -> None:
+        self._file, self._state, self._bar = file, state, bar
+        self._begin_line()
+        if file is not None and file.is_file():
+            _drop_after(file, state.total_steps)
+
+    def _begin_line(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._steps, self._examples, self._seconds = 0, self._state.examples, self._state.seconds
+
+    def step(self, losses: dict[str, Tensor], rate: float) -> None:
+        """Count a step; a line is written for every hundred."""
+        for name, value in losses.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._steps += 1
+        self._rate = rate
+        self._bar.update()
+        if self._steps == _STEPS_A_LINE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the mean losses since the last line, if there was a step."""
+        if not self._steps:
+            return
+        seconds = self._state.seconds - self._seconds
+        speed = (self._state.examples - self._examples) / seconds if seconds else 0.0
+        losses = {name: round(float(value) / self._steps, 6) for name, value in self._sums.items()}
+        self._write(losses=losses, learning_rate=self._rate, examples_per_second=round(speed, 1))
+        self._begin_line()
+
+    def validation(self) -> None:
+        """Write the scores on held-out words."""
+        self.flush()
+        self._write(validation={name: round(value, 6) for name, value in self._state.scores.items()})
+
+    def _write(self, **found: Any) -> None:
+        state = self._state
+        line = {"step": state.total_steps, "epoch": state.epoch, "examples": state.examples}
+        line |= {"seconds": round(state.seconds, 3), **found}
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+        shown = {name: state.scores[name] for name in ("cosine", "p_at_10", "accuracy") if name in state.scores}
+        if "losses" in found:
+            shown["loss"] = found["losses"]["loss"]
+        self._bar.set_postfix({name: f"{value:.4f}" for name, value in shown.items()}, refresh=False)
+
+
+def _drop_after(file: Path, step: int) -> None:
+    """Keep the lines up to a step; a line cut short by a crash goes too."""
+    kept = []
+    for line in file.read_text("utf-8").splitlines(keepends=True):
+        try:
+            if json.loads(line)["step"] <= step and line.endswith("\n") and step:
+                kept.append(line)
+        except (ValueError, KeyError):
+            break
+    with atomic_file(file, "w") as stream:
+        stream.writelines(kept)
