@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -209,6 +210,36 @@ def test_vectors_write_a_table_that_teachers_read(
     assert written.words == ["soma", "kitabu", "ሰላም"]
     wanted = DistillEmb.from_pretrained(tiny_encoder_dir).encode(written.words)
     np.testing.assert_allclose(written.vectors, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_the_format_that_vectors_recommends_is_written(
+    tiny_encoder_dir: Path, words_file: Path, tmp_path: Path
+) -> None:
+    result = run("vectors", tiny_encoder_dir, words_file, "-o", tmp_path / "t.bin")
+    assert result.exit_code == 2
+    suffixes = re.findall(r"\.\w+(?:\.\w+)?", result.stderr.split("written as")[1].replace("/", " .vec"))
+    assert set(suffixes) >= {".npz", ".safetensors", ".vec", ".vec.gz", ".vec.xz", ".vec.bz2"}
+    for suffix in suffixes:
+        assert run("vectors", tiny_encoder_dir, words_file, "-o", tmp_path / f"t{suffix}").exit_code == 0, suffix
+        assert load_teacher(tmp_path / f"t{suffix}").words == ["soma", "kitabu", "ሰላም"]
+
+
+@pytest.mark.parametrize("name", ["t.vec", "t.vec.gz", "t.npz", "t.safetensors"])
+def test_vectors_writes_words_with_a_no_break_space(tiny_encoder_dir: Path, tmp_path: Path, name: str) -> None:
+    words = ["Dar\u00a0es\u00a0Salaam", "a\u2003b", "a\u2028b", "mti"]
+    (tmp_path / "words.txt").write_text("\n".join(words), "utf-8")
+    assert run("vectors", tiny_encoder_dir, tmp_path / "words.txt", "-o", tmp_path / name).exit_code == 0
+    assert load_teacher(tmp_path / name).words == words
+
+
+def test_the_format_of_a_table_can_be_said(tmp_path: Path) -> None:
+    years = tmp_path / "years.vec"
+    years.write_text("2019 3\n2020 5\n2021 -7\n")  # no header, though the first line looks like one
+    result = run("neighbors", years, "2019", "-n", 1)
+    assert result.exit_code == 2
+    assert "--format glove" in result.stderr
+    assert "2020" in run("neighbors", years, "2019", "-n", 1, "--format", "glove").stdout
+    assert "choose one of text" in run("neighbors", years, "2019", "--format", "csv").stderr
 
 
 def test_vectors_of_running_text_from_standard_input(tiny_encoder_dir: Path) -> None:

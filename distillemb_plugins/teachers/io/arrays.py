@@ -113,9 +113,9 @@ def _collect(path: str | Path, limit: int | None, columns: dict[str, Any]) -> Te
         if len(names) < size:
             raise DistillEmbError(f"{path} holds {done + len(names)} words but {n} vectors: write one word a row.")
         with np.errstate(over="ignore", invalid="ignore"):  # becomes infinity or NaN, which is refused by name
-            block = np.asarray(vectors.take(size)).astype(np.float32)
+            block = np.asarray(vectors.take(size)).astype(np.float32, copy=False)
         if scale is not None:
-            block *= np.asarray(scale.take(size), dtype=np.float32)[:, None]
+            block = block * np.asarray(scale.take(size), dtype=np.float32)[:, None]
         rows.add(names, block, done + 1, None if counts is None else np.asarray(counts.take(size)))
         done += size
     if done == n and next(words, None) is not None:

@@ -271,7 +271,7 @@ class _BinaryRows:
         if number == 2:
             self.newlines = raw.startswith(b"\n")
         word = raw.lstrip(b"\n")
-        if (self.newlines and len(word) == len(raw) and number > 1) or b"\n" in word or b"\0" in word:
+        if (self.newlines and len(word) == len(raw) and number > 1) or b"\n" in word:
             raise self._misplaced(number)
         try:
             return word.decode("utf-8"), data
