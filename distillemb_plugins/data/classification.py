@@ -15,8 +15,8 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,17 +36,27 @@ SPLIT_SEED = 13
 RUN = 5  # words of the runs by which two news texts are compared
 SENTIMENTS = ("negative", "neutral", "positive")
 _LONGEST_FIELD = 1 << 24  # characters
+_DELIMITERS = ("\t", ",", ";", "|")
 _MASKED_NAME = regex.compile(r"(?<!\S)@user\b:?")
 
 
 @dataclass(frozen=True)
 class Item:
-    """One text with its label; `key` is what two equal texts have in common, `whole` an article uncut."""
+    """One text with its label.
+
+    Attributes:
+        text: The text.
+        label: Its class.
+        key: What two equal texts have in common.
+        whole: An article uncut.
+        place: File and line, for messages.
+    """
 
     text: str
     label: str
     key: str
     whole: str
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,9 @@ def load_classification(data: Path, task: str, language: str, words: int = NEWS_
     if TASKS[task].file:
         splits = _make_splits(_once("the file", splits["train"], notes))
     _separate(splits, TASKS[task].part_of, notes)
+    unseen = sorted({item.label for item in splits["test"]} - {item.label for item in splits["train"]})
+    if unseen and splits["train"]:
+        notes.append(f"test: no training text has the label {', '.join(unseen)}.")
     for name, items in splits.items():
         if not items:
             raise DistillEmbError(f"{task} has no {name} texts in {language}: choose another language or task.")
@@ -192,20 +205,36 @@ def _read(file: Path, spec: Task, code: str, words: int) -> Iterator[Item]:
     columns = [name.format(code=code) for name in spec.text]
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restkey="", delimiter=spec.delimiter, quoting=spec.quoting)
-            _check_columns(file, reader.fieldnames, [*columns, spec.label])
+            delimiter = _delimiter(file, stream.readline(), [*columns, spec.label], spec)
+            stream.seek(0)
+            reader = csv.DictReader(stream, restkey="", delimiter=delimiter, quoting=spec.quoting)
             for row in reader:
                 if "" in row or None in row.values():
                     raise DistillEmbError(f"{file}, line {reader.line_num} has too many or too few columns: mend it.")
-                yield make_item([row[name] for name in columns], row[spec.label], words, tweet=spec.tweets)
+                item = make_item([row[name] for name in columns], row[spec.label], words, tweet=spec.tweets)
+                yield replace(item, place=f"{file}, line {reader.line_num}: ")
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise DistillEmbError(f"{file} cannot be read ({brief(error)}): is it a UTF-8 table?") from error
 
 
-def _check_columns(file: Path, found: Sequence[str] | None, wanted: Iterable[str]) -> None:
-    for name in wanted:
-        if name not in (found or ()):
-            raise DistillEmbError(f"{file} has no column {name!r}: its first line must name the columns.")
+def _delimiter(file: Path, first: str, wanted: Sequence[str], spec: Task) -> str:
+    """What parts the columns: the set's own character, or another one with which the first line names all columns.
+
+    The length of every row is checked against the first line afterwards.
+
+    Raises:
+        DistillEmbError: A column is missing.
+    """
+    for delimiter in dict.fromkeys((spec.delimiter, *_DELIMITERS)):
+        names = next(csv.reader([first], delimiter=delimiter, quoting=spec.quoting), [])
+        if set(wanted) <= set(names):
+            return delimiter
+    found = next(csv.reader([first], delimiter=spec.delimiter, quoting=spec.quoting), [])
+    missing = next((name for name in wanted if name not in found), wanted[0])
+    raise DistillEmbError(
+        f"{file}, line 1: no column {missing!r}: the first line must name the columns {', '.join(wanted)}, and has "
+        f"{', '.join(found)[:80]!r}; rename them."
+    )
 
 
 def make_item(parts: Sequence[str], label: str, words: int, *, tweet: bool = False) -> Item:
@@ -262,8 +291,9 @@ def _with_label(name: str, items: list[Item], labels: Sequence[str], notes: list
     """Training texts whose label the task has. Raises `DistillEmbError` where dev or test has another one."""
     unknown = Counter(item.label for item in items if item.label not in labels)
     if unknown and name != "train":
+        place = next(item.place for item in items if item.label in unknown)
         raise DistillEmbError(
-            f"{name} has the label {next(iter(unknown))!r}, which is none of {', '.join(labels)}: mend the file."
+            f"{place}{name} has the label {next(iter(unknown))!r}, which is none of {', '.join(labels)}: mend the line."
         )
     if unknown:
         names = ", ".join(f"{label} ({count})" for label, count in sorted(unknown.items()))

@@ -59,8 +59,27 @@ def test_an_unknown_label_is_dropped_from_train_and_refused_in_test(tweets: Path
     dataset, notes = tasks.load_classification(tweets, "afrisenti", "swa")
     assert len(dataset["train"]) == 1 and "mixed (1)" in " ".join(notes)
     write(folder / "test.tsv", ["tweet", "label"], rows, csv.QUOTE_NONE)
-    with pytest.raises(DistillEmbError, match="test has the label 'mixed'"):
+    with pytest.raises(DistillEmbError, match=r"test\.tsv, line 3: test has the label 'mixed'"):
         tasks.load_classification(tweets, "afrisenti", "swa")
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";", "|"])
+def test_the_delimiter_is_found_and_verified(tweets: Path, delimiter: str) -> None:
+    file = tweets / "tasks" / "cls" / "afrisenti" / "swa" / "dev.tsv"
+    rows = ["\ufefftweet,label", "moja,positive", "mbili,negative", ""]
+    file.write_text("\r\n".join(rows).replace(",", delimiter), "utf-8")
+    dev = classification.load_classification(tweets, "afrisenti", "swa")[0]["dev"]
+    assert dev["text"][:] == ["moja", "mbili"]
+    file.write_text("\n".join([*rows[:2], "a,b,positive"]).replace(",", delimiter), "utf-8")
+    with pytest.raises(DistillEmbError, match=r"dev.tsv, line 3 has too many"):
+        classification.load_classification(tweets, "afrisenti", "swa")
+
+
+def test_labels_that_train_lacks_are_told(tweets: Path) -> None:
+    file = tweets / "tasks" / "cls" / "afrisenti" / "swa" / "train.tsv"
+    write(file, ["tweet", "label"], [["moja", "neutral"]], csv.QUOTE_NONE)
+    notes = classification.load_classification(tweets, "afrisenti", "swa")[1]
+    assert "test: no training text has the label negative." in notes
 
 
 def test_bad_files_are_named(tweets: Path) -> None:
@@ -69,7 +88,15 @@ def test_bad_files_are_named(tweets: Path) -> None:
     with pytest.raises(DistillEmbError, match=r"dev.tsv, line 2 has too many"):
         tasks.load_classification(tweets, "afrisenti", "swa")
     (folder / "dev.tsv").write_text("text\tlabel\none\tpositive\n", "utf-8")
-    with pytest.raises(DistillEmbError, match="no column 'tweet'"):
+    with pytest.raises(DistillEmbError, match=r"dev.tsv, line 1: no column 'tweet'.*'text, label'; rename"):
+        tasks.load_classification(tweets, "afrisenti", "swa")
+    (folder / "dev.tsv").write_text("tweet\tlabel\none\tpositive\n", "utf-8")  # renamed, as it says
+    assert len(tasks.load_classification(tweets, "afrisenti", "swa")[0]["dev"]) == 1
+    (folder / "dev.tsv").write_text("one\tpositive\n", "utf-8")
+    with pytest.raises(DistillEmbError, match=r"dev.tsv, line 1: no column 'tweet'.*'one, positive'"):
+        tasks.load_classification(tweets, "afrisenti", "swa")
+    (folder / "dev.tsv").write_text("tweet\tlabel\none\t1.0\n", "utf-8")
+    with pytest.raises(DistillEmbError, match=r"dev.tsv, line 2: dev has the label '1.0'"):
         tasks.load_classification(tweets, "afrisenti", "swa")
     write(folder / "dev.tsv", ["tweet", "label"], [], csv.QUOTE_NONE)
     with pytest.raises(DistillEmbError, match="no dev texts in swa"):
