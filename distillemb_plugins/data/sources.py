@@ -94,7 +94,8 @@ def _from_hub(task: str, language: str) -> dict[str, Path]:
         with atomic_file(file, "w") as stream:
             for row in part:
                 for token, tag in zip(row["tokens"], row[column], strict=True):
-                    stream.write(f"{token}\t{names[tag] if names else tag}\n")  # tokens may hold spaces
+                    between = "\t" if " " in token else " "
+                    stream.write(f"{token}{between}{names[tag] if names else tag}\n")
                 stream.write("\n")
     return files
 
