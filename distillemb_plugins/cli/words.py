@@ -63,7 +63,7 @@ def listed_words(path: Path) -> Iterator[str]:
     """
     for number, line in _lines(path):
         word = _first_column(line)
-        if " " in word:  # other white space, such as a no-break space, may stand in a table
+        if " " in word or len(word.splitlines()) > 1:  # a no-break space may stand in a table, a line separator not
             raise DistillEmbError(
                 f"{path}, line {number} is more than one word ({word[:40]!r}): add --text for running text."
             )
