@@ -11,6 +11,7 @@ import gzip
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ from distillemb_plugins.facts import Corpus, EncoderFacts
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.persistence import read_encoder, write_facts
 from distillemb_plugins.teachers import load_teacher, train_teacher
-from recipes.results import DEFAULT_DATA, ROOT, run_app
+from recipes.results import DEFAULT_DATA, ROOT, Data, Work, run_app
 
 HERE = Path(__file__).resolve().parents[1]
 TEACHER = "afro11-open.bin"
@@ -60,9 +61,6 @@ space but were not aligned: a word is near words of its own language. What the v
 from its spelling alone. News, encyclopaedia, health leaflets, children's stories and tweets are what they were
 trained on; biases of such text are in them. The scores are on words held out of training."""
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
-
-Data = Annotated[Path, typer.Option(help="Folder with corpora/.")]
-Work = Annotated[Path, typer.Option(help="Where the teacher and the encoder are kept.")]
 
 
 def corpora(data: Path) -> list[Corpus]:
@@ -107,20 +105,11 @@ def distill(
         notes=NOTES,
         limits=LIMITS,
     )
-    settings = DistillSettings(
-        storage="int8",
-        epochs=epochs,
-        codebook_words=codebook_words,
-        min_char_count=min_char_count,
-        validate_every=5,
-        seed=seed,
-    )
+    counts = {"codebook_words": codebook_words, "min_char_count": min_char_count}
+    settings = DistillSettings(storage="int8", epochs=epochs, validate_every=5, seed=seed, **counts)
     teacher = load_teacher(work / TEACHER, limit=120_000)
-    run_distillation([teacher], work / "afro11", settings, facts=facts, resume=True, extra=_held_out_words)
-
-
-def _held_out_words(targets: Targets) -> dict[str, bytes]:
-    return {"held_out.txt": "".join(f"{targets.words[row]}\n" for row in targets.held_out).encode()}
+    held_out = partial(Targets.word_lists, vocabulary=0)
+    run_distillation([teacher], work / "afro11", settings, facts=facts, resume=True, extra=held_out)
 
 
 @app.command()
