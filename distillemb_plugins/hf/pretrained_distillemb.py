@@ -68,6 +68,9 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
         Raises:
             ValueError: The directory holds another architecture or lacks encoder weights.
         """
+        if kwargs.get("use_safetensors") is False:
+            raise ValueError("Weights are read from safetensors alone, never from pickle: leave use_safetensors out.")
+        kwargs["use_safetensors"] = True
         hub = {name: kwargs[name] for name in _HUB if name in kwargs}
         config, fresh = kwargs.pop("config", None), "context_layers" in kwargs  # new ones, still to be trained
         if not isinstance(config, PretrainedConfig):  # remote code may bring a class of ours under another name
@@ -106,6 +109,13 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
         super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
         if is_main_process:
             write_beside(save_directory, self)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Refuse, as transformers does for models without them; so ``resize_token_embeddings`` is refused too."""
+        raise NotImplementedError(
+            "The encoder computes vectors from characters and has no table of tokens: every word has a vector, and "
+            "there are no input embeddings to get, set or resize."
+        )
 
     def freeze(self) -> None:
         """Stop training the encoder if ``config.freeze_encoder`` says so."""
@@ -148,7 +158,12 @@ def _fetch(source: Any, name: str, hub: dict[str, Any]) -> Path:
 def _read_int8(source: Any, hub: dict[str, Any]) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
-    return dequantize(load_file(_fetch(source, "model.safetensors", hub)))
+    try:
+        files = [_fetch(source, "model.safetensors", hub)]
+    except OSError:  # in several files
+        index = json.loads(_fetch(source, "model.safetensors.index.json", hub).read_text(encoding="utf-8"))
+        files = [_fetch(source, name, hub) for name in sorted(set(index["weight_map"].values()))]
+    return dequantize({name: tensor for file in files for name, tensor in load_file(file).items()})
 
 
 def _read_classes(source: Any, hub: dict[str, Any]) -> list[int]:

@@ -2,8 +2,9 @@
 
 # No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from spacy.attrs import intify_attr
 from spacy.ml.featureextractor import FeatureExtractor
@@ -20,6 +21,7 @@ from thinc.api import (
     ragged2list,
     with_array,
 )
+from thinc.layers.chain import forward as chain_forward
 from thinc.types import Floats2d, Ragged
 
 from ..errors import DistillEmbError
@@ -75,16 +77,11 @@ def build_embed_v1(
     encoder = word_encoder(None if pretrained is None else str(pretrained), shim)
     if not attrs:
         mixed = _maxout(width, None)
-        return cast(
-            Model[list[Doc], list[Floats2d]],
-            _sized(chain(with_unique_words(chain(encoder, mixed)), ragged2list()), width),
-        )
+        return _chained(width, with_unique_words(chain(encoder, mixed)), ragged2list())
     features = _hashed_attributes(width, attrs, rows)
     vectors = with_unique_words(chain(encoder, Linear(nO=width)))
     mixed = with_array(_maxout(width, width * (len(attrs) + 1)))
-    return cast(
-        Model[list[Doc], list[Floats2d]], _sized(chain(concatenate(features, vectors), mixed, ragged2list()), width)
-    )
+    return _chained(width, concatenate(features, vectors), mixed, ragged2list())
 
 
 def build_tok2vec_v1(
@@ -129,7 +126,7 @@ def build_tok2vec_v1(
         states = chain(words, with_array(Linear(nO=width)))
         features = [_hashed_attributes(width, attrs, rows)] if attrs else []
         mixed = with_array(_maxout(width, width * (len(attrs or ()) + 1)))
-        return _sized(chain(concatenate(*features, states), mixed, ragged2list()), width)
+        return _chained(width, concatenate(*features, states), mixed, ragged2list())
     embed = build_embed_v1(
         width,
         pretrained,
@@ -148,7 +145,7 @@ def build_tok2vec_v1(
         encode = build_bilstm_encoder_v1(width, depth)
     else:
         raise DistillEmbError(f"distillemb.Tok2Vec.v1: context is {context!r}: say cnn, bilstm or pretrained.")
-    tok2vec = _sized(chain(embed, encode), width)
+    tok2vec = _chained(width, embed, encode)
     tok2vec.set_ref("embed", embed)
     tok2vec.set_ref("encode", encode)
     return tok2vec
@@ -158,9 +155,20 @@ def _maxout(width: int, n_in: int | None) -> Model[Floats2d, Floats2d]:
     return Maxout(nO=width, nI=n_in, nP=_PIECES, dropout=0.0, normalize=True)
 
 
-def _sized(model: Model[Any, Any], width: int) -> Model[Any, Any]:
-    model.set_dim("nO", width)
-    return model
+def _chained(width: int, *layers: Model[Any, Any]) -> Model[Any, Any]:
+    """Chain layers from documents to arrays ``[len(doc), width]``; a batch without a token goes past them."""
+    model = chain(*layers)  # type: ignore[call-overload]
+    return Model(model.name, _forward, init=model.init, layers=model.layers, dims={"nO": width})
+
+
+def _forward(model: Model[Any, Any], docs: list[Doc], is_train: bool) -> tuple[list[Floats2d], Callable]:
+    if any(len(doc) for doc in docs):
+        return chain_forward(model, docs, is_train)
+    return [model.ops.alloc2f(0, model.get_dim("nO")) for _ in docs], _no_gradient
+
+
+def _no_gradient(gradient: list[Floats2d]) -> list[Doc]:
+    return []
 
 
 def _hashed_attributes(width: int, attrs: list[str | int], rows: list[int] | None) -> Model[list[Doc], Ragged]:

@@ -10,12 +10,13 @@ import random
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import regex
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens.doc import DOCBIN_ALL_ATTRS
 from spacy.training import Example
-from spacy.training.iob_utils import _doc_to_biluo_tags_with_partial
 
 from ..errors import DistillEmbError
 
@@ -24,6 +25,19 @@ Change = Callable[[list[str]], list[str]]
 
 # Letters whose hook or stroke has no combining mark in Unicode, and the letter people type instead.
 _HOOKED = str.maketrans("ɓɗƙƴƁƊƘƳ", "bdkyBDKY")
+_ANNOTATIONS = tuple(set(DOCBIN_ALL_ATTRS) - {"ORTH", "NORM"})
+    "TAG",
+    "HEAD",
+    "DEP",
+    "ENT_IOB",
+    "ENT_TYPE",
+    "ENT_KB_ID",
+    "ENT_ID",
+    "LEMMA",
+    "MORPH",
+    "POS",
+    "SENT_START",
+]
 _CHARACTERS = regex.compile(r"\X")
 _SHORTEST_TYPO = 4  # characters: a typing error in a shorter word often makes another word
 
@@ -86,16 +100,28 @@ def _augment(
 
 
 def _with_words(nlp: Language, example: Example, words: list[str]) -> Example:
-    """Return the example with other words and the same annotations."""
-    spaces = [bool(token.whitespace_) for token in example.reference]
-    annotations = example.to_dict()
-    annotations["doc_annotation"]["entities"] = _doc_to_biluo_tags_with_partial(example.reference)
-    annotations["token_annotation"]["ORTH"] = words
-    annotations["token_annotation"]["SPACY"] = spaces
+    """Return the example with other words and the same annotations, each on its word."""
+    before = example.reference
+    spaces = None if before.has_unknown_spaces else [bool(token.whitespace_) for token in before]
+    reference = Doc(before.vocab, words=words, spaces=spaces)
+    if words:
+        reference.from_array(_ANNOTATIONS, before.to_array(_ANNOTATIONS))
+    reference.cats = dict(before.cats)
+    for name, group in before.spans.items():
+        spans = [Span(reference, s.start, s.end, label=s.label, kb_id=s.kb_id, span_id=s.id) for s in group]
+        reference.spans[name] = SpanGroup(reference, name=name, attrs=dict(group.attrs), spans=spans)
+    # Attributes of tokens and spans are kept under the characters where these begin and end.
+    pairs = list(zip(before, reference, strict=True))
+    places: dict[Any, int] = {old.idx: new.idx for old, new in pairs}
+    ends: dict[Any, int] = {old.idx + len(old): new.idx + len(new) for old, new in pairs}
+    for key, value in before.user_data.items():
+        if isinstance(key, tuple) and len(key) == 4 and key[0] == "._.":
+            key = (*key[:2], places.get(key[2], key[2]), ends.get(key[3], key[3]))  # noqa: PLW2901
+        reference.user_data[key] = value
     predicted = Doc(nlp.vocab, words=words, spaces=spaces)
-    if [token.text for token in example.predicted] != [token.text for token in example.reference]:
+    if [token.text for token in example.predicted] != [token.text for token in before]:
         predicted = nlp.make_doc(predicted.text)  # the pipeline tokenizes by itself: let it do so again
-    return Example.from_dict(predicted, annotations)
+    return Example(predicted, reference)
 
 
 def _lowered(words: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,12 @@ def create_set_vectors(
     """Build `distillemb.set_vectors.v1`, which calls `set_vectors` with these arguments."""
 
     def callback(nlp: Language) -> Language:
+        if not any(node.name == "static_vectors" for _, node in _nodes(nlp)):
+            warnings.warn(
+                f"{WHERE}: no component reads the vectors, and training does not use them: set include_static_vectors "
+                "= true in [components.tok2vec.model.embed], or in the block of another component.",
+                stacklevel=2,
+            )
         return set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, where=WHERE)
 
     return callback
@@ -76,9 +83,13 @@ def set_vectors(
 
 def trained_vector_sizes(nlp: Language) -> Iterator[tuple[str, int]]:
     """Yield ``(component, size)`` for every layer that was trained with static vectors of that size."""
+    for name, node in _nodes(nlp):
+        if node.name == "static_vectors" and node.has_dim("nM"):
+            yield name, node.get_dim("nM")
+
+
+def _nodes(nlp: Language) -> Iterator[tuple[str, Model]]:
     for name, component in nlp.components:
         model = getattr(component, "model", None)
-        nodes = model.walk() if isinstance(model, Model) else ()
-        for node in nodes:
-            if node.name == "static_vectors" and node.has_dim("nM"):
-                yield name, node.get_dim("nM")
+        for node in model.walk() if isinstance(model, Model) else ():
+            yield name, node

@@ -93,11 +93,15 @@ def _unique_forward(
 
 
 def unique_words(docs: list[Doc]) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
-    """Return the distinct words of documents, and for every token the index of its word (int64 ``[tokens]``)."""
+    """Return the distinct words of documents, and for every token the index of its word (int64 ``[tokens]``).
+
+    The documents may be of several vocabularies: a word has the same hash in all of them.
+    """
     keys = np.concatenate([doc.to_array(ORTH) for doc in docs])
     distinct, indices = np.unique(keys, return_inverse=True)
-    strings = docs[0].vocab.strings
-    return [strings[key] for key in distinct.tolist()], indices.reshape(-1)
+    stores = list({id(doc.vocab): doc.vocab.strings for doc in docs}.values())
+    words = [next(strings[key] for strings in stores if key in strings) for key in distinct.tolist()]
+    return words, indices.reshape(-1)
 
 
 def _no_documents(gradient: Ragged) -> list[Doc]:

@@ -213,9 +213,10 @@ class EncoderShim(Shim):
                 data, gradient = cast(FloatsXd, torch2xp(weights.data)), cast(FloatsXd, torch2xp(weights.grad))
                 stepped, _ = optimizer(self._key(name), data, gradient, lr_scale=self.lr_scale)
                 weights.data = xp2torch(stepped, device=weights.device)
-                weights.grad.zero_()
-        self._ahead = True
-        self.forget()
+                weights.grad = None  # a batch without words must not step by momentum
+                self._ahead = True
+        if self._ahead:
+            self.forget()
 
     def _key(self, name: str) -> tuple[int, str]:
         return (self.id, f"distillemb.{name}")

@@ -7,6 +7,7 @@ Every token has a vector and none is out of vocabulary. The encoder is stored in
 # No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -81,7 +82,7 @@ def attribute_id(attr: str | int) -> int | None:
 class DistillEmbVectors(BaseVectors):
     """spaCy's `BaseVectors` over a `DistillEmb`. Vectors are float32 ``[dim]``.
 
-    Vectors cannot be set: `add` (and so ``vocab.set_vector``) leaves everything as it is and returns -1.
+    Vectors cannot be set: `add` (and so ``vocab.set_vector``) warns, leaves everything as it is and returns -1.
 
     Args:
         strings: The vocabulary's strings.
@@ -236,17 +237,42 @@ class DistillEmbVectors(BaseVectors):
         """
         if isinstance(key, str):
             return key
-        try:
-            return self.strings[key]
-        except KeyError:
-            return self._own_strings[key]
+        for strings in (self.strings, self._own_strings):
+            if key in strings:
+                return strings[key]
+        raise DistillEmbError(
+            f"{WHERE}: a document holds a word that the pipeline's vocabulary does not know, since it was made with "
+            "another one: make documents by nlp.make_doc or Doc(nlp.vocab, ...), or read them by get_docs(nlp.vocab)."
+        )
 
     def _array(self, vectors: Any) -> Any:
         return vectors if self._ops is None else self._ops.asarray(vectors)
 
+    # What a table can do and computed vectors cannot: changes are skipped with a warning, as in spaCy's floret mode
+
     def add(self, key: str | int, *, vector: Any = None, row: int | None = None) -> int:
-        """Add nothing and return -1: the word has a computed vector already."""
-        return -1
+        """Warn, add nothing and return -1: the word has a computed vector already."""
+        return _skip("add (and vocab.set_vector)")
+
+    def __setitem__(self, key: str | int, vector: Any) -> None:
+        _skip("__setitem__")
+
+    def resize(self, shape: tuple[int, int], inplace: bool = False) -> int:
+        return _skip("resize")
+
+    def clear(self) -> None:
+        _skip("clear")
+
+    def find(self, **options: Any) -> int:
+        """Raise `DistillEmbError`: there are no rows to find."""
+        raise DistillEmbError(f"{WHERE}: computed vectors have no rows to find: look up vectors[word].")
+
+    def most_similar(self, queries: Any, **options: Any) -> Any:
+        """Raise `DistillEmbError`: there is no table to search."""
+        raise DistillEmbError(
+            f"{WHERE}: there is no table of words to search: give the words to compare with, "
+            'nlp.vocab.vectors.encoder.most_similar("word", candidates).'
+        )
 
     def to_ops(self, ops: Ops) -> None:
         """Give vectors as arrays of `ops`. spaCy calls this before training, so a missing encoder is told here."""
@@ -287,6 +313,13 @@ class DistillEmbVectors(BaseVectors):
         if not file.is_file():
             if self._pretrained is None and self._encoder is None:
                 raise _no_encoder(f"{folder} was")
+            if (folder / "key2row").is_file() and srsly.read_msgpack(folder / "key2row"):
+                warnings.warn(
+                    f"{WHERE}: the table of vectors in {folder} is not used, since vectors are computed: leave "
+                    '[initialize] vectors out, or set [nlp.vectors] @vectors = "spacy.Vectors.v1" and no '
+                    "distillemb.set_vectors.v1.",
+                    stacklevel=2,
+                )
             return self
         try:
             self._take(encoder_from_bytes(file.read_bytes()))
@@ -329,6 +362,14 @@ def unpickle_vectors(files: bytes | None, strings: StringStore, rest: dict[str, 
     if files is not None:
         vectors._take(encoder_from_bytes(files))
     return vectors
+
+
+def _skip(method: str) -> int:
+    warnings.warn(
+        f"Skipping Vectors.{method}: distillemb.Vectors.v1 computes vectors from characters; none can be set.",
+        stacklevel=3,
+    )
+    return -1
 
 
 def _no_encoder(what: str) -> DistillEmbError:
