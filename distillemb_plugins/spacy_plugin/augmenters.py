@@ -25,19 +25,7 @@ Change = Callable[[list[str]], list[str]]
 
 # Letters whose hook or stroke has no combining mark in Unicode, and the letter people type instead.
 _HOOKED = str.maketrans("ɓɗƙƴƁƊƘƳ", "bdkyBDKY")
-_ANNOTATIONS = tuple(set(DOCBIN_ALL_ATTRS) - {"ORTH", "NORM"})
-    "TAG",
-    "HEAD",
-    "DEP",
-    "ENT_IOB",
-    "ENT_TYPE",
-    "ENT_KB_ID",
-    "ENT_ID",
-    "LEMMA",
-    "MORPH",
-    "POS",
-    "SENT_START",
-]
+_ANNOTATIONS = [name for name in DOCBIN_ALL_ATTRS if name not in ("ORTH", "NORM")]
 _CHARACTERS = regex.compile(r"\X")
 _SHORTEST_TYPO = 4  # characters: a typing error in a shorter word often makes another word
 

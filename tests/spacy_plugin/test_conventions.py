@@ -182,6 +182,7 @@ LSTM = {"@architectures": "distillemb.BiLSTMEncoder.v1", "width": WIDTH}
 @pytest.mark.parametrize("embed", EMBEDS)
 def test_documents_without_words(embed: str, encode: Any, tiny_encoder_dir: Path) -> None:
     nlp, optimizer = trained(tiny_encoder_dir, encode=encode, **EMBEDS[embed])
+    nlp.update(of_words(nlp, []), sgd=optimizer)  # takes the step of the batch before, as spaCy's listeners do
     before = encoder_tensors(nlp)
     for batch in ([[]], [[], []]):
         losses: dict[str, float] = {}
@@ -205,10 +206,10 @@ def test_two_processes_and_documents_without_words(tiny_encoder_dir: Path) -> No
 def test_documents_of_two_vocabularies(embed: str, tiny_encoder_dir: Path) -> None:
     nlp, optimizer = trained(tiny_encoder_dir, **EMBEDS[embed])
     other = spacy.blank("xx")
-    foreign = of_words(other, ["neno", "jipya", "", "NOUN"], ["jipya"])
+    foreign = of_words(other, ["neno", "jipya", "NOUN"], ["jipya"])
     assert "jipya" not in nlp.vocab.strings
     tensors = nlp.get_pipe("tok2vec").predict([e.predicted for e in [*foreign, *examples_for(nlp)]])  # type: ignore[attr-defined]
-    again = nlp.get_pipe("tok2vec").predict([e.predicted for e in of_words(nlp, ["neno", "jipya", "", "NOUN"])])  # type: ignore[attr-defined]
+    again = nlp.get_pipe("tok2vec").predict([e.predicted for e in of_words(nlp, ["neno", "jipya", "NOUN"])])  # type: ignore[attr-defined]
     assert np.allclose(tensors[0], again[0], atol=1e-5)
     before = encoder_tensors(nlp)
     losses: dict[str, float] = {}
@@ -327,9 +328,11 @@ def pretrained(nlp: Language, objective: Any) -> float:
     for word in ("mji", "rafiki"):
         nlp.vocab[word].prob = -3.0
     model = objective(nlp.vocab, nlp.get_pipe("tok2vec").model)  # type: ignore[attr-defined]
-    docs = [nlp.make_doc("rafiki kitani mji"), nlp.make_doc("ndege")]
+    docs = [nlp.make_doc("rafiki kitani mji " * 20), nlp.make_doc("ndege")]
     model.initialize(X=docs)
-    return make_update(model, docs, Adam(0.001), model.attrs["loss"])
+    optimizer = Adam(0.001)
+    make_update(model, docs, optimizer, model.attrs["loss"])  # the output layer begins at zero
+    return make_update(model, docs, optimizer, model.attrs["loss"])
 
 
 def test_pretraining_of_the_embed_layer(tiny_encoder_dir: Path) -> None:
