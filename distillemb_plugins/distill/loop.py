@@ -33,10 +33,7 @@ Callback = Callable[[Progress], None]
 
 
 class Distillation:
-    """A run: the data on its device, the student, and the state that a checkpoint keeps.
-
-    `work` is the directory for the log, the checkpoint, and what is computed once from the data.
-    """
+    """A run: the data on its device, the student, and the state that a checkpoint in `work` keeps."""
 
     def __init__(
         self,

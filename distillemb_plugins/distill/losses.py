@@ -124,11 +124,7 @@ class Objective:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of a step: the weighted sum, and its parts (unweighted, the mean over the teachers).
 
-        Args:
-            predicted: float ``[b, d]``.
-            batch: int64 ``[g]``, the words of the whole batch.
-            own: int64 ``[b]``, the positions in it that `predicted` belongs to.
-            rng: The random numbers of the step, the same in every process.
+        `batch` int64 ``[g]`` are the words of the whole batch, `own` int64 ``[b]`` the positions in it of `predicted`.
         """
         for_miner, for_others = rng.spawn(2)
         negatives = self.miner.draw(batch, own, for_miner) if self.miner else None
@@ -183,7 +179,7 @@ def uses_bf16(choice: str, device: torch.device) -> bool:
 def student_uses_bf16(choice: str, student: str, device: torch.device) -> bool:
     """Whether the student computes in bfloat16. ``"auto"``: the default student's two dense layers, on such a CPU.
 
-    Its tables and norm stay float32. Held-out scores are the same within the spread of seeds (recipes/benchmark).
+    Its tables and norm stay float32. Held-out scores are the same within the spread of seeds.
     """
     if choice == "auto":
         return student == "cnn" and device.type == "cpu" and uses_bf16(choice, device)

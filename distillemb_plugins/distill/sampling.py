@@ -89,8 +89,7 @@ def sampling_weights(frequencies: NDArray[np.float64], sampling: str, power: flo
 class WindowMiner:
     """The words of a random run of `window` corpus tokens that are nearest to the word (Mersha & Wu 2022).
 
-    `tokens` are int32 ``[tokens]`` word numbers and may be mapped from disk; `table` is float32 or bfloat16
-    ``[n, d]``, the teachers' vectors side by side. Nearness is Euclidean. Every word gets `count` negatives.
+    `table` is ``[n, d]``, the teachers' vectors side by side. Nearness is Euclidean. A word gets `count` negatives.
     """
 
     def __init__(self, tokens: NDArray[np.int32], table: Tensor, window: int, count: int = 1) -> None:
@@ -106,8 +105,7 @@ class WindowMiner:
     def draw(self, batch: Tensor, own: Tensor, rng: np.random.Generator) -> Tensor:
         """Draw negatives, int64 ``[b, count]``, the nearest first, of the words at the positions `own` of the batch.
 
-        They do not depend on how the batch is shared out. None is the word itself. A run that holds too few other
-        words is drawn again.
+        They do not depend on how the batch is shared out. None is the word itself.
         """
         words = batch[own]
         chosen = torch.zeros(len(words), self.count, dtype=torch.long, device=words.device)
@@ -240,9 +238,8 @@ def corpus_tokens(
 ) -> NDArray[np.int32]:
     """Number the known words of a corpus, int32 ``[tokens]``. Memory does not grow with the corpus.
 
-    Other tokens are left out (as in DistillEmb's code). Words and text are compared in the normal form NFC. Where two
-    words differ only in their form, the one that is written in NFC counts. The result is mapped from a file in the
-    directory `cache`, where it is found again as long as the files and the words are the same.
+    Words and text are compared in NFC. Where two words differ only in their form, the one that is written in NFC
+    counts. The result is mapped from a file in `cache`, found again as long as the files and words are the same.
     """
     file = cache / f"tokens-{run_id([file_identity(paths), list(numbers.items()), lowercase])}.int32"
     if not file.is_file():

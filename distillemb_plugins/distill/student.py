@@ -71,11 +71,7 @@ def build_student(targets: Targets, settings: DistillSettings) -> tuple[CharTabl
 
 
 def prepare_inputs(characters: CharTable, encoder: nn.Module, words: list[str]) -> tuple[Tensor, ...]:
-    """Compute once what the encoder reads of each word: tensors whose first dimension is the words.
-
-    An encoder that has ``prepare(char_ids)`` and ``forward_prepared(*rows)`` is fed its own preparation (n-gram
-    hashes, for instance), any other the character ids, int64 ``[n, max_chars]``.
-    """
+    """Compute once what the encoder reads of each word: its own preparation (n-gram hashes) or the character ids."""
     char_ids = torch.from_numpy(characters.encode(words).astype(np.int64))
     prepare = getattr(encoder, "prepare", None)
     if prepare is None:
@@ -95,10 +91,7 @@ def predict(encoder: nn.Module, inputs: tuple[Tensor, ...], rows: NDArray[np.int
 
 
 class _Convolution(torch.autograd.Function):
-    """A convolution of float ``[b, l, c]`` with weights ``[o, c, k]`` and a maximum over pairs of positions, if asked.
-
-    Its result is float32 ``[b, (l - k + 1) // 2, o]`` when pooled, else ``[b, l - k + 1, o]``, without the bias.
-    """
+    """A convolution of ``[b, l, c]`` with weights ``[o, c, k]``, pooled over pairs of positions if asked; no bias."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, pooled: bool) -> Tensor:

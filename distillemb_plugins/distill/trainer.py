@@ -1,7 +1,4 @@
-"""The two entries: distill a student, and measure how fast it trains.
-
-Training goes through accelerate: one process or many, CPU or GPU, from the same settings.
-"""
+"""The two entries: distill a student, and measure how fast it trains, with one process or many, on CPU or GPU."""
 
 from __future__ import annotations
 

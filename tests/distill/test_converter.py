@@ -49,7 +49,8 @@ class Published(nn.Module):
         x = self.conv4(x).reshape(len(ids), -1)
         for norm, linear, _ in self.head:
             x = getattr(self, linear)(getattr(self, norm)(self.activation(x)))
-        return x
+        output: Tensor = x
+        return output
 
 
 def published_ids(words: list[str], positions: int) -> Tensor:

@@ -25,7 +25,7 @@ def test_values_and_gradients_agree_within_bfloat16(kind: str) -> None:
         outputs.append(forward(char_ids))
         (outputs[-1] - target).square().mean().backward()
         gradients.append({name: p.grad.clone() for name, p in encoder.named_parameters() if p.grad is not None})
-    assert torch.allclose(*outputs, atol=0.05)
+    assert torch.allclose(outputs[0], outputs[1], atol=0.05)
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
         cosine = torch.nn.functional.cosine_similarity(gradient.flatten(), gradients[1][name].flatten(), dim=0)

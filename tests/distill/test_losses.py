@@ -24,7 +24,9 @@ def cos(a: np.ndarray, b: np.ndarray) -> float:
 def test_triplet_is_the_mean_hinge_of_distances(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
     s, t, n = (v.numpy() for v in vectors)
     hinges = [
-        max(0.0, np.linalg.norm(s[i] - t[i]) - np.linalg.norm(s[i] - n[i, k]) + 1.0) for i in range(6) for k in range(4)
+        max(0.0, float(np.linalg.norm(s[i] - t[i]) - np.linalg.norm(s[i] - n[i, k])) + 1.0)
+        for i in range(6)
+        for k in range(4)
     ]
     assert float(losses.triplet(*vectors, margin=1.0)) == pytest.approx(np.mean(hinges), abs=1e-5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_a_second_codebook_or_another_width_is_refused(
 def test_distillation_keeps_a_codebook_of_the_training_words(
     tiny_teacher: Teacher, tiny_words: list[str], tmp_path: Path
 ) -> None:
-    sizes = TINY_ARGS["cnn"]
+    sizes: Any = TINY_ARGS["cnn"]
     settings = DistillSettings(
         encoder_args=sizes, epochs=1, batch_size=64, held_out=10, codebook_words=290, codebook_bytes=12, storage="int8"
     )

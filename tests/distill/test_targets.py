@@ -61,7 +61,7 @@ def test_an_encoder_teaches_its_vectors_of_the_words_of_the_tables(
     counted = replace(tiny_teacher, counts=np.arange(len(tiny_teacher)))
     for opened in (tiny_encoder_dir, str(tiny_encoder_dir), encoder, ("mine", encoder)):
         for teachers in ([counted, opened, other], [opened, counted, other]):
-            targets = build_targets(teachers, settings)  # type: ignore[arg-type]
+            targets = build_targets(teachers, settings)
             place = teachers.index(opened)
             assert targets.words == tiny_teacher.words[51:]
             assert np.array_equal(targets.vectors[place], encoder.encode(targets.words))
@@ -81,7 +81,7 @@ def test_held_out_words_do_not_depend_on_the_seed() -> None:
     assert len(held) == 20 and len(train) == 80
     assert sorted([*train, *held]) == list(range(100))
     splits = [build_targets([teacher("t", list("abcdefgh"))], DistillSettings(seed=s, **RAW)).held_out for s in (0, 1)]
-    assert np.array_equal(*splits)
+    assert np.array_equal(splits[0], splits[1])
 
 
 def test_lower_case_is_found_out() -> None:

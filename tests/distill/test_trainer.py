@@ -290,7 +290,8 @@ def test_a_training_of_few_steps_is_told_with_its_mend(words: int, settings: Dis
     if warning and mend:
         assert warning.endswith(mend) and f"comes to {steps * settings.epochs:,} step" in warning
         for name, value in re.findall(r"(batch_size|epochs) to ([\d,]+)", warning):  # each mend is one
-            mended = replace(settings, **{name: int(value.replace(",", ""))})
+            change: dict[str, Any] = {name: int(value.replace(",", ""))}
+            mended = replace(settings, **change)
             assert few_steps(words, words // min(words, mended.batch_size), mended) is None
 
 

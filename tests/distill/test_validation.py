@@ -12,7 +12,8 @@ from distillemb_plugins.errors import DistillEmbError
 
 def plain_scores(predicted: np.ndarray, table: np.ndarray, held: np.ndarray) -> dict[str, float]:
     def unit(x: np.ndarray) -> np.ndarray:
-        return x / np.linalg.norm(x, axis=1, keepdims=True)
+        units: np.ndarray = x / np.linalg.norm(x, axis=1, keepdims=True)
+        return units
 
     student, teacher = unit(predicted) @ unit(table).T, unit(table[held]) @ unit(table).T
     cosines, ranks, overlaps = [], [], []
