@@ -126,7 +126,7 @@ def test_spacy_opens_it_as_vectors_and_as_a_trainable_layer(vectors: np.ndarray)
 
 
 def test_the_word_list_serves_neighbours() -> None:
-    from distillemb_plugins.cli.models import stored_words
+    from distillemb_plugins.cli.words import stored_words
 
     words = stored_words("afro11", "vocabulary")
     assert words is not None and len(words) > 10_000

@@ -6,24 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 
 def config_command(
-    task: Annotated[str, typer.Argument(help="ner, pos, ner-pos or textcat.")],
+    task: Annotated[str, Argument(help="ner, pos, ner-pos or textcat.")],
     *,
     embedding: Annotated[
-        str,
-        typer.Option(
-            help="trainable (the encoder learns with the pipeline), static (its vectors are given) or none (hash "
-            "embeddings alone, to compare)."
-        ),
+        str, Option(help="trainable (the encoder learns too), static (its vectors are given) or none (to compare).")
     ] = "trainable",
-    encoder: Annotated[
-        str, typer.Option(help="Encoder directory, bundled name or hub id that the configuration names.")
-    ] = "afro11",
-    lang: Annotated[str, typer.Option(help="spaCy's code of the language; xx fits all.")] = "xx",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: standard output.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    encoder: Annotated[str, Option(help="Encoder directory, bundled name or hub id that it names.")] = "afro11",
+    lang: Annotated[str, Option(help="spaCy's code of the language; xx fits all.")] = "xx",
+    out: Annotated[Path | None, Option("--out", "-o", help="File to write. Default: standard output.")] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a complete spaCy configuration, ready for spacy train.
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from .output import FormatOption, JsonFlag, command_line, print_json
+from .output import FormatOption, JsonFlag, LimitOption, VocabularyOption, command_line, print_json
 
 if TYPE_CHECKING:
-    from ..evaluate.evaluation import Tasks
     from ..evaluate.models import EmbeddingModel
-    from ..teachers import Teacher
 
 # The map of the report shows so many words of so many letters, without the most frequent ones, which are particles.
 _MAP_WORDS, _MAP_LETTERS, _MAP_SKIP = 90, 3, 150
@@ -34,63 +33,40 @@ class Case(Enum):
 def evaluate_command(
     models: Annotated[
         list[str] | None,
-        typer.Argument(help="Encoder directories, bundled names, hub ids, or tables. May be left out with --teacher."),
+        Argument(help="Encoder directories, bundled names, hub ids, or tables. May be left out with --teacher."),
     ] = None,
     *,
-    teacher: Annotated[Path | None, typer.Option("--teacher", "-t", help="The teacher's table.")] = None,
+    teacher: Annotated[Path | None, Option("--teacher", "-t", help="The teacher's table.")] = None,
     fallback_table: Annotated[
-        Path | None,
-        typer.Option(help="A second table of the teacher, asked for words that the first lacks; only for scoring it."),
+        Path | None, Option(help="A second table, asked for words that the teacher's lacks; only for scoring it.")
     ] = None,
-    teacher_extra: Annotated[Path | None, typer.Option(hidden=True)] = None,  # the old name of --fallback-table
+    teacher_extra: Annotated[Path | None, Option(hidden=True)] = None,  # the old name of --fallback-table
     similarity: Annotated[
-        list[Path] | None,
-        typer.Option("--similarity", "-s", help="Folder of pair files (word1 word2 score), or one file; repeatable."),
+        list[Path] | None, Option("--similarity", "-s", help="Pair files (word1 word2 score) or folders; repeatable.")
     ] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option(help="Only these similarity sets (RG-65, 'EN-WS*'); repeatable.")
-    ] = None,
+    sets: Annotated[list[str] | None, Option(help="Only these similarity sets (RG-65, 'EN-WS*'); repeatable.")] = None,
     every_pair: Annotated[
-        bool,
-        typer.Option(
-            "--every-pair/--known-pairs",
-            help="Count a pair with an unknown word with similarity 0, or leave it out for all.",
-        ),
+        bool, Option("--every-pair/--known-pairs", help="A pair with an unknown word counts as 0, or not at all.")
     ] = True,
-    analogies: Annotated[Path | None, typer.Option("--analogies", "-a", help="Analogies in gensim's format.")] = None,
+    analogies: Annotated[Path | None, Option("--analogies", "-a", help="Analogies in gensim's format.")] = None,
     neighbors: Annotated[
-        list[str] | None,
-        typer.Option("--neighbors", "-w", help="Show this word's neighbors side by side; repeatable."),
+        list[str] | None, Option("--neighbors", "-w", help="Show this word's neighbors side by side; repeatable.")
     ] = None,
-    vocabulary: Annotated[
-        Path | None,
-        typer.Option(
-            "--vocabulary",
-            "-v",
-            help="Candidates of analogies and neighbors: a word list or a table. Default: the teacher's words.",
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Use only the first so many words of the teacher or vocabulary as candidates."),
-    ] = None,
+    vocabulary: VocabularyOption = None,
+    limit: LimitOption = None,
     held_out: Annotated[
-        Path | None,
-        typer.Option(help="Words that the students were not trained on. Default: those stored with the encoder."),
+        Path | None, Option(help="Words that no student was trained on. Default: those stored with the encoder.")
     ] = None,
     case: Annotated[
-        Case, typer.Option(help="Lower-case words: where a model knows no capitals (auto), always, never.")
+        Case, Option(help="Lower-case words: where a model knows no capitals (auto), always, never.")
     ] = Case.auto,
     format: FormatOption = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", "-r", help="Write a self-contained HTML report here.")
-    ] = None,
-    map_words: Annotated[Path | None, typer.Option(help="Words for the report's map. Default: frequent ones.")] = None,
+    report: Annotated[Path | None, Option("--report", "-r", help="Write a self-contained HTML report here.")] = None,
+    map_words: Annotated[Path | None, Option(help="Words for the report's map. Default: frequent ones.")] = None,
     compare: Annotated[
-        list[Path] | None,
-        typer.Option(help="Earlier output of --json, to stand in the report's plot; repeatable."),
+        list[Path] | None, Option(help="Earlier output of --json, to stand in the report's plot; repeatable.")
     ] = None,
-    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Measure words a second on one thread.")] = True,
+    speed: Annotated[bool, Option("--speed/--no-speed", help="Measure words a second on one thread.")] = True,
     json: JsonFlag = False,
 ) -> None:
     """Score encoders (or tables) beside their teacher.
@@ -105,32 +81,47 @@ def evaluate_command(
       distillemb evaluate --teacher teacher.npz --similarity pairs/ --json > teacher.json
     """
     from ..errors import DistillEmbError, require
-    from ..evaluate.evaluation import evaluate
-    from .words import read_words
+    from ..evaluate.analogies import read_analogies
+    from ..evaluate.evaluation import Tasks, evaluate
+    from ..evaluate.models import EmbeddingModel
+    from ..evaluate.report import write_report
+    from ..evaluate.similarity import read_pair_sets
+    from ..evaluate.tables import format_evaluation
+    from ..teachers import load_teacher
+    from .words import read_words, stored_words
 
+    fallback = fallback_table or teacher_extra
     if not models and teacher is None:
         raise DistillEmbError("There is nothing to evaluate: name an encoder, or a table with --teacher.")
+    if fallback is not None and teacher is None:
+        raise DistillEmbError("--fallback-table completes a teacher: add --teacher TABLE.")
     if report is not None:
         require("matplotlib", "report")  # before minutes of work
     others = [_earlier(path) for path in compare or ()]
     lowercase = {Case.auto: None, Case.lower: True, Case.keep: False}[case]
-    table, teacher_model = _teacher(teacher, fallback_table or teacher_extra, lowercase, format)
+    table = load_teacher(teacher, format=format) if teacher else None
+    more = load_teacher(fallback, format=format) if fallback else None
+    teacher_model = None if table is None else EmbeddingModel.from_table(table, more, lowercase)
     students = _students(models or [], lowercase, format)
-    tasks = _tasks(
-        [word for student in students for word in student.words] if table is None else table.words,
-        similarity=similarity or [],
-        sets=sets or [],
-        analogies=analogies,
-        neighbors=neighbors or [],
-        vocabulary=vocabulary,
-        limit=limit,
-    )
-    tasks = replace(
-        tasks,
+    frequent = [word for student in students for word in student.words] if table is None else table.words
+    words = read_words(vocabulary, limit) if vocabulary else list(dict.fromkeys(frequent))[:limit]
+    if not words and (analogies or neighbors):
+        raise DistillEmbError(
+            "Analogies and neighbors are sought among a vocabulary: add --vocabulary FILE or --teacher TABLE."
+        )
+    given = read_words(held_out) if held_out else None
+    unseen = {
+        one.name: given or stored_words(name, "held_out") for one, name in zip(students, models or (), strict=True)
+    }
+    tasks = Tasks(
+        similarity=[one for path in similarity or () for one in read_pair_sets(path, sets or ())],
         every_pair=every_pair,
-        held_out=_held_out(students, models or [], read_words(held_out) if held_out else None),
+        analogies=read_analogies(analogies) if analogies else {},
+        neighbors=list(dict.fromkeys(neighbors or ())),
+        vocabulary=words,
+        held_out={name: some for name, some in unseen.items() if some},
+        map_words=(read_words(map_words) if map_words else _map_words(words)) if report else (),
         speed=speed,
-        map_words=_map_words(map_words, tasks.vocabulary) if report else (),
     )
     result = evaluate(
         students,
@@ -140,38 +131,16 @@ def evaluate_command(
         progress=sys.stderr.isatty(),
     )
     if report is not None:
-        from ..evaluate.report import write_report
-
         write_report(report, result, others=others, command=command_line())
     if json:
         print_json(result.to_dict())
-        return
-    from ..evaluate.tables import format_evaluation
-
-    typer.echo(format_evaluation(result))
-    if report is not None:
-        typer.echo(f"\nReport: {report}")
-
-
-def _teacher(
-    path: Path | None, fallback: Path | None, lowercase: bool | None, format: str | None
-) -> tuple[Teacher | None, EmbeddingModel | None]:
-    from ..errors import DistillEmbError
-    from ..evaluate.models import EmbeddingModel
-    from ..teachers import load_teacher
-
-    if path is None:
-        if fallback is not None:
-            raise DistillEmbError("--fallback-table completes a teacher: add --teacher TABLE.")
-        return None, None
-    table = load_teacher(path, format=format)
-    other = load_teacher(fallback, format=format) if fallback else None
-    return table, EmbeddingModel.from_table(table, other, lowercase)
+    else:
+        typer.echo(format_evaluation(result) + (f"\n\nReport: {report}" if report else ""))
 
 
 def _students(names: list[str], lowercase: bool | None, format: str | None) -> list[EmbeddingModel]:
     """The students, under names that differ."""
-    from .models import open_model
+    from .words import open_model
 
     students = [open_model(name, lowercase, format) for name in names]
     short = [student.name for student in students]
@@ -181,52 +150,10 @@ def _students(names: list[str], lowercase: bool | None, format: str | None) -> l
     ]
 
 
-def _tasks(
-    table_words: Sequence[str],
-    *,
-    similarity: list[Path],
-    sets: list[str],
-    analogies: Path | None,
-    neighbors: list[str],
-    vocabulary: Path | None,
-    limit: int | None,
-) -> Tasks:
-    from ..errors import DistillEmbError
-    from ..evaluate.analogies import read_analogies
-    from ..evaluate.evaluation import Tasks
-    from ..evaluate.similarity import read_pair_sets
-    from .words import read_words
-
-    words = read_words(vocabulary, limit) if vocabulary else list(dict.fromkeys(table_words))[:limit]
-    if not words and (analogies or neighbors):
-        raise DistillEmbError(
-            "Analogies and neighbors are sought among a vocabulary: add --vocabulary FILE or --teacher TABLE."
-        )
-    return Tasks(
-        similarity=[one for path in similarity for one in read_pair_sets(path, sets)],
-        analogies=read_analogies(analogies) if analogies else {},
-        neighbors=list(dict.fromkeys(neighbors)),
-        vocabulary=words,
-    )
-
-
-def _held_out(students: list[EmbeddingModel], models: list[str], given: list[str] | None) -> dict[str, list[str]]:
-    """The held-out words of each student by its name: the given ones, or those stored with the encoder."""
-    from .models import stored_words
-
-    lists = {
-        student.name: given or stored_words(model, "held_out") for student, model in zip(students, models, strict=True)
-    }
-    return {name: words for name, words in lists.items() if words}
-
-
-def _map_words(path: Path | None, vocabulary: Sequence[str]) -> list[str]:
-    """Words for the map: given ones, or frequent ones of some length."""
+def _map_words(vocabulary: Sequence[str]) -> list[str]:
+    """Frequent words of some length."""
     from ..characters import is_mark
-    from .words import read_words
 
-    if path is not None:
-        return read_words(path)
     distinct: dict[str, str] = {}
     for word in vocabulary[_MAP_SKIP:]:
         if len(word) >= _MAP_LETTERS and all(letter.isalpha() or is_mark(letter) for letter in word):

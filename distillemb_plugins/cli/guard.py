@@ -57,7 +57,8 @@ class CliErrors(TyperGroup):
             sys.stdout.flush()  # so that a closed pipe shows here and not at exit
             return result
         except BaseException as error:
-            if _of_the_parser(error) or (_run.debug and not isinstance(error, BrokenPipeError)):
+            of_the_parser = type(error).__module__.partition(".")[0] in _ARGUMENT_PARSERS
+            if of_the_parser or (_run.debug and not isinstance(error, BrokenPipeError)):
                 raise
             return _end(error)
 
@@ -78,33 +79,29 @@ def _plain_warnings() -> Iterator[None]:
         yield
 
 
-def _of_the_parser(error: BaseException) -> bool:
-    """Whether it is a usage error or a regular exit, which the argument parser handles itself."""
-    return type(error).__module__.partition(".")[0] in _ARGUMENT_PARSERS
-
-
 def _end(error: BaseException) -> NoReturn:
     """Say what happened and leave."""
     if isinstance(error, BrokenPipeError):
         # Whoever read us (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
-    if isinstance(error, KeyboardInterrupt):
-        _say(f"Interrupted: {_run.hint}")
-        raise typer.Exit(INTERRUPTED) from None
-    if isinstance(error, DistillEmbError | MissingExtraError):
-        _say(str(error))
-        raise typer.Exit(BAD_INPUT) from None
-    if isinstance(error, OSError):
-        _say(_os_sentence(error))
-        raise typer.Exit(BAD_INPUT) from None
-    if isinstance(error, MemoryError):
-        _say("There is not enough memory: give fewer words (--limit) or a smaller batch.")
-        raise typer.Exit(BAD_INPUT) from None
-    if isinstance(error, Exception):
-        _say(f"{type(error).__name__}: {error} (unforeseen: run again with --debug for the traceback).")
-        raise typer.Exit(OUR_ERROR) from None
-    raise error
+    match error:
+        case KeyboardInterrupt():
+            code, sentence = INTERRUPTED, f"Interrupted: {_run.hint}"
+        case DistillEmbError() | MissingExtraError():
+            code, sentence = BAD_INPUT, str(error)
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            code, sentence = BAD_INPUT, f"{where}{error.strerror or error}: nothing was written under the final name."
+        case MemoryError():
+            code, sentence = BAD_INPUT, "There is not enough memory: give fewer words (--limit) or a smaller batch."
+        case Exception():
+            sentence = f"{type(error).__name__}: {error} (unforeseen: run again with --debug for the traceback)."
+            code = OUR_ERROR
+        case _:
+            raise error
+    _say(sentence)
+    raise typer.Exit(code) from None
 
 
 def interrupt_hint(hint: str) -> None:
@@ -119,11 +116,6 @@ def end_on_terminate() -> None:
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, stop)
-
-
-def _os_sentence(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}: nothing was written under the final name."
 
 
 def _say(sentence: str) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import JsonFlag, print_fields, print_json
+from .output import JsonFlag, print_json
 
 if TYPE_CHECKING:
     from ..encoder import DistillEmb
-    from ..facts import EncoderFacts
 
-_LONGEST = 300
+# The settings that say most; the model card lists all of them.
+_SETTINGS = ("preset", "student", "losses", "epochs", "batch_size", "max_seconds", "seed")
 
 
 def info_command(
@@ -37,7 +37,10 @@ def info_command(
     elif card:
         typer.echo(model.files.card.rstrip() or "This encoder has no model card.")
     else:
-        print_fields(_fields(describe(model)) | _known(model.facts))
+        fields = {name: value for name, value in _fields(model).items() if value}
+        width = max(map(len, fields)) + 2
+        for name, value in fields.items():  # further lines of a value stand under the first
+            typer.echo(f"{name:<{width}}" + value.replace("\n", "\n" + " " * width))
 
 
 def describe(model: DistillEmb) -> dict[str, Any]:
@@ -63,42 +66,34 @@ def describe(model: DistillEmb) -> dict[str, Any]:
     }
 
 
-def _fields(facts: dict[str, Any]) -> dict[str, str]:
+def _fields(model: DistillEmb) -> dict[str, str]:
+    """What is known, one line each; empty where nothing is."""
     from ..evaluate.tables import format_bytes
 
-    size = f"{format_bytes(facts['bytes'])} as {facts['storage']}"
-    reads = f"{facts['characters']:,} known; the first {facts['max_chars']} of a word are read"
+    one, facts = describe(model), model.facts
+    own, whole = format_bytes(one["bytes"]), format_bytes(one["directory_bytes"])
+    reads = f"{one['characters']:,} known; the first {one['max_chars']} of a word are read"
+    settings = [f"{name} {facts.settings[name]}" for name in _SETTINGS if facts.settings.get(name) is not None]
     return {
-        "encoder": str(facts["path"]),
-        "type": f"{facts['encoder_type']}, format {facts['format_version']}",
-        "parameters": f"{facts['parameters']:,}",
-        "dimensions": str(facts["dim"]),
-        "size": f"{size} ({format_bytes(facts['directory_bytes'])} with its card and code)",
-        "characters": reads + ("; lower-cased first" if facts["lowercase"] else ""),
-    }
-
-
-def _known(facts: EncoderFacts) -> dict[str, str]:
-    """What is known, one line each. What is not is left out."""
-    fields = {
+        "encoder": str(one["path"]),
+        "type": f"{one['encoder_type']}, format {one['format_version']}",
+        "parameters": f"{one['parameters']:,}",
+        "dimensions": str(one["dim"]),
+        "size": f"{own} as {one['storage']} ({whole} with its card and code)",
+        "characters": reads + ("; lower-cased first" if one["lowercase"] else ""),
         "languages": ", ".join(facts.languages),
         "license": facts.license,
         "about": _short(f"{facts.title}. {facts.notes}".strip(". ")),
         "teachers": ", ".join(facts.teachers),
-        "settings": _short(_changed(facts.settings)),
+        "settings": _short(", ".join(settings)),
         "command": _short(facts.command),
         "trained on": "\n".join(" · ".join(filter(None, astuple(corpus))) for corpus in facts.corpora),
+        **{
+            title.lower(): ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            for title, scores in facts.scores.items()
+        },
     }
-    for title, scores in facts.scores.items():
-        fields[title.lower()] = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-    return {name: value for name, value in fields.items() if value}
-
-
-def _changed(settings: dict[str, Any]) -> str:
-    """The settings that say most; the model card lists all of them."""
-    shown = ("preset", "student", "losses", "epochs", "batch_size", "max_seconds", "seed")
-    return ", ".join(f"{name} {settings[name]}" for name in shown if settings.get(name) is not None)
 
 
 def _short(text: str) -> str:
-    return textwrap.shorten(text, _LONGEST, placeholder=" …")
+    return textwrap.shorten(text, 300, placeholder=" …")

@@ -1,4 +1,4 @@
-"""What verbs share: printing JSON, names and values; settings by name; what the user states about an encoder."""
+"""What verbs share: options, printing of JSON, settings by name, what the user states about an encoder."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ FormatOption = Annotated[
         show_default=False,
     ),
 ]
+VocabularyOption = Annotated[
+    Path | None,
+    typer.Option("--vocabulary", "-v", help="Candidate words: a list or a table. Default: the words of the tables."),
+]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="Use the first so many candidates only.")]
 
 
 def print_json(values: Any) -> None:
@@ -48,13 +53,6 @@ def command_line() -> str:
     left_out = ("--resume", "--overwrite", "--json", "--debug")
     arguments = [Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:] if a not in left_out]
     return shlex.join(["distillemb", *arguments])
-
-
-def print_fields(fields: dict[str, str]) -> None:
-    """Print names and values in two columns; further lines of a value stand under the first."""
-    width = max(len(name) for name in fields) + 2
-    for name, value in fields.items():
-        typer.echo(f"{name:<{width}}" + value.replace("\n", "\n" + " " * width))
 
 
 def parse_settings(

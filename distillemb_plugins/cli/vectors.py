@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from .output import JsonFlag, print_json
 
@@ -28,25 +29,24 @@ _worker: list[tuple[DistillEmb, Pack]] = []  # what a worker process holds: one 
 
 
 def vectors_command(
-    encoder: Annotated[str, typer.Argument(help="Encoder directory, bundled name (afro11) or hub id.")],
+    encoder: Annotated[str, Argument(help="Encoder directory, bundled name (afro11) or hub id.")],
     words: Annotated[
-        Path,
-        typer.Argument(help="Word list, one word a line, or raw text with --text; - reads standard input."),
+        Path, Argument(help="Word list, one word a line, or raw text with --text; - reads standard input.")
     ],
     *,
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--out",
             "-o",
             help="Table to write: .vec (also .vec.gz/.xz/.bz2), .npz or .safetensors. Default: .vec to standard "
             "output.",
         ),
     ] = None,
-    text: Annotated[bool, typer.Option("--text", help="The input is running text: take its distinct words.")] = False,
-    min_count: Annotated[int, typer.Option(min=1, help="Leave out words that occur less often.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Words computed at a time.")] = 4096,
-    processes: Annotated[int, typer.Option(min=0, help="Processes; 0 takes all cores when there are many words.")] = 0,
+    text: Annotated[bool, Option("--text", help="The input is running text: take its distinct words.")] = False,
+    min_count: Annotated[int, Option(min=1, help="Leave out words that occur less often.")] = 1,
+    batch_size: Annotated[int, Option(min=1, help="Words computed at a time.")] = 4096,
+    processes: Annotated[int, Option(min=0, help="Processes; 0 takes all cores when there are many words.")] = 0,
     json: JsonFlag = False,
 ) -> None:
     """Write the vectors of a word list as a table that any tool reads.
@@ -72,13 +72,7 @@ def vectors_command(
     model = DistillEmb.from_pretrained(encoder, cache_size=0)
     with WordSpool() as spool:
         spool.add(
-            tqdm(
-                text_words(words) if text else listed_words(words),
-                desc="read",
-                unit="word",
-                delay=1,
-                disable=None,
-            )
+            tqdm(text_words(words) if text else listed_words(words), desc="read", unit="word", delay=1, disable=None)
         )
         count = spool.count(min_count)
         if not count:
@@ -86,7 +80,9 @@ def vectors_command(
         bar = tqdm(total=count, desc="vectors", unit="word", delay=1, disable=None)
         with bar, table_writer(out, count, model.dim, sys.stdout.buffer) as write:
             batches = spool.batches(batch_size, min_count)
-            for batch, rows in packed_rows(model, packer(out), batches, processes or useful_processes(count)):
+            for batch, rows in packed_rows(
+                model, packer(out), batches, processes or (_cores() if count >= _MANY else 1)
+            ):
                 write(batch, rows)
                 bar.update(len(batch))
     if json:
@@ -95,29 +91,17 @@ def vectors_command(
         typer.echo(f"{out}: {count:,} words, {model.dim} dimensions.", err=True)
 
 
-def useful_processes(words: int) -> int:
-    """All cores that this process may use for many words, one process for few."""
-    if words < _MANY:
-        return 1
+def _cores() -> int:
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def packed_rows(
     encoder: DistillEmb, pack: Pack, batches: Iterable[list[str]], processes: int
 ) -> Iterator[tuple[list[str], bytes]]:
-    """Compute the packed vectors of batches of words, here or in several processes.
+    """Yield each batch with its packed vectors, in order, computed here or in several processes.
 
-    Args:
-        encoder: The encoder.
-        pack: Makes bytes of words and their vectors; a module-level function.
-        batches: The words. At most a few batches a process are held at a time.
-        processes: How many work.
-
-    Yields:
-        Each batch with its bytes, in the order of the batches.
-
-    Raises:
-        DistillEmbError: When a process is killed.
+    pack: makes bytes of words and their vectors; a module-level function. At most a few batches a process are held.
     """
     from ..errors import DistillEmbError
 
@@ -154,13 +138,11 @@ def _rows(words: Sequence[str]) -> bytes:
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
     """Matrix products of the processes started meanwhile use one thread: the cores are shared out already."""
-    before = {name: os.environ.get(name) for name in _THREADS}
+    before = {name: os.environ[name] for name in _THREADS if name in os.environ}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in _THREADS:
+            os.environ.pop(name, None)
+        os.environ.update(before)

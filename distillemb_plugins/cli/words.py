@@ -1,4 +1,4 @@
-"""Lists of words: read whole, streamed line by line, and kept distinct on disk."""
+"""What users name: lists of words (read whole, streamed, kept distinct on disk), encoders and tables."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..characters import without_invisible
 from ..errors import DistillEmbError
 from ..files import iter_lines, text_lines
+
+if TYPE_CHECKING:
+    from ..evaluate.models import EmbeddingModel
 
 _LIST_SUFFIXES = (".txt", ".lst", ".words", "")
 _PACKED = (".gz", ".xz", ".bz2")
@@ -29,9 +32,8 @@ def read_words(path: Path, limit: int | None = None) -> list[str]:
         from ..teachers import load_teacher
 
         return load_teacher(path, limit).words
-    listed = (word for word in (_first_column(line) for line in iter_lines([path])) if without_invisible(word))
     words: dict[str, None] = {}
-    for word in listed:
+    for word in filter(without_invisible, map(_first_column, iter_lines([path]))):
         words[word] = None
         if limit is not None and len(words) >= limit:
             break
@@ -51,6 +53,37 @@ def _is_list(path: Path) -> bool:
 
 def _first_column(line: str) -> str:
     return line.split("\t", 1)[0].replace("\ufeff", "").strip()
+
+
+def _is_table(name: str) -> bool:
+    """Whether `name` is a table (a file, a spaCy pipeline, a hub file) rather than an encoder."""
+    path = Path(name)
+    return path.is_file() or name.startswith("hf://") or (path / "meta.json").is_file()
+
+
+def open_model(name: str, lowercase: bool | None = None, format: str | None = None) -> EmbeddingModel:
+    """Open an encoder directory, bundled name or hub id, or a table; see `EmbeddingModel` and `load_teacher`."""
+    from ..evaluate.models import EmbeddingModel
+    from ..files import encoder_bytes
+
+    if _is_table(name):
+        from ..teachers import load_teacher
+
+        return EmbeddingModel.from_table(load_teacher(name, format=format), lowercase=lowercase)
+    from ..encoder import DistillEmb
+    from ..persistence import resolve
+
+    path = resolve(name)
+    encoder = DistillEmb.from_pretrained(path, cache_size=0)  # every word is asked for once
+    return EmbeddingModel.from_encoder(encoder, path.resolve().name, encoder_bytes(path), lowercase)
+
+
+def stored_words(name: str, kind: str) -> list[str] | None:
+    """Return a word list (``"held_out"`` or ``"vocabulary"``) that is stored with an encoder, or None."""
+    from ..persistence import find_word_list
+
+    file = None if _is_table(name) else find_word_list(name, kind)
+    return read_words(file) if file else None
 
 
 def listed_words(path: Path) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Fine-tuning of Hugging Face taggers and classifiers: `Trainer` with two learning rates and averaging."""
 
-from .arguments import FineTuneArguments
 from .encoding import encode_dataset, predict
-from .trainer import FineTuned, FineTuner, fine_tune
+from .trainer import FineTuneArguments, FineTuned, FineTuner, fine_tune
 
 __all__ = ["FineTuneArguments", "FineTuned", "FineTuner", "encode_dataset", "fine_tune", "predict"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,61 +35,44 @@ def encode_dataset(dataset: Dataset, tokenizer: DistillEmbTokenizer, max_words: 
         words vanish).
     """
     split = "tokens" in dataset.column_names
-    column = next((name for name in ("tags", "label") if name in dataset.column_names), None)
     features: Features = []
     for begin in range(0, len(dataset), _CHUNK):
         rows = dataset[begin : begin + _CHUNK]
-        features += _encode(rows["tokens" if split else "text"], split, tokenizer, max_words)
-        for feature, labels in zip(features[begin:], rows[column] if column else (), strict=False):
-            feature["labels"] = [labels[word] for word in feature["word_ids"]] if split else labels
-    return features
-
-
-def _encode(rows: Sequence[Any], split: bool, tokenizer: DistillEmbTokenizer, max_words: int) -> Features:
-    # Padded, because arrays are much faster than lists of characters; the padding is taken off again.
-    batch = tokenizer(
-        list(rows),
-        is_split_into_words=split,
-        truncation=True,
-        max_length=max_words,
-        padding=True,
-        return_tensors="np",
-    )
-    features = []
-    for row, mask in enumerate(batch["attention_mask"].astype(bool)):
-        feature: dict[str, Any] = {
-            "input_ids": batch["input_ids"][row][mask].tolist(),
-            "attention_mask": [1] * int(mask.sum()),
-            "char_ids": batch["char_ids"][row][mask].astype(np.int32),
-        }
-        if split:
-            feature["word_ids"] = [word for word in batch.word_ids(row) if word is not None]
-        features.append(feature)
+        labels = rows.get("tags", rows.get("label"))
+        # Padded, because arrays are much faster than lists of characters; the padding is taken off again.
+        batch = tokenizer(
+            list(rows["tokens" if split else "text"]),
+            is_split_into_words=split,
+            truncation=True,
+            max_length=max_words,
+            padding=True,
+            return_tensors="np",
+        )
+        for row, mask in enumerate(batch["attention_mask"].astype(bool)):
+            feature: dict[str, Any] = {
+                "input_ids": batch["input_ids"][row][mask].tolist(),
+                "attention_mask": [1] * int(mask.sum()),
+                "char_ids": batch["char_ids"][row][mask].astype(np.int32),
+            }
+            if split:
+                feature["word_ids"] = [word for word in batch.word_ids(row) if word is not None]
+            if labels is not None:
+                feature["labels"] = [labels[row][word] for word in feature["word_ids"]] if split else labels[row]
+            features.append(feature)
     return features
 
 
 @dataclass
 class WordCollator:
-    """Makes a batch with the standard collator of the task.
-
-    Attributes:
-        tokenizer: Pads.
-        character_dropout: Probability that a character becomes unknown.
-    """
+    """Makes a batch with the standard collator of the task; a share of the characters becomes unknown."""
 
     tokenizer: DistillEmbTokenizer
     character_dropout: float = 0.0
 
     def __call__(self, features: Features) -> dict[str, Any]:
-        """Pad ``char_ids`` by 0 and the tags by -100.
-
-        Args:
-            features: Sentences as `encode_dataset` gives them.
-        """
+        """Pad ``char_ids`` by 0 and the tags by -100."""
         tagged = isinstance(features[0].get("labels"), list)
-        collator: Callable[[Features], Any] = (
-            DataCollatorForTokenClassification(self.tokenizer) if tagged else DataCollatorWithPadding(self.tokenizer)
-        )
+        collator: Any = (DataCollatorForTokenClassification if tagged else DataCollatorWithPadding)(self.tokenizer)
         batch = dict(collator([{k: v for k, v in one.items() if k != "word_ids"} for one in features]))
         if self.character_dropout:
             rows = batch["char_ids"]
@@ -117,20 +99,18 @@ def predict(
     """
     column = "tokens" if "tokens" in sentences.column_names else "text"
     features = encode_dataset(sentences.select_columns([column]), tokenizer, max_words)
-    lengths = [len(words) for words in sentences[column]]
-    collate = WordCollator(tokenizer)
     names = [model.config.id2label[number] for number in range(model.num_labels)]
+    collate = WordCollator(tokenizer)
     order = sorted(range(len(features)), key=lambda n: len(features[n]["input_ids"]))
-    result: list[Any] = [None] * len(features)
+    result: list[Any] = [[names[0]] * len(words) for words in sentences[column]]
     for begin in range(0, len(order), batch_size):
         chunk = order[begin : begin + batch_size]
         batch = collate([features[n] for n in chunk])
         inputs = {name: batch[name].to(model.device) for name in ("char_ids", "attention_mask")}
         for n, best in zip(chunk, model(**inputs).logits.argmax(-1).tolist(), strict=True):
-            if isinstance(best, int):
+            if column == "text":
                 result[n] = names[best]
             else:
-                result[n] = [names[0]] * lengths[n]
                 for word, label in zip(features[n]["word_ids"], best, strict=False):
                     result[n][word] = names[label]
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,23 +24,16 @@ _FIRST_WORD = UNKNOWN_ID + 1  # before it stand padding and words without a vect
 
 
 class WordRows:
-    """Turns words into rows of a table, as a character table turns them into characters.
-
-    Args:
-        words: The words of the table, in the order of its rows.
-    """
+    """Turns words into rows of a table, as a character table turns them into characters."""
 
     max_chars = 1
 
     def __init__(self, words: Sequence[str]) -> None:
         self.rows = {word: row for row, word in enumerate(words, start=_FIRST_WORD)}
 
-    def __len__(self) -> int:
-        return len(self.rows) + _FIRST_WORD
-
     def encode(self, words: Sequence[str]) -> NDArray[np.int64]:
         """Rows int64 ``[words, 1]``. A word that is not in the table is unknown."""
-        return np.array([[self.rows.get(word, UNKNOWN_ID)] for word in words], dtype=np.int64).reshape(-1, 1)
+        return np.array([self.rows.get(word, UNKNOWN_ID) for word in words], dtype=np.int64).reshape(-1, 1)
 
 
 class _Table(nn.Module):
@@ -53,25 +46,22 @@ class _Table(nn.Module):
         return vectors
 
 
-def _put_table(model: Any) -> None:
-    model.distillemb.encoder = _Table(model.config.vocab_size, model.config.dim)
-    model.freeze()
-
-
-class TableForTokenClassification(DistillEmbForTokenClassification):
-    """The tagger on a table of ``config.vocab_size`` rows that is not trained."""
+class _OnTable:
+    """Puts a table of ``config.vocab_size`` rows, which is not trained, in the encoder's place."""
 
     def __init__(self, config: DistillEmbConfig) -> None:
-        super().__init__(config)
-        _put_table(self)
+        super().__init__(config)  # type: ignore[call-arg]
+        model: Any = self
+        model.distillemb.encoder = _Table(config.vocab_size, config.dim)
+        model.freeze()
 
 
-class TableForSequenceClassification(DistillEmbForSequenceClassification):
-    """The classifier on a table of ``config.vocab_size`` rows that is not trained."""
+class TableForTokenClassification(_OnTable, DistillEmbForTokenClassification):
+    """The tagger on a table."""
 
-    def __init__(self, config: DistillEmbConfig) -> None:
-        super().__init__(config)
-        _put_table(self)
+
+class TableForSequenceClassification(_OnTable, DistillEmbForSequenceClassification):
+    """The classifier on a table."""
 
 
 def table_model(words: Sequence[str], vectors: Floats, *, tagger: bool, **head: Any) -> tuple[Any, DistillEmbTokenizer]:
@@ -91,14 +81,14 @@ def table_model(words: Sequence[str], vectors: Floats, *, tagger: bool, **head: 
         encoder_type="ngram-bag",  # built and thrown away: the table takes its place
         encoder_args={"buckets": 1},
         dim=vectors.shape[1],
-        vocab_size=len(rows),
+        vocab_size=len(rows.rows) + _FIRST_WORD,
         max_chars=1,
         freeze_encoder=True,
         **head,
     )
-    model = (TableForTokenClassification if tagger else TableForSequenceClassification)(config)
+    model: Any = (TableForTokenClassification if tagger else TableForSequenceClassification)(config)
     with torch.no_grad():
-        weight = cast(Any, model.distillemb.encoder).table.weight
+        weight = model.distillemb.encoder.table.weight
         weight.zero_()
         weight[_FIRST_WORD:] = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
     tokenizer = build_tokenizer(CharTable(["a"]))

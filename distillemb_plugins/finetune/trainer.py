@@ -10,21 +10,21 @@ import copy
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging
 
 from ..averaging import update_average
 from ..errors import DistillEmbError
 from ..evaluate.tagging import accuracy, class_scores, entity_scores
-from .arguments import FineTuneArguments
 from .encoding import WordCollator, encode_dataset
 
 if TYPE_CHECKING:
@@ -33,8 +33,54 @@ if TYPE_CHECKING:
     from ..hf import DistillEmbTokenizer
 
 IGNORED = -100
-AVERAGE = "average.safetensors"
-BEST = "best"
+
+
+@dataclass
+class FineTuneArguments(TrainingArguments):
+    """`TrainingArguments` with the settings that encoders need, and defaults for small sets of tagged sentences.
+
+    The learning rates are of AdamW and fall by a cosine to 0 after the warm-up.
+
+    Attributes:
+        learning_rate: Of the head.
+        encoder_learning_rate: Of the encoder; 0 freezes it.
+        context_learning_rate: Of context layers over it; None takes the encoder's.
+        average: Decay of the exponential moving average of the weights, 0 for none. The averaged weights are scored
+            and kept.
+        character_dropout: Probability that a character of a training word is unknown.
+        max_words: Longer sentences are cut.
+        evaluations: How often dev is scored, evenly over the training; 0 for once an epoch.
+    """
+
+    output_dir: str | None = None
+    num_train_epochs: float = 20
+    per_device_train_batch_size: int = 32
+    per_device_eval_batch_size: int = 64
+    learning_rate: float = 2e-3
+    encoder_learning_rate: float = 5e-4
+    context_learning_rate: float | None = None
+    weight_decay: float = 0.01
+    warmup_steps: float = 0.05  # below 1: a share of the steps
+    lr_scheduler_type: str = "cosine"
+    average: float = 0.99
+    character_dropout: float = 0.0
+    max_words: int = 256
+    evaluations: int = 0
+    seed: int = 0
+    train_sampling_strategy: str = "group_by_length"
+    eval_strategy: Any = "epoch"
+    save_strategy: Any = "no"
+    save_total_limit: int | None = 1
+    logging_strategy: Any = "epoch"
+    disable_tqdm: bool | None = True
+    report_to: Any = "none"
+    remove_unused_columns: bool = False
+    dataloader_pin_memory: bool = False
+
+    def __post_init__(self) -> None:
+        self.use_cpu = self.use_cpu or not torch.cuda.is_available()
+        self.label_names = self.label_names or ["labels"]
+        super().__post_init__()
 
 
 class _Averaging(TrainerCallback):
@@ -42,37 +88,34 @@ class _Averaging(TrainerCallback):
 
     def __init__(self, model: torch.nn.Module, decay: float) -> None:
         self.model, self.decay, self.updates = model, decay, 0
-        self.average: list[Tensor] = [parameter.detach().clone() for parameter in model.parameters()]
+        self.average = self._weights()
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: parameter.detach().clone() for name, parameter in self.model.named_parameters()}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        from safetensors.torch import load_file
-
         self.updates = state.global_step
-        saved = Path(args.output_dir) / f"checkpoint-{state.global_step}" / AVERAGE
-        if state.global_step and saved.is_file():
-            tensors = load_file(saved)
-            for (name, _), mean in zip(self.model.named_parameters(), self.average, strict=True):
-                mean.data = tensors[name].to(mean.device)
+        if self.updates and self._file(args, state).is_file():
+            tensors = load_file(self._file(args, state))
+            self.average = {name: tensors[name].to(mean.device) for name, mean in self.average.items()}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        weights = [parameter.detach() for parameter in self.model.parameters()]
-        if not self.updates:
-            self.average = [weight.clone() for weight in weights]
+        if self.updates:
+            update_average(self.average.values(), self.model.parameters(), self.decay, self.updates)
         else:
-            update_average(self.average, weights, self.decay, self.updates)
+            self.average = self._weights()
         self.updates += 1
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        from safetensors.torch import save_file
+        if self._file(args, state).parent.is_dir():
+            save_file({name: mean.contiguous() for name, mean in self.average.items()}, self._file(args, state))
 
-        target = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if target.is_dir():
-            names = (name for name, _ in self.model.named_parameters())
-            save_file({n: m.contiguous() for n, m in zip(names, self.average, strict=True)}, target / AVERAGE)
+    def _file(self, args: Any, state: Any) -> Path:
+        return Path(args.output_dir, f"checkpoint-{state.global_step}", "average.safetensors")
 
     def swap(self) -> None:
         """Exchange the weights of the model with their average."""
-        for own, mean in zip(self.model.parameters(), self.average, strict=True):
+        for own, mean in zip(self.model.parameters(), self.average.values(), strict=True):
             own.data, mean.data = mean.data, own.data
 
 
@@ -91,6 +134,9 @@ class FineTuner(Trainer):
         kwargs: As for `Trainer`.
     """
 
+    model: Any
+    args: Any
+
     def __init__(
         self,
         model: Any,
@@ -108,18 +154,18 @@ class FineTuner(Trainer):
             args.eval_strategy, args.eval_steps = "steps", max(1, steps // args.evaluations)
             args.__post_init__()
         score, self.main_score = scorer_for(model, "tokens" in train_dataset.column_names)
+        options: dict[str, Any] = {
+            "data_collator": WordCollator(processing_class),
+            "compute_metrics": score,
+            "preprocess_logits_for_metrics": lambda logits, labels: logits.argmax(-1),
+        }
         super().__init__(
-            model=model,
-            args=args,
+            model,
+            args,
             processing_class=processing_class,
             train_dataset=encode_dataset(train_dataset, processing_class, args.max_words),
             eval_dataset=encode_dataset(eval_dataset, processing_class, args.max_words),
-            **{
-                "data_collator": WordCollator(processing_class),
-                "compute_metrics": score,
-                "preprocess_logits_for_metrics": lambda logits, labels: logits.argmax(-1),
-                **kwargs,
-            },
+            **options | kwargs,
         )
         self.averaging = _Averaging(model, args.average) if args.average else None
         if self.averaging:
@@ -130,20 +176,16 @@ class FineTuner(Trainer):
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW with a learning rate for the head and one for the encoder."""
         if self.optimizer is None:
-            given: Any = self.args
-            groups = self._model.parameter_groups(
-                given.learning_rate, given.encoder_learning_rate, given.weight_decay, given.context_learning_rate
-            )
-            self.optimizer = torch.optim.AdamW(groups, fused=True)
+            args = self.args
+            rates = args.learning_rate, args.encoder_learning_rate, args.weight_decay, args.context_learning_rate
+            self.optimizer = torch.optim.AdamW(self.model.parameter_groups(*rates), fused=True)
         return self.optimizer
 
     def get_train_dataloader(self) -> Any:
         """As `Trainer`'s; characters are dropped here alone."""
-        given: Any = self.args
-        plain, self.data_collator = self.data_collator, self.data_collator
-        if given.character_dropout:
-            tokenizer: Any = self.processing_class
-            self.data_collator = WordCollator(tokenizer, given.character_dropout)
+        plain, tokenizer = self.data_collator, self.processing_class
+        if self.args.character_dropout:
+            self.data_collator = WordCollator(tokenizer, self.args.character_dropout)
         try:
             return super().get_train_dataloader()
         finally:
@@ -151,13 +193,13 @@ class FineTuner(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Score the averaged weights. The best ones so far are kept in the folder ``best``."""
-        before = [entry[self._main] for entry in self.state.log_history if self._main in entry]
+        before = [entry.get(self.main_score, -math.inf) for entry in self.history]
         if self.averaging:
             self.averaging.swap()
         try:
             scores: dict[str, float] = super().evaluate(*args, **kwargs)
-            if scores.get(self._main, -math.inf) > max(before, default=-math.inf):
-                self._model.save_pretrained(self.best_folder)
+            if scores.get(f"eval_{self.main_score}", -math.inf) > max(before, default=-math.inf):
+                self.model.save_pretrained(self.best_folder)
         finally:
             if self.averaging:
                 self.averaging.swap()
@@ -167,32 +209,21 @@ class FineTuner(Trainer):
         """Train as `Trainer` does, and load the best weights in the end."""
         output = super().train(*args, **kwargs)
         if self.best_folder.is_dir():
-            best = type(self._model).from_pretrained(self.best_folder)
-            self._model.load_state_dict(best.state_dict())
-        self._model.eval()
+            best = type(self.model).from_pretrained(self.best_folder)
+            self.model.load_state_dict(best.state_dict())
+        self.model.eval()
         return output
 
     @property
     def history(self) -> list[dict[str, float]]:
         """The scores of each evaluation."""
-        return [
-            {name.removeprefix("eval_"): value for name, value in entry.items()}
-            for entry in self.state.log_history
-            if "eval_loss" in entry
-        ]
+        entries = (entry for entry in self.state.log_history if "eval_loss" in entry)
+        return [{name.removeprefix("eval_"): value for name, value in entry.items()} for entry in entries]
 
     @property
     def best_folder(self) -> Path:
         """Where the best weights are."""
-        return Path(str(self.args.output_dir)) / BEST
-
-    @property
-    def _main(self) -> str:
-        return f"eval_{self.main_score}"
-
-    @property
-    def _model(self) -> Any:
-        return self.model
+        return Path(self.args.output_dir, "best")
 
 
 @dataclass
@@ -245,18 +276,15 @@ def fine_tune(model: Any, tokenizer: DistillEmbTokenizer, dataset: DatasetDict, 
 def scorer_for(model: Any, tagged: bool) -> tuple[Callable[[Any], dict[str, float]], str]:
     """The scores of a task, as Trainer's ``compute_metrics``, and the name of the one that decides."""
     names = [model.config.id2label[number] for number in range(model.num_labels)]
+
+    def tags(prediction: Any) -> list[list[list[str]]]:
+        """Gold and predicted tags of each sentence, without the places that do not count."""
+        arrays = prediction.label_ids, prediction.predictions
+        kept = prediction.label_ids != IGNORED
+        return [[[names[n] for n in row[at]] for row, at in zip(array, kept, strict=True)] for array in arrays]
+
     if not tagged:
         return lambda prediction: class_scores(prediction.label_ids, prediction.predictions), "f1"
     if names[0] == "O":
-        return lambda prediction: entity_scores(*tag_lists(prediction, names)), "f1"
-    return lambda prediction: {"accuracy": accuracy(*tag_lists(prediction, names))}, "accuracy"
-
-
-def tag_lists(prediction: Any, names: Sequence[str]) -> tuple[list[list[str]], list[list[str]]]:
-    """Gold and predicted tags of each sentence from Trainer's arrays, without the places that do not count."""
-    gold, found = [], []
-    for labels, guesses in zip(prediction.label_ids, prediction.predictions, strict=True):
-        kept = labels != IGNORED
-        gold.append([names[label] for label in labels[kept]])
-        found.append([names[guess] for guess in guesses[kept]])
-    return gold, found
+        return lambda prediction: entity_scores(*tags(prediction)), "f1"
+    return lambda prediction: {"accuracy": accuracy(*tags(prediction))}, "accuracy"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DistillEmbError
-from ..quantization import Storage, check_storage
+
+if TYPE_CHECKING:
+    from ..quantization import Storage
 
 
 def _setting(default: Any, doc: str) -> Any:
@@ -60,6 +62,8 @@ class PretrainSettings:
     device: str | None = _setting(None, "cpu, or None for a GPU where there is one.")
 
     def __post_init__(self) -> None:
+        from ..quantization import check_storage  # NumPy, which a command's help does not need
+
         check_storage(self.storage)
         for name in ("layers", "size", "heads", "range", "vocabulary", "epochs", "batch_words", "evaluate_every"):
             if getattr(self, name) < 1:
