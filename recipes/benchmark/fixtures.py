@@ -39,10 +39,7 @@ class Sizes:
     ner_epochs: int = 5
 
 
-SIZES = {
-    "full": Sizes(),
-    "tiny": Sizes(300, 2000, 2, 128, 24, 200, 0.1, 12, 500, 400, 1000, 12, 1),
-}
+SIZES = {"full": Sizes(), "tiny": Sizes(300, 2000, 2, 128, 24, 200, 0.1, 12, 500, 400, 1000, 12, 1)}
 
 
 @dataclass(frozen=True)
@@ -61,10 +58,10 @@ class Bench:
     @cached_property
     def teacher(self) -> Teacher:
         """The first words of the African fastText table, else a random table of made-up words."""
-        count, file = self.sizes.teacher_words, self.data / TEACHER
-        return (
-            load_teacher(file, limit=count) if file.is_file() else random_teacher(made_up_words(count), self.sizes.dim)
-        )
+        count = self.sizes.teacher_words
+        if (self.data / TEACHER).is_file():
+            return load_teacher(self.data / TEACHER, limit=count)
+        return Teacher("random", made_up_words(count), random_rows(count, self.sizes.dim))
 
 
 def open_bench(data: Path, encoder: str, sizes: Sizes) -> Bench:
@@ -108,11 +105,6 @@ def running_text(words: list[str], tokens: int) -> list[str]:
 def random_rows(count: int, dim: int) -> Any:
     """A table of random vectors, float32."""
     return np.random.default_rng(0).normal(size=(count, dim)).astype(np.float32)
-
-
-def random_teacher(words: list[str], dim: int) -> Teacher:
-    """A table of words with random vectors."""
-    return Teacher("random", words, random_rows(len(words), dim))
 
 
 def random_encoder(kind: str, words: list[str], dim: int) -> EncoderFiles:

@@ -25,26 +25,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 
 from distillemb_plugins.evaluate.plots import COLORS, FAINT, figure_of, svg_text
 from distillemb_plugins.files import atomic_file
+from recipes import results as shared
 from recipes.benchmark.encoding import GROWTH, PUBLISHED, one_word_rows, scaling_rows, word_rows
 from recipes.benchmark.fixtures import SIZES, Bench, describe, open_bench, running_text
 from recipes.benchmark.pipelines import spacy_rows
 from recipes.benchmark.processes import bulk_rows, footprint_rows
 from recipes.benchmark.published import published_training_speed
 from recipes.benchmark.timing import Rates, ratio_rows, threads
-from recipes.results import (
-    DEFAULT_DATA,
-    Data,
-    Readme,
-    Results,
-    Row,
-    add_result,
-    check_choice,
-    markdown_table,
-    pick,
-    read_results,
-    run_app,
-    write_blocks,
-)  # fmt: skip
+from recipes.results import Row, markdown_table, pick
 
 HERE = Path(__file__).resolve().parent
 EXTRA = {
@@ -109,12 +97,12 @@ def machine() -> str:
 
 def write(results: Path, readme: Path) -> None:
     """Write the tables into the README (the targets, then one a section), and draw scaling.svg beside it."""
-    rows = read_results(results)
+    rows = shared.read_results(results)
     said = {name: "; ".join(dict.fromkeys(row[name] for row in rows)) for name in ("machine", "encoder")}
     parts = [f"Machine: {said['machine']}. Encoder: {said['encoder']}.", "### Targets", _targets(rows)]
     for section in dict.fromkeys(row["section"] for row in rows):
         parts += [f"### {section}", _table(pick(rows, section=section))]
-    write_blocks(readme, {"tables": "\n\n".join(parts)})
+    shared.write_blocks(readme, {"tables": "\n\n".join(parts)})
     with figure_of(10, 2.6, len(GROWTH)) as (drawing, panels):
         for axes, what in zip(panels, GROWTH, strict=True):
             found = pick(rows, what=what)
@@ -162,15 +150,15 @@ def _number(value: float) -> str:
 @app.command(help=__doc__)
 def measure(
     part: Annotated[str, typer.Argument(help=f"all, write, or one of {', '.join(PARTS)}.")],
-    data: Data = DEFAULT_DATA,
+    data: shared.Data = shared.DEFAULT_DATA,
     encoder: Annotated[str, typer.Option(help="Encoder to measure; default: afro11, else random weights.")] = "",
     size: Annotated[str, typer.Option(help="full, or tiny to see that all works.")] = "full",
-    results: Results = HERE / "results.jsonl",
-    readme: Readme = HERE / "README.md",
+    results: shared.Results = HERE / "results.jsonl",
+    readme: shared.Readme = HERE / "README.md",
 ) -> None:
     """Run a part, print its rows, and put them into the results; or write the tables."""
-    check_choice("part", [part], ["all", "write", *PARTS])
-    check_choice("--size", [size], SIZES)
+    shared.check_choice("part", [part], ["all", "write", *PARTS])
+    shared.check_choice("--size", [size], SIZES)
     if part != "write":
         bench = open_bench(data, encoder, SIZES[size])
     for name in PARTS if part == "all" else [part] if part in PARTS else []:
@@ -178,10 +166,10 @@ def measure(
             more = f"{row['low']:,.4g} to {row['high']:,.4g}"
             typer.echo(f"{row['section']}: {row['name']}: {row['median']:,.4g} {row['unit']} ({more})")
             about = {"machine": machine(), "encoder": describe(bench.files)}
-            add_result(results, {**row, **about}, ("section", "name"))
+            shared.add_result(results, {**row, **about}, ("section", "name"))
     if part in ("all", "write"):
         write(results, readme)
 
 
 if __name__ == "__main__":
-    run_app(app)
+    shared.run_app(app)

@@ -14,6 +14,7 @@ import numpy as np
 from distillemb_plugins import Teacher
 from distillemb_plugins.text import tokenize
 from recipes.benchmark.fixtures import random_encoder
+from recipes.results import Row
 
 WORDS_A_CALL = 512
 MAX_CHARS = 13
@@ -33,7 +34,7 @@ def character_ids(words: list[str]) -> dict[str, int]:
     return {character: place + 2 for place, character in enumerate(sorted(set("".join(words))))}
 
 
-def module_of(config: dict[str, Any]) -> Any:
+def module_of(config: Row) -> Any:
     """The torch module of a configuration, with random weights."""
     from distillemb_plugins.hf.encoders_distillemb import build_encoder
 
@@ -43,7 +44,7 @@ def module_of(config: dict[str, Any]) -> Any:
 def published_network(words: list[str], dim: int) -> Any:
     """`distillemb-small` with random weights."""
     config = random_encoder("distillemb-small", words, dim).config
-    return module_of({**config, "vocab_size": len(character_ids(words)) + 2})
+    return module_of(config | {"vocab_size": len(character_ids(words)) + 2})
 
 
 def published_encoder(words: list[str], dim: int) -> Callable[[list[str]], np.ndarray]:

@@ -19,8 +19,6 @@ import numpy as np
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.errors import DistillEmbError, require
 
-_BATCH = 4096
-
 
 class Embed:
     """One of Ray's actors: opens the encoder once, then turns batches of words into batches of vectors."""
@@ -36,8 +34,7 @@ class Embed:
 def embed_on_ray(encoder: str, words: Path, out: Path, actors: int | None = None) -> Path:
     """Embed a word list, one word a line, into Parquet files in `out`; the words stream through `actors` actors.
 
-    Starts Ray on this machine unless it runs or RAY_ADDRESS is set. actors: as many as this machine has cores when
-    not given. Raises `DistillEmbError` when `out` exists.
+    Starts Ray on this machine unless it runs or RAY_ADDRESS is set. actors: the machine's cores if not given.
     """
     ray = require("ray", "ray")
     data = require("ray.data", "ray")
@@ -48,9 +45,8 @@ def embed_on_ray(encoder: str, words: Path, out: Path, actors: int | None = None
         alone = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": cores + 1, "include_dashboard": False}
         ray.init(log_to_driver=False, **alone)
     lines = data.read_text(str(words.resolve()))
-    vectors = lines.map_batches(
-        Embed, fn_constructor_args=(encoder,), batch_size=_BATCH, compute=data.ActorPoolStrategy(size=cores)
-    )
+    pool = data.ActorPoolStrategy(size=cores)
+    vectors = lines.map_batches(Embed, fn_constructor_args=(encoder,), batch_size=4096, compute=pool)
     vectors.write_parquet(str(out.resolve()))
     return out
 
@@ -63,9 +59,9 @@ def read_parts(out: Path) -> Mapping[str, np.ndarray]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("Use: ray_vectors.py ENCODER WORDS OUT")
     try:
         embed_on_ray(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
-    except IndexError:
-        sys.exit("Use: ray_vectors.py ENCODER WORDS OUT")
     except DistillEmbError as error:
         sys.exit(f"error: {error}")

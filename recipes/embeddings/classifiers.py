@@ -14,11 +14,9 @@ import numpy as np
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.data.tagged import labels_of
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.persistence import resolve
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, unit_rows
-from recipes.embeddings import systems
-from recipes.embeddings.systems import ENCODER, SYSTEMS, table_path
+from recipes.embeddings.systems import BUNDLED, ENCODER, table_path
 from recipes.embeddings.tasks import Task, split_scores, texts_of
 from recipes.results import Row
 
@@ -26,20 +24,10 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 Vectors = Callable[[Sequence[str]], Floats]
-BUNDLED = "afro11"
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # C, the inverse of the regularization
 STRENGTHS_OF_WORDS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 ITERATIONS = 300
 HIDDEN = 128  # units of the BiLSTM, each way
-
-
-def embedding_bytes(system: str, work: Path) -> int:
-    """Bytes of what a system loads to know its words, beside the model's own weights."""
-    if system == "bundled":
-        from safetensors.numpy import load_file
-
-        return sum(int(tensor.nbytes) for tensor in load_file(resolve(BUNDLED) / "model.safetensors").values())
-    return systems.embedding_bytes(system, work) if system in SYSTEMS else 0
 
 
 def static_vectors(table: Path) -> Vectors:
@@ -118,7 +106,7 @@ def _vectors_of(task: Task, work: Path, run: Row) -> Vectors:
         return static_vectors(table_path("static", task.name, run["language"], work))
     if run["system"] == "random":
         return random_vectors(work / ENCODER, run["seed"])
-    encoder = DistillEmb.from_pretrained(BUNDLED if run["system"] == "bundled" else work / ENCODER)
+    encoder = DistillEmb.from_pretrained("afro11" if run["system"] == BUNDLED else work / ENCODER)
     return lambda words: encoder.encode(list(words))
 
 

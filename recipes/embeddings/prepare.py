@@ -28,20 +28,8 @@ from distillemb_plugins.data.sources import corpus_files
 from distillemb_plugins.errors import require
 from distillemb_plugins.files import atomic_directory, atomic_file, iter_lines
 from distillemb_plugins.text import normalize, tokenize
-from recipes.embeddings.systems import (
-    COMPRESSED,
-    ENCODER,
-    FASTTEXT,
-    FLORET,
-    PPMI_SVD,
-    PPMI_SVD_ENCODER,
-    RANDOM,
-    SYSTEMS,
-    TABLES,
-    WORK,
-    source,
-    table_path,
-)  # fmt: skip
+from recipes.embeddings import systems as names
+from recipes.embeddings.systems import ENCODER, FASTTEXT, PPMI_SVD, SYSTEMS, TABLES, WORK, source, table_path
 from recipes.embeddings.tasks import RAW_TEXT, TASKS, TEXT_TASKS, Languages
 from recipes.results import DEFAULT_DATA, Data, Work, check_choice, run_app
 
@@ -94,7 +82,7 @@ def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, 
 def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:
     """Train a floret table (Explosion 2021) on the same text with the same settings as fastText."""
     floret = require("floret", "recipes")
-    out = work / FLORET
+    out = work / names.FLORET
     if out.is_dir():
         return out
     given: dict[str, Any] = {"dim": DIM, "minn": 4, "maxn": 5, "minCount": 5, "epoch": EPOCHS, "bucket": FLORET_ROWS}
@@ -117,7 +105,7 @@ def compress(work: Path, words: int = KEPT_WORDS, ngrams: int = KEPT_NGRAMS, cod
     """Compress fastText by compress-fasttext's ``prune_ft_freq`` (Dale 2021): product quantization, n-grams kept."""
     library = require("compress_fasttext", "recipes")
     gensim = require("gensim.models.fasttext", "train")
-    out = work / COMPRESSED
+    out = work / names.COMPRESSED
     if not out.is_file():
         model = gensim.load_facebook_vectors(str(work / FASTTEXT))
         sizes = {"qdim": codes, "new_vocab_size": words, "new_ngrams_size": ngrams}
@@ -148,7 +136,7 @@ def random_encoder(work: Path, seed: int = 0) -> Path:
     from distillemb_plugins.hf.encoders_distillemb import build_encoder
     from distillemb_plugins.persistence import read_encoder, write_encoder
 
-    out = work / RANDOM
+    out = work / names.RANDOM
     if not out.is_dir():
         files = read_encoder(work / ENCODER)
         config = {name: files.config[name] for name in ("encoder_type", "encoder_args", "dim")}
@@ -195,7 +183,7 @@ def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: An
 def encoders(work: Path) -> None:
     """Distill both teachers, and draw the random encoder."""
     distill_encoder(work, FASTTEXT, ENCODER)
-    distill_encoder(work, PPMI_SVD, PPMI_SVD_ENCODER)
+    distill_encoder(work, PPMI_SVD, names.PPMI_SVD_ENCODER)
     random_encoder(work)
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from distillemb_plugins.errors import DistillEmbError, require
 from distillemb_plugins.files import atomic_directory
-from distillemb_plugins.spacy_plugin.configs import build_config
+from distillemb_plugins.persistence import WEIGHTS_FILE, resolve
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.vectors import Floats
-
-if TYPE_CHECKING:
-    from confection import Config
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "training"
@@ -26,6 +23,7 @@ FASTTEXT = "afro11-fasttext.bin"
 PPMI_SVD = "afro11-ppmi_svd.npz"
 FLORET = "afro11-floret"
 COMPRESSED = "afro11-compressed.bin"
+BUNDLED = "bundled"  # of the linear model alone
 ENCODER, RANDOM, PPMI_SVD_ENCODER = "afro11-encoder", "afro11-random", "afro11-ppmi_svd-encoder"
 
 Lookup = Callable[[Sequence[str]], tuple[Floats, NDArray[np.bool_]]]  # vectors of words, and which words have one
@@ -51,20 +49,12 @@ def _compressed_lookup(path: Path) -> Lookup:
 
 @dataclass(frozen=True)
 class System:
-    """One way to embed words.
-
-    Attributes:
-        name: As results and tables have it.
-        embedding: As `build_config` names it: "none", "static" (an encoder's vectors), "trainable" (an encoder).
-        reads: The file or directory in the working folder that it reads; "{seed}" stands for the seed of the run.
-        lookup: Opens what a system with a table of vectors reads.
-        grad_factor: How fast the encoder learns, as a share of the pipeline's rate (NER; see the README).
-    """
+    """One way to embed words; grad_factor: how fast the encoder learns, as a share of the pipeline's rate (NER)."""
 
     name: str
-    embedding: str = "none"
-    reads: str = ""
-    lookup: Callable[[Path], Lookup] | None = None
+    embedding: str = "none"  # as `build_config` names it: also "static" (an encoder's vectors), "trainable"
+    reads: str = ""  # in the working folder; "{seed}" stands for the seed of the run
+    lookup: Callable[[Path], Lookup] | None = None  # opens what a system with a table of vectors reads
     grad_factor: float = 1.0
 
 
@@ -113,34 +103,15 @@ def source(name: str, work: Path, seed: int = 0) -> Path:
 
 def embedding_bytes(name: str, work: Path, seed: int = 0) -> int:
     """Bytes of what a user of a system loads beside the pipeline's weights: the whole model, not a task's table."""
-    if not SYSTEMS[name].reads:
+    if name == BUNDLED:
+        return sum(int(tensor.nbytes) for tensor in load_file(resolve("afro11") / WEIGHTS_FILE).values())
+    if name not in SYSTEMS or not SYSTEMS[name].reads:
         return 0
     path = source(name, work, seed)
-    inside = "" if path.is_file() else "vocab/vectors" if name == "floret" else "model.safetensors"
+    inside = "" if path.is_file() else "vocab/vectors" if name == "floret" else WEIGHTS_FILE
     return (path / inside).stat().st_size
 
 
 def table_path(name: str, task: str, language: str, work: Path) -> Path:
     """A spaCy pipeline without components that holds a system's vectors of the words of a task in one language."""
     return work / "tables" / f"{task}-{language}-{name}"
-
-
-def system_config(name: str, task: str, table: Path, encoder: Path, overrides: Mapping[str, Any]) -> Config:
-    """The config of a pipeline: the package's, the recipe's overlay, the system, and what the run sets.
-
-    Args:
-        name: The system.
-        task: As `build_config` names it; the overlay in configs/ has the same name.
-        table: The vectors of a system with a table.
-        encoder: The directory of any other system but `hash`.
-        overrides: With dotted keys; they win.
-    """
-    from thinc.api import Config as ThincConfig
-
-    system = SYSTEMS[name]
-    changes: dict[str, Any] = dict(ThincConfig().from_disk(HERE / "configs" / f"{task}.cfg", interpolate=False))
-    if system.lookup:
-        changes |= {"components.tok2vec.model.embed.include_static_vectors": True, "paths.vectors": str(table)}
-    elif system.reads:
-        changes["paths.encoder"] = str(encoder)
-    return build_config(task, system.embedding, {**changes, **overrides})

@@ -10,6 +10,7 @@ import re
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ from distillemb_plugins.files import atomic_file
 from recipes import results as shared
 from recipes.embeddings.systems import COMMON, DISTILLED, HERE, SYSTEMS, TAGGERS
 from recipes.embeddings.tasks import RAW_TEXT, SPLITS, TASKS, TEXT_TASKS, Languages, texts_of
-from recipes.results import Cell, Row, mean_spread, pick, score, seed_means, table
+from recipes.results import Cell, Row, mean_spread, megabytes, pick, score, seed_means, seeds, table, whole_seeds
 
 NAMED_TABLES = ("static", "floret", "compressed")  # in the target
 LOW_DATA_SYSTEMS = ("hash", "static", "finetuned", "static-ppmi_svd", "finetuned-ppmi_svd")
@@ -69,26 +70,19 @@ def seed_score(name: str, digits: int, only: Sequence[str] = (), but: Sequence[s
 
 
 def systems_table(rows: Rows, scores: dict[str, str], digits: int = 1, parts: bool = False) -> str:
-    """Means over the languages: scores, and what a system loads and costs.
-
-    Args:
-        rows: Of one task.
-        scores: The names of scores, by column.
-        digits: Of the scores.
-        parts: Whether columns of the languages follow that the teachers' raw text has, and of the others.
-    """
+    """Means of scores over the languages (`parts`: those of the teachers' raw text, and the others), and the costs."""
     groups = []
     for label, own in systems_of(rows):
-        groups.append((label, shared.whole_seeds(own, "language", common_languages(pick(rows, model=own[0]["model"])))))
+        groups.append((label, whole_seeds(own, "language", common_languages(pick(rows, model=own[0]["model"])))))
     columns: dict[str, Cell] = {"languages": lambda own: str(len({row["language"] for row in own}))}
     columns |= {column: seed_score(name, digits) for column, name in scores.items()}
     if parts:
         columns["of the taught"] = seed_score("test.accuracy", digits, only=RAW_TEXT)
         columns["of the others"] = seed_score("test.accuracy", digits, but=RAW_TEXT)
-    columns |= {"seeds": shared.seeds, "loads": lambda own: shared.megabytes(own[0]["embedding_bytes"], "none")}
+    columns |= {"seeds": seeds, "loads": lambda own: megabytes(own[0]["embedding_bytes"], "none")}
     columns["CPU seconds a run"] = lambda own: f"{statistics.fmean(row['seconds'] for row in own):.{digits - 1}f}"
     if "model_bytes" in rows[0]:
-        columns["model"] = lambda own: shared.megabytes(statistics.fmean(row["model_bytes"] for row in own))
+        columns["model"] = lambda own: megabytes(statistics.fmean(row["model_bytes"] for row in own))
     if "words_per_second" in rows[0]:
         columns["words/s"] = lambda own: f"{statistics.median(row['words_per_second'] for row in own):,.0f}"
     return table("model, system" if len({row["model"] for row in rows}) > 1 else "system", groups, columns)
@@ -107,15 +101,7 @@ def models_table(rows: Rows, name: str) -> str:
 
 
 def languages_table(rows: Rows, name: str, first: str, mean: bool = False, share: str = "") -> str:
-    """A score of every language (rows) and system (columns), of a task with one model.
-
-    Args:
-        rows: Of one task.
-        name: The score.
-        first: The head of the first column.
-        mean: Whether a row of means follows.
-        share: A share (per cent) that a language has whatever the system, as a column.
-    """
+    """A score of every language and system of a task with one model; a row of means; a share that a language has."""
     systems, languages = systems_of(rows), languages_of(rows)
     columns = {"unseen, % of words": shared.fact(share, ".0f")} if share else {}
     columns |= {system: score(name, system=system) for system, _ in systems}
@@ -133,11 +119,7 @@ def starred(language: str) -> str:
 
 
 def target(rows: Rows) -> str:
-    """The target, and what was reached with each teacher.
-
-    The tables to beat are those that the target names. The PPMI-SVD table is one more: the encoder that is distilled
-    from it is compared with it too, so that what the teacher brings is not taken for what the encoder brings.
-    """
+    """The target, and what was reached with each teacher, also against the PPMI-SVD table that taught an encoder."""
     languages = sorted({row["language"] for row in rows})
     found = {system: seed_means(pick(rows, system=system), "test_f1", languages) for system in SYSTEMS}
     means = {system: statistics.fmean(values) for system, values in found.items() if values}
@@ -171,13 +153,11 @@ def low_data_points(rows: Rows) -> dict[str, dict[int, list[float]]]:
     """Mean test F1 by system and share, one for each seed, over the languages that every share has been run on."""
     found = pick(rows, system=LOW_DATA_SYSTEMS)
     languages = sorted(set.intersection(*({row["language"] for row in pick(found, share=one)} for one in SHARES)))
-    points = {
-        system: {n: seed_means(pick(found, system=system, share=n), "test_f1", languages) for n in SHARES}
-        for system in LOW_DATA_SYSTEMS
-    }
-    return {
-        system: {n: means for n, means in own.items() if means} for system, own in points.items() if any(own.values())
-    }
+    points: dict[str, dict[int, list[float]]] = {}
+    for system, share in product(LOW_DATA_SYSTEMS, SHARES):
+        if means := seed_means(pick(found, system=system, share=share), "test_f1", languages):
+            points.setdefault(system, {})[share] = means
+    return points
 
 
 def low_data_table(rows: Rows) -> str:
@@ -208,12 +188,7 @@ def draw_low_data(rows: Rows, out: Path) -> None:
 
 def transfer_rows(rows: Rows) -> Rows:
     """A row for each test of transfer of each row."""
-    names = ("language", "system", "seed")
-    return [
-        {name: row[name] for name in names} | {"test": test, **scores}
-        for row in rows
-        for test, scores in row["transfer"].items()
-    ]
+    return [row | {"test": test, **scores} for row in rows for test, scores in row["transfer"].items()]
 
 
 def transfer_table(rows: Rows) -> str:
@@ -230,53 +205,52 @@ def transfer_table(rows: Rows) -> str:
 
 def joint_table(rows: Rows) -> str:
     """Accuracy per language of one joint tagger beside the languages' own taggers, and the means."""
-    systems = [one for one in COMMON if pick(rows, system=one, language=pos.JOINT)]
+    own = [row | {"kind": "own", **row["test"]} for row in pick(rows, language=pos.LANGUAGES)]
     joint = [row for row in transfer_rows(pick(rows, language=pos.JOINT)) if row["test"].startswith(OWN)]
-    found = [row | {"kind": "joint", "language": row["test"].removeprefix(OWN)} for row in joint]
-    own = pick(rows, language=pos.LANGUAGES)
-    found += [{**row, "kind": "own", "accuracy": row["test"]["accuracy"]} for row in own]
+    found = own + [row | {"kind": "joint", "language": row["test"].removeprefix(OWN)} for row in joint]
     columns, means = {}, []
-    for system in systems:
-        for kind in ("own", "joint"):
-            columns[f"{system}, {kind}"] = score("accuracy", system=system, kind=kind)
-            scores: dict[str, list[float]] = {}
-            for row in pick(found, system=system, kind=kind):
-                scores.setdefault(row["language"], []).append(row["accuracy"])
-            means.append(f"**{statistics.fmean(map(statistics.fmean, scores.values())):.1f}**" if scores else "")
+    for system, kind in product((one for one in COMMON if pick(joint, system=one)), ("own", "joint")):
+        columns[f"{system}, {kind}"] = score("accuracy", system=system, kind=kind)
+        scores: dict[str, list[float]] = {}
+        for row in pick(found, system=system, kind=kind):
+            scores.setdefault(row["language"], []).append(row["accuracy"])
+        means.append(f"**{statistics.fmean(map(statistics.fmean, scores.values())):.1f}**" if scores else "")
     groups = [(starred(one), pick(found, language=one)) for one in pos.LANGUAGES]
     return table("language", groups, columns, ["**mean**", *means])
 
 
 def differences_table(rows: Rows) -> str:
     """Where the encoders win and lose: against each other system, language by language, on the seeds of both."""
-    lines = []
-    for ours in DISTILLED:
-        for other in (system for system in COMMON if system not in DISTILLED):
-            gaps = {one: _gap(pick(rows, language=one), ours, other, "accuracy") for one in pos.LANGUAGES}
-            known = {one: gap for one, gap in gaps.items() if gap is not None}
-            if known:
-                unseen = [_gap(pick(rows, language=one), ours, other, "unseen") for one in pos.LANGUAGES]
-                taught = [gap for one, gap in known.items() if one in RAW_TEXT]
-                others = [gap for one, gap in known.items() if one not in RAW_TEXT]
-                listed = ", ".join(
-                    f"{one} {gap:+.1f}" for gap, one in sorted((g, o) for o, g in known.items()) if gap < 0
-                )
-                behind = f"{sum(gap < 0 for gap in known.values())} of {len(known)}" + (f": {listed}" if listed else "")
-                means = map(_mean_gap, (known.values(), taught, others, unseen))
-                lines.append([f"{ours} - {other}", *means, behind])
-    header = ["encoder against", "mean difference", "taught", "others", "on unseen words", "behind in"]
-    return shared.markdown_table(header, lines)
+    groups: list[tuple[str, Rows]] = []
+    for ours, other in product(DISTILLED, (system for system in COMMON if system not in DISTILLED)):
+        groups.append((f"{ours} - {other}", []))
+        for language in pos.LANGUAGES:
+            pairs = [pick(rows, language=language, system=system) for system in (ours, other)]
+            gaps = {name: _gap(*pairs, name) for name in ("accuracy", "unseen")}
+            groups[-1][1].extend([{"language": language, **gaps}] if gaps["accuracy"] is not None else [])
+
+    def gap(name: str, languages: Sequence[str] = pos.LANGUAGES) -> Cell:
+        def cell(own: Rows) -> str:
+            values = [row[name] for row in pick(own, language=tuple(languages)) if row[name] is not None]
+            return f"{statistics.fmean(values):+.2f}" if values else ""
+
+        return cell
+
+    def behind(own: Rows) -> str:
+        lost = sorted((row["accuracy"], row["language"]) for row in own if row["accuracy"] < 0)
+        listed = ", ".join(f"{language} {gap:+.1f}" for gap, language in lost)
+        return f"{len(lost)} of {len(own)}" + (f": {listed}" if lost else "")
+
+    others = [one for one in pos.LANGUAGES if one not in RAW_TEXT]
+    columns = {"mean difference": gap("accuracy"), "taught": gap("accuracy", RAW_TEXT)}
+    columns |= {"others": gap("accuracy", others), "on unseen words": gap("unseen"), "behind in": behind}
+    return table("encoder against", groups, columns)
 
 
-def _gap(rows: Rows, ours: str, other: str, name: str) -> float | None:
-    one, two = ({row["seed"]: row["test"][name] for row in pick(rows, system=system)} for system in (ours, other))
+def _gap(ours: Rows, others: Rows, name: str) -> float | None:
+    one, two = ({row["seed"]: row["test"][name] for row in rows} for rows in (ours, others))
     both = [seed for seed in one.keys() & two.keys() if one[seed] is not None]
     return statistics.fmean(one[seed] - two[seed] for seed in both) if both else None
-
-
-def _mean_gap(gaps: Iterable[float | None]) -> str:
-    values = [gap for gap in gaps if gap is not None]
-    return f"{statistics.fmean(values):+.2f}" if values else ""
 
 
 # -- what was tried, and the data
@@ -297,13 +271,6 @@ def tried_table(rows: Rows, name: str, seconds: bool = False) -> str:
     tries = dict.fromkeys((row["system"], row["setting"]) for row in rows)
     groups = [(", ".join(filter(None, one)), pick(rows, system=one[0], setting=one[1])) for one in tries]
     return table("dev", groups, columns)
-
-
-def in_study_order(rows: Rows) -> Rows:
-    """The rows in the order of studies.yml."""
-    studies = srsly.read_yaml(HERE / "studies.yml")
-    order = [(t, one["system"], one.get("setting", "")) for t, planned in studies.items() for one in planned["tries"]]
-    return sorted(rows, key=lambda row: order.index((row["task"], row["system"], row["setting"])))
 
 
 def shares_in_raw_text(data: Path, language: str) -> dict[str, float]:
@@ -371,7 +338,10 @@ def write(
     readme: shared.Readme = HERE / "README.md",
 ) -> None:
     """Write the tables of all results found, and the plot beside the README."""
-    rows, studied = shared.read_results(results), in_study_order(shared.read_results(tried))
+    rows, studied = shared.read_results(results), shared.read_results(tried)
+    studies = srsly.read_yaml(HERE / "studies.yml")
+    order = [(t, one["system"], one.get("setting", "")) for t, planned in studies.items() for one in planned["tries"]]
+    studied.sort(key=lambda row: order.index((row["task"], row["system"], row["setting"])))
     ner, tagged = pick(rows, task="ner"), pick(rows, task="pos")
     blocks = {}
     if full := pick(ner, share=100):

@@ -39,27 +39,16 @@ Languages = Annotated[list[str], typer.Option("--language", help="Which language
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A task of the grid. Its subclasses read and score.
-
-    Attributes:
-        name: As results have it.
-        config: As `build_config` names the task; the overlay in configs/ has the same name.
-        languages: All that it has; for POS the sets of sentences.
-        models: The systems of each model.
-        steps: Updates of a run.
-        evaluations: How often a run is scored on dev; the best checkpoint is kept.
-        grad_factor: How fast encoders learn, as a share of the pipeline's rate; None: as each system says.
-        network_languages: Those in which networks are trained unless others are named.
-    """
+    """A task of the grid. Its subclasses read and score."""
 
     name: str
-    config: str
-    languages: tuple[str, ...]
-    models: Mapping[str, tuple[str, ...]]
-    steps: int
-    evaluations: int
-    grad_factor: float | None = 1.0
-    network_languages: tuple[str, ...] = ()
+    config: str  # as `build_config` names the task; the overlay in configs/ has the same name
+    languages: tuple[str, ...]  # for POS the sets of sentences
+    models: Mapping[str, tuple[str, ...]]  # the systems of each
+    steps: int  # updates of a run
+    evaluations: int  # how often a run is scored on dev; the best checkpoint is kept
+    grad_factor: float | None = 1.0  # how fast encoders learn, to the pipeline's rate; None: as each system says
+    network_languages: tuple[str, ...] = ()  # those in which networks are trained unless others are named
 
     def steps_for(self, language: str, share: int) -> int:
         """Updates with a share (per cent) of the sentences: fewer, by the square root."""

@@ -19,12 +19,16 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
+import srsly
 import typer
+from thinc.api import Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
+from distillemb_plugins.persistence import read_encoder, write_encoder
+from distillemb_plugins.spacy_plugin.configs import build_config
 from distillemb_plugins.spacy_plugin.training import TrainedPipeline, train_pipeline
-from recipes.embeddings.systems import HERE, SYSTEMS, WORK, embedding_bytes, source, system_config, table_path
+from recipes.embeddings.systems import HERE, SYSTEMS, WORK, embedding_bytes, source, table_path
 from recipes.embeddings.tasks import TASKS, Languages, PosTask, Task
 from recipes.results import DEFAULT_DATA, Data, Row, Work, check_choice, run_app, run_missing
 
@@ -70,16 +74,13 @@ def train_run(task: Task, data: Path, work: Path, run: Row) -> Row:
     if run["model"] in ("linear", "bilstm"):
         from recipes.embeddings import classifiers
 
-        row = getattr(classifiers, f"run_{run['model']}")(task, data, work, run)
-        row["embedding_bytes"] = classifiers.embedding_bytes(run["system"], work)
+        row: Row = getattr(classifiers, f"run_{run['model']}")(task, data, work, run)
         row["seconds"] = round(time.process_time() - start, 1)
     else:
         trained = train_spacy(task, data, work, run)
-        row = {"seconds": round(trained.seconds, 1), **task.score(trained.nlp, data, run)}
-        size = embedding_bytes(run["system"], work, run["seed"])
-        row |= {"embedding_bytes": size, "model_bytes": trained.bytes}
+        row = {"seconds": round(trained.seconds, 1), **task.score(trained.nlp, data, run), "model_bytes": trained.bytes}
     typer.echo(f"{' '.join(str(run[name]) for name in KEY)}: {row['seconds']} s")
-    return row
+    return row | {"embedding_bytes": embedding_bytes(run["system"], work, run["seed"])}
 
 
 def train_spacy(task: Task, data: Path, work: Path, run: Row, **overrides: Any) -> TrainedPipeline:
@@ -89,22 +90,24 @@ def train_spacy(task: Task, data: Path, work: Path, run: Row, **overrides: Any) 
 
 
 def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
-    """The config of a run."""
+    """The config of a run: the package's, the overlay in configs/, the system with what it reads, overrides."""
     system = SYSTEMS[run["system"]]
-    changes: Row = {"system.seed": run["seed"], "training.max_steps": run["steps"]}
+    changes: Row = dict(Config().from_disk(HERE / "configs" / f"{task.config}.cfg", interpolate=False))
+    changes |= {"system.seed": run["seed"], "training.max_steps": run["steps"]}
     changes["training.eval_frequency"] = max(1, run["steps"] // task.evaluations)
+    if system.lookup:
+        table = table_path(system.name, task.name, run["language"], work)
+        changes |= {"components.tok2vec.model.embed.include_static_vectors": True, "paths.vectors": str(table)}
+    elif system.reads:
+        changes["paths.encoder"] = str(source(system.name, work, run["seed"]))
     if system.embedding == "trainable" and system.name != "random":
         rate = system.grad_factor if task.grad_factor is None else task.grad_factor
         changes["components.tok2vec.model.embed.grad_factor"] = rate
-    encoder = source(system.name, work, run["seed"])
-    table = table_path(system.name, task.name, run["language"], work)
-    return system_config(system.name, task.config, table, encoder, {**changes, **overrides})
+    return build_config(task.config, system.embedding, {**changes, **overrides})
 
 
 def study(task: Task, data: Path, work: Path, languages: list[str], seeds: list[int], steps: int, out: Path) -> None:
     """Score the tries of studies.yml on dev alone."""
-    import srsly
-
     planned = srsly.read_yaml(HERE / "studies.yml")[task.name]
     tries = {(one["system"], one.get("setting", "")): one for one in planned["tries"]}
     runs = [
@@ -127,8 +130,6 @@ def study(task: Task, data: Path, work: Path, languages: list[str], seeds: list[
 
 def with_ngram_dropout(encoder: Path, rate: float) -> Path:
     """A copy of an encoder that leaves out another share of the n-grams while it learns."""
-    from distillemb_plugins.persistence import read_encoder, write_encoder
-
     out = encoder.with_name(f"{encoder.name}-dropout-{rate}")
     if not out.is_dir():
         files = read_encoder(encoder)

@@ -16,23 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 
 from distillemb_plugins.evaluate.plots import COLORS, figure_of, svg_text
 from distillemb_plugins.files import atomic_file
-from recipes.results import (
-    Cell,
-    Readme,
-    Results,
-    Row,
-    fact,
-    mean_spread,
-    megabytes,
-    pick,
-    read_results,
-    run_app,
-    score,
-    seed_means,
-    seeds,
-    table,
-    write_blocks,
-)
+from recipes import results as shared
+from recipes.results import Cell, Row, fact, mean_spread, megabytes, pick, score, seed_means, seeds, table
 
 HERE = Path(__file__).resolve().parent
 LEFT_OUT_SYSTEMS = {"random": "random weights", "without": "distilled without it", "with": "distilled with it"}
@@ -152,16 +137,16 @@ def share_plot(rows: Rows) -> str:
 
 
 @app.command(help=__doc__)
-def write(results: Results = HERE / "results.jsonl", readme: Readme = HERE / "README.md") -> None:
+def write(results: shared.Results = HERE / "results.jsonl", readme: shared.Readme = HERE / "README.md") -> None:
     """Write every table that has results, and the plot when a Tigrinya task has some."""
-    rows = settled(read_results(results))
+    rows = settled(shared.read_results(results))
     blocks = {"corpus": corpus_text(rows), "encoders": encoder_table(rows)}
     blocks |= {task: share_table(rows, task) for task in TASKS}
-    write_blocks(readme, blocks | {"left-out": left_out_table(rows), "cost": cost_table(rows)})
+    shared.write_blocks(readme, blocks | {"left-out": left_out_table(rows), "cost": cost_table(rows)})
     if pick(rows, task=tuple(TASKS)):
         with atomic_file(readme.with_name("shares.svg"), "w") as stream:
             stream.write(share_plot(rows))
 
 
 if __name__ == "__main__":
-    run_app(app)
+    shared.run_app(app)

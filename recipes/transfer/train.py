@@ -130,10 +130,8 @@ def run_row(run: Row, data: Path, work: Path) -> Row:
         settings = {**SETTINGS[task], "num_train_epochs": run["epochs"], "seed": seed}
         result = fine_tune(model, tokenizer, DatasetDict(part), FineTuneArguments(folder, **settings))
     found = predict(result.model, tokenizer, part["test"])
-    if texts:
-        scores = class_scores([labels[label] for label in part["test"]["label"]], found)
-    else:
-        scores = entity_scores(named_tags(part["test"]), found)
+    gold = [labels[label] for label in part["test"]["label"]] if texts else named_tags(part["test"])
+    scores = (class_scores if texts else entity_scores)(gold, found)
     row = {f"dev_{name}": round(result.dev[name], 2) for name in ("f1", "macro_f1", "accuracy") if name in result.dev}
     row |= {f"test_{name}": round(value, 2) for name, value in scores.items()}
     row |= {"train_rows": len(part["train"]), "test_rows": len(part["test"])}
