@@ -116,7 +116,7 @@ def random_encoder(kind: str, words: list[str], dim: int) -> EncoderFiles:
 
     align: Any = ALIGNMENTS[kind]
     characters = CharTable.learn(words, max_chars=13 if kind.startswith("distillemb") else 16, align=align)
-    sizes = {"dim": dim, "vocab_size": len(characters), "max_chars": characters.max_chars}
+    sizes: dict[str, Any] = {"dim": dim, "vocab_size": len(characters), "max_chars": characters.max_chars}
     config = DistillEmbConfig(encoder_type=kind, **sizes).to_dict()
     torch.manual_seed(0)
     tensors = {name: tensor.numpy() for name, tensor in build_encoder(SimpleNamespace(**config)).state_dict().items()}

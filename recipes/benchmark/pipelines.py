@@ -39,16 +39,14 @@ def spacy_rows(bench: Bench) -> list[Row]:
 
 def tagged(data: Path, count: int, part: str = "train") -> list[Any]:
     """`count` sentences of MasakhaNER in Swahili and Amharic, else of the package's sample."""
-    from distillemb_plugins.sample import write_sample
+    from distillemb_plugins.sample import FOLDER
     from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            files = [task_files(data, "ner/masakhaner1", language)[part] for language in LANGUAGES]
-        except DistillEmbError:
-            parts = write_sample(Path(folder) / "sample").parts
-            files = [parts[language, part] for language in LANGUAGES]
-        return [one for file in files for one in ConllCorpus(file, limit=count // len(LANGUAGES)).sentences()]
+    try:
+        files = [task_files(data, "ner/masakhaner1", language)[part] for language in LANGUAGES]
+    except DistillEmbError:
+        files = [FOLDER / f"{language}-{part}.conll" for language in LANGUAGES]
+    return [one for file in files for one in ConllCorpus(file, limit=count // len(LANGUAGES)).sentences()]
 
 
 def to_examples(nlp: Any, sentences: list[Any]) -> list[Any]:

@@ -141,7 +141,7 @@ def random_encoder(work: Path, seed: int = 0) -> Path:
         files = read_encoder(work / ENCODER)
         config = {name: files.config[name] for name in ("encoder_type", "encoder_args", "dim")}
         torch.manual_seed(seed)
-        sizes = {"vocab_size": len(files.characters), "max_chars": files.characters.max_chars}
+        sizes: dict[str, Any] = {"vocab_size": len(files.characters), "max_chars": files.characters.max_chars}
         module = build_encoder(DistillEmbConfig(**config, **sizes))
         tensors = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
         write_encoder(out, config, tensors, files.characters)

@@ -61,7 +61,7 @@ def runs_of(
         usual = (not linear and task.network_languages) or task.languages
         chosen = [one for one in task.languages if one in (languages or usual)]
         for seed, language, share, system in product(seeds, chosen, shares, systems or known):
-            run = {"task": task.name, "model": model, "language": language, "system": system}
+            run: Row = {"task": task.name, "model": model, "language": language, "system": system}
             run |= {"seed": 0 if linear and system in ONCE else seed, "share": share}
             run["steps"] = 0 if linear else steps or task.steps_for(language, share)
             runs += [run] if run not in runs else []

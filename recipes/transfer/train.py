@@ -49,7 +49,7 @@ SHARES = (0.33, 0.66, 1.0)
 ENCODERS = {"random": "tir", "amharic": "amh", "tigrinya": "tir", "afro11": "afro11"}
 ENCODERS_LEFT_OUT = {"random": "all", "without": "without-{language}", "with": "all"}
 # What tells one row from another: the task, and all settings of its training.
-KEY = ("task", "language", "system", "share", "seed", "limit", "hidden")
+KEY: tuple[str, ...] = ("task", "language", "system", "share", "seed", "limit", "hidden")
 KEY += ("epochs", "learning_rate", "encoder_learning_rate")
 SETTINGS: dict[str, Row] = {  # of `FineTuneArguments`
     "ner": {"num_train_epochs": 6, "per_device_train_batch_size": 16},
