@@ -20,7 +20,7 @@ def quickstart_command(
 ) -> None:
     """Look at the encoder in the package, tag named entities with and without it, and leave a report.
 
-    First the nearest neighbours of some words, within seconds. Then, on a synthetic sample in Swahili and Amharic,
+    First the nearest neighbors of some words, within seconds. Then, on a synthetic sample in Swahili and Amharic,
     written for this purpose: a spaCy NER pipeline without an encoder, one with it, and one with an encoder that is
     made on the way from the sample's raw text. Takes a minute or two, and no network.
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from ..files import atomic_file
-from ..runs import Facts, write_json
 from .settings import BuildSettings, checked, require_extras
 
 REPORT, RESULTS = "report.html", "report.json"
 
 
-def build(settings: BuildSettings, say: Callable[[str], object] | None = None) -> Facts:
+def build(settings: BuildSettings, say: Callable[[str], object] | None = None) -> dict[str, Any]:
     """Go the whole way from text and tagged sentences to what is used, doing only what is not there yet.
 
     `settings.out` then holds ``encoder/``, the spaCy wheel, ``hf/``, ``report.html`` and ``report.json``, the tagged
@@ -29,7 +28,9 @@ def build(settings: BuildSettings, say: Callable[[str], object] | None = None) -
         MissingExtraError: Something that is needed is not installed.
     """
     require_extras(settings)
-    from .report import render  # heavy, like what it reports on
+    from ..files import atomic_file
+    from ..runs import write_json
+    from .report import render
     from .steps import Build
 
     run = Build(checked(settings), say)

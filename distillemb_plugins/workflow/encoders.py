@@ -34,14 +34,7 @@ def teach(
 ) -> Teacher:
     """Train the teacher on a text of so many words. An interrupted training goes on.
 
-    Args:
-        text: The prepared text.
-        out: The table to write.
-        words: How many words the text has.
-        settings: What differs from `teacher_settings`.
-        seed: Seed of the training.
-        threads: Threads. The same seed gives the same table only with one.
-        progress: Show a progress bar.
+    settings: what differs from `teacher_settings`. The same seed gives the same table only with one thread.
     """
     given = {"storage": "float16", **teacher_settings(words), **settings}
     train_teacher([text], out, threads=threads, seed=seed, resume=True, overwrite=True, progress=progress, **given)
@@ -104,12 +97,7 @@ def evaluate_encoders(
 
 
 def words_to_show(counts: Mapping[str, int], tagged: Sequence[str] = ()) -> list[str]:
-    """A few words of middling frequency, those with an entity first. The most frequent ones are particles.
-
-    Args:
-        counts: Words with their number of occurrences, or anything that ranks them.
-        tagged: Words that stand in entities.
-    """
+    """A few words of middling frequency, those with an entity first. The most frequent ones are particles."""
     ranked = [w for w, _ in Counter(counts).most_common() if len(w) >= _MIN_LETTERS and w.isalpha()]
     middling = ranked[len(ranked) // 400 : len(ranked) // 20]
     if len(middling) < 2 * _SHOWN_WORDS:

@@ -74,17 +74,8 @@ def prepare_text(
 
     Memory grows with the number of lines (8 bytes each) and of different words.
 
-    Args:
-        files: The files.
-        out: The file to write.
-        held_back: Sentences (`sentence_key`) to leave out: those that a tagger is scored on.
-        min_words: A text of fewer words is refused.
-
-    Returns:
-        What the text is, and the number of occurrences of each token.
-
-    Raises:
-        DistillEmbError: A line is not UTF-8 (file and line are named), or there are too few words.
+    held_back: sentences (`sentence_key`) to leave out: those that a tagger is scored on. Returns what the text is, and
+    the number of occurrences of each token.
     """
     seen: set[bytes] = set()
     held_back, examples = frozenset(held_back), list[str]()
@@ -157,21 +148,11 @@ def find_splits(place: Path) -> dict[str, list[Path]]:
     return {"train": files}
 
 
-def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, **layout: Any) -> tuple[Facts, Splits]:
+def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, **layout: Any) -> Facts:
     """Read and check the tagged sentences, and write ``train.txt``, ``dev.txt``, ``test.txt`` into `out`.
 
-    Args:
-        place: A file or a folder.
-        out: The folder to write into.
-        task: ``"ner"`` or ``"pos"``.
-        seed: Draws the splits that are missing.
-        **layout: Options of `Layout`, such as ``tag_column``, for files of which something cannot be found out.
-
-    Returns:
-        What the sentences are, and the sentences of each split.
-
-    Raises:
-        DistillEmbError: A line cannot be read (file and line are named), or there are too few sentences.
+    The seed draws the splits that are missing. layout: options of `Layout`, such as ``tag_column``, for files of which
+    something cannot be found out. Returns what the sentences are.
     """
     files, options = find_splits(place), Layout(task=task, **layout)
     splits = {name: [s for file in some for s in read_sentences(file, options)] for name, some in files.items()}
@@ -201,7 +182,7 @@ def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, **layout: A
                 stream.write("".join(f"{word}\t{tag or NO_TAG}\n" for word, tag in pairs) + "\n")
     tags = [tag for s in kept for tag in s.tags]
     labels = Counter(tags if task == "pos" else [tag[2:] for tag in tags if tag.startswith("B-")])
-    facts = {
+    return {
         "files": {name: ", ".join(map(str, some)) for name, some in files.items()},
         "sentences": {name: len(splits[name]) for name in SPLITS},
         "words": {name: sum(map(len, splits[name])) for name in SPLITS},
@@ -209,7 +190,6 @@ def prepare_tagged(place: Path, out: Path, task: str, seed: int = 0, **layout: A
         "made": made,
         "duplicates": duplicates,
     }
-    return facts, splits
 
 
 def read_splits(folder: Path, task: str) -> Splits:

@@ -89,12 +89,6 @@ def build_wheel(pipeline: Path, out: Path, name: str, meta: Mapping[str, Any]) -
 
     spaCy writes the source of the package. The build hook of setuptools makes the wheel of it, as pip would, but from
     what is installed: nothing is downloaded.
-
-    Args:
-        pipeline: The pipeline's directory.
-        out: The folder of the wheel.
-        name: The name of the pipeline, from `package_name`.
-        meta: Entries of ``meta.json``, such as ``description`` and ``license``.
     """
     import srsly
     from spacy.cli.package import package

@@ -22,58 +22,13 @@ MARK = "distillemb quickstart"
 # The taggers by the names of their directories, with the encoder of each.
 SYSTEMS = {"scratch": WITHOUT, "afro11": BUNDLED, "distilled": "own"}
 CONFIGS = {"scratch.cfg": None, "encoder.cfg": BUNDLED}
-WORDS = ("alisema", "mkulima", "Jumatatu", "ተናገረ", "ነጋዴ", "በጎንደር")  # the report shows their neighbors
-# A narrow window: in short sentences the neighbors say most. Words seen once have no reliable context.
-TEACHER: dict[str, Any] = {
-    "algorithm": "fasttext",
-    "dim": 100,
-    "window": 2,
-    "min_count": 2,
-    "skipgram": True,
-    "min_n": 3,
-    "max_n": 5,
-    "buckets": 50_000,
-    "sample": 1e-3,
-}
-# A small student for a small vocabulary.
-STUDENT: dict[str, Any] = {
-    "encoder_args": {"buckets": 6000},
-    "batch_size": 256,
-    "storage": "float16",
-    "codebook_words": 0,
-    "min_char_count": 1,
-}
-# A frozen encoder does better with a few hundred tagged sentences.
-TAGGER: dict[str, Any] = {
-    "components.tok2vec.model.embed.freeze": True,
-    "components.tok2vec.model.encode.depth": 3,
-    "training.dropout": 0.2,
-    "training.batcher.size": 250,
-}
-
+# The settings of the build, and words to look up (word, language, meaning): known ones, and some in no text that the
+# encoder or its teacher was made from. In short sentences the neighbors say most, hence the teacher's narrow window;
+# words seen once have no reliable context. A frozen encoder does better with a few hundred tagged sentences.
+_GIVEN = json.loads((Path(__file__).parent / "quickstart.json").read_text("utf-8"))
+SETTINGS, SEEN, UNSEEN = _GIVEN["build"], _GIVEN["seen"], _GIVEN["unseen"]
 _NEIGHBORS = 6
 _TRIED = 40  # neighbors of which those that differ in capitals alone are left out
-
-# word, language, what it means
-SEEN = (
-    ("ሰኞ", "Amharic", "Monday"),
-    ("ጨዋታ", "Amharic", "game"),
-    ("Jumatatu", "Swahili", "Monday"),
-    ("virusi", "Swahili", "virus"),
-    ("cuta", "Hausa", "illness"),
-    ("Chineke", "Igbo", "God"),
-    ("ìjọba", "Yoruba", "government"),
-    ("omwana", "Luganda", "child"),
-    ("ኮሮና", "Tigrinya", "corona"),
-    ("water", "Pidgin", "water"),
-)
-# In no text that the encoder or its teacher was made from.
-UNSEEN = (
-    ("hawataambukizwa", "Swahili", "they will not be infected"),
-    ("wanafunnzi", "Swahili", "students, misspelled"),
-    ("ፕሬዝደንቱ", "Amharic", "the president, misspelled"),
-    ("rigakafinsu", "Hausa", "their prevention"),
-)
 
 
 class LookedUp(NamedTuple):
@@ -181,42 +136,22 @@ def run_quickstart(
         metrics = _metrics(folder, facts, look, seconds)
         metrics["seconds"] = round(time.monotonic() - start, 1)
         write_json(folder / "metrics.json", metrics)
-        from .quickstart_report import render
+        from .report import render_quickstart
 
-        (folder / "report.html").write_text(render(metrics, look, facts), encoding="utf-8")
+        (folder / "report.html").write_text(render_quickstart(metrics, look, facts), encoding="utf-8")
     return metrics
 
 
 def quickstart_settings(folder: Path, sizes: QuickstartSizes, seed: int = 0, progress: bool = False) -> BuildSettings:
     """The build of the quickstart: no packages, the encoder of the package first, all taggers scored on test."""
+    given = SETTINGS | {
+        "texts": (folder / "sample" / "raw",),
+        "conll": folder / "sample" / "ner" / "all",
+        "teacher": SETTINGS["teacher"] | {"epochs": sizes.teacher_epochs},
+        "student": SETTINGS["student"] | {"epochs": sizes.distill_epochs},
+    }
     return BuildSettings(
-        texts=(folder / "sample" / "raw",),
-        out=folder,
-        language="sw,am",
-        conll=folder / "sample" / "ner" / "all",
-        encoders=(BUNDLED, "own"),
-        keep="own",
-        title="The quickstart's encoder",
-        license="mit",
-        sources=("the synthetic sample of distillemb-plugins|MIT",),
-        notes="Trained on a small synthetic sample, to show the way: not for use on real text.",
-        seed=seed,
-        steps=sizes.tagger_steps,
-        evaluations=4,
-        min_words=0,
-        wheel=False,
-        hf=False,
-        maps=False,
-        words=WORDS,
-        test_all=True,
-        mine_text=True,
-        teacher=TEACHER | {"epochs": sizes.teacher_epochs},
-        teacher_file="teacher.bin",
-        student=STUDENT | {"epochs": sizes.distill_epochs},
-        tagger=TAGGER,
-        progress=progress,
-        quiet=not progress,
-        command="distillemb quickstart",
+        **given, out=folder, seed=seed, steps=sizes.tagger_steps, progress=progress, quiet=not progress
     )
 
 
@@ -224,9 +159,8 @@ def config_text(encoder: str | None) -> str:
     """The training configuration of a tagger, complete and ready for ``spacy train``."""
     from .taggers import tagger_config
 
-    config = tagger_config(
-        "ner", "xx", None, encoder, steps=QuickstartSizes.tagger_steps, evaluations=4, overrides=TAGGER
-    )
+    options = {"steps": QuickstartSizes.tagger_steps, "evaluations": 4, "overrides": SETTINGS["tagger"]}
+    config = tagger_config("ner", "xx", None, encoder, **options)
     name = "encoder.cfg" if encoder else "scratch.cfg"
     lines = ["# A named-entity tagger without pretrained vectors: spaCy's own hash embeddings."]
     if encoder:
@@ -257,15 +191,11 @@ def _arrange(folder: Path, out: Path) -> None:
 def _metrics(folder: Path, facts: Facts, look: FirstLook, seconds: dict[str, float]) -> dict[str, Any]:
     from .taggers import score_tagger
 
-    tests = folder / "sample" / "ner"
+    def score(name: str, language: str) -> float:
+        file = folder / "sample" / "ner" / language / "test.conll"
+        return _share(score_tagger(folder / f"ner_{name}", "ner", file)["score"])
+
     test = {name: facts["test"][kind] for name, kind in SYSTEMS.items()}
-    by_language = {
-        name: {
-            language: _share(score_tagger(folder / f"ner_{name}", "ner", tests / language / "test.conll")["score"])
-            for language in LANGUAGES
-        }
-        for name in SYSTEMS
-    }
     return {
         "ner": {name: _share(scores["score"]) for name, scores in test.items()},
         "encoder_bytes": directory_bytes(folder / "encoder"),
@@ -275,7 +205,7 @@ def _metrics(folder: Path, facts: Facts, look: FirstLook, seconds: dict[str, flo
         "ner_by_type": {
             name: {label: _share(score) for label, score in scores["labels"].items()} for name, scores in test.items()
         },
-        "ner_by_language": by_language,
+        "ner_by_language": {name: {language: score(name, language) for language in LANGUAGES} for name in SYSTEMS},
         "words_per_second": {name: round(scores["speed"], 1) for name, scores in test.items()},
         "pipeline_bytes": {name: directory_bytes(folder / f"ner_{name}") for name in SYSTEMS},
         "seconds_by_step": seconds | facts["seconds"],
@@ -290,11 +220,7 @@ def _share(percent: float) -> float:
 
 
 def check_target(out: Path, overwrite: bool) -> None:
-    """Refuse a target whose content is not ours to replace.
-
-    Raises:
-        DistillEmbError: `out` is a file, holds something else, or is the directory one stands in.
-    """
+    """Refuse a target whose content is not ours to replace."""
     if out.exists() and not out.is_dir():
         raise DistillEmbError(f"{out} is a file: give --out the name of a directory.")
     if out.is_dir() and Path.cwd().resolve().is_relative_to(out.resolve()):

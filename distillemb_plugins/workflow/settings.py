@@ -134,3 +134,9 @@ def student_settings(vocabulary: int) -> dict[str, Any]:
     epochs = min(60, max(20, round(400_000 / max(1, vocabulary))))
     words = min(vocabulary, 20_000) if vocabulary >= _MIN_CODEBOOK_WORDS else 0
     return {"epochs": epochs, "codebook_words": words, "storage": "int8", "min_char_count": 5}
+
+
+def tagger_name(kind: str) -> str:
+    """What a tagger is called in a sentence."""
+    names = {WITHOUT: "without an encoder", "own": "with your own encoder", "joint": "with the joint encoder"}
+    return names.get(kind, f"with {kind}")

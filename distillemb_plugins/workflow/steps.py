@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from .. import DistillEmb
@@ -16,6 +17,7 @@ from ..runs import Facts, Steps, file_identity
 from ..teachers import load_teacher
 from ..text import is_word, normalize, tokenize
 from . import encoders, inputs, packages, taggers
+from .inputs import SPLITS, Splits
 from .settings import (
     BUNDLED,
     SCORE_NAMES,
@@ -23,6 +25,7 @@ from .settings import (
     WITHOUT,
     BuildSettings,
     student_settings,
+    tagger_name,
     teacher_settings,
 )
 
@@ -89,14 +92,10 @@ class Build:
     # -- what is given -------------------------------------------------------------------------------------------
 
     def prepare_tagged(self, conll: Path) -> Facts:
-        settings = self.settings
-
-        def make() -> Facts:
-            return inputs.prepare_tagged(conll, self.conll, settings.task, settings.seed, **settings.layout)[0]
-
         files = sorted(file for some in inputs.find_splits(conll).values() for file in some)
-        given = {"files": file_identity(files), **self._given("task", "seed"), **settings.layout}
-        outputs = [self.conll / f"{split}.txt" for split in inputs.SPLITS]
+        asked = self._given("task", "seed") | dict(self.settings.layout)
+        given, outputs = {"files": file_identity(files), **asked}, [self.conll / f"{split}.txt" for split in SPLITS]
+        make = partial(inputs.prepare_tagged, conll, self.conll, **asked)
         return self.steps.step("tagged", "checking the tagged sentences", given, make, outputs=outputs)
 
     def prepare_text(self) -> Facts:
@@ -116,7 +115,7 @@ class Build:
         what = "checking and counting the text"
         return self.steps.step("text", what, given, make, after=after, outputs=[self.text])
 
-    def splits(self) -> inputs.Splits:
+    def splits(self) -> Splits:
         """The tagged sentences as they are used; none when there are none."""
         return inputs.read_splits(self.conll, self.settings.task) if self.settings.conll else {}
 
@@ -226,12 +225,11 @@ class Build:
         """Score on test: the tagger without an encoder and the chosen one, or all of them when that is asked for."""
         settings = self.settings
         kinds = [WITHOUT, *(k for k in settings.encoders if settings.test_all or k == self.facts["chosen"])]
+        file, after = self.conll / "test.txt", [f"tagger {kind}" for kind in kinds]
 
         def make() -> Facts:
-            file = self.conll / "test.txt"
             return {kind: taggers.score_tagger(self.tagger(kind), settings.task, file) for kind in kinds}
 
-        after = [f"tagger {kind}" for kind in kinds]
         return self.steps.step("test", "scoring taggers on test", {"kinds": kinds}, make, after=after)
 
     def tag_examples(self) -> Facts:
@@ -323,9 +321,3 @@ class Build:
 def _copy(encoder: Path, out: Path) -> None:
     with atomic_directory(out, overwrite=True) as target:
         shutil.copytree(encoder, target, dirs_exist_ok=True)
-
-
-def tagger_name(kind: str) -> str:
-    """What a tagger is called in a sentence."""
-    names = {WITHOUT: "without an encoder", "own": "with your own encoder", "joint": "with the joint encoder"}
-    return names.get(kind, f"with {kind}")

@@ -44,15 +44,8 @@ def tagger_config(
 ) -> Config:
     """The shipped config with this run's paths. Without an encoder, spaCy's hash embeddings take its place.
 
-    Args:
-        task: ``"ner"`` or ``"pos"``.
-        language: The language's code.
-        data: The folder of ``train.txt`` and ``dev.txt``, or None to leave the paths open.
-        encoder: An encoder's name or directory.
-        seed: Seed of the training.
-        steps: Updates.
-        evaluations: How often dev is scored.
-        overrides: Other values by dotted names.
+    data: the folder of ``train.txt`` and ``dev.txt``, or None to leave the paths open. evaluations: how often dev is
+    scored. overrides: other values by dotted names.
     """
     from ..spacy_plugin.configs import build_config
 
@@ -141,14 +134,6 @@ def tag_examples(
 
 def train_classifier(encoder: Path, task: str, data: Path, out: Path, *, epochs: int = 20, seed: int = 0) -> Facts:
     """Fine-tune an encoder with a token-classification head, and save it with its tokenizer. A stopped run goes on.
-
-    Args:
-        encoder: The encoder directory.
-        task: ``"ner"`` or ``"pos"``.
-        data: The folder of ``train.txt``, ``dev.txt`` and ``test.txt``.
-        out: The directory to write.
-        epochs: Passes over train.
-        seed: Seed of the training.
 
     Returns:
         The scores on ``dev`` and ``test`` (F1 or accuracy, per cent), the ``seconds`` and the ``bytes``.

@@ -76,15 +76,15 @@ def test_wrong_columns_are_named_by_file_and_line(tmp_path: Path) -> None:
 
 def test_more_columns_are_read_when_they_are_announced(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text(conll(LINES).replace(" B", " NNP B").replace(" O", " NN O"), "utf-8")
-    facts, splits = inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner", columns=3)
-    assert facts["labels"].keys() == {"PER", "LOC"} and splits["train"][0].words
+    facts = inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner", columns=3)
+    assert facts["labels"].keys() == {"PER", "LOC"} and inputs.read_splits(tmp_path / "out", "ner")["train"][0].words
 
 
 def test_missing_splits_are_drawn_by_the_seed(tagged: Path, tmp_path: Path) -> None:
     def drawn(seed: int) -> list[list[str]]:
-        facts, splits = inputs.prepare_tagged(tagged, tmp_path / str(seed), "ner", seed)
+        facts = inputs.prepare_tagged(tagged, tmp_path / str(seed), "ner", seed)
         assert facts["made"] == ["dev", "test"] and facts["sentences"] == {"train": 48, "dev": 6, "test": 6}
-        return [s.words for s in splits["test"]]
+        return [s.words for s in inputs.read_splits(tmp_path / str(seed), "ner")["test"]]
 
     first = drawn(0)
     assert drawn(0) == first != drawn(1)
@@ -94,14 +94,14 @@ def test_missing_splits_are_drawn_by_the_seed(tagged: Path, tmp_path: Path) -> N
 def test_a_missing_dev_alone_is_drawn_from_train(tmp_path: Path) -> None:
     (tmp_path / "x.train.conll").write_text(conll(LINES[:50]), "utf-8")
     (tmp_path / "x.test.conll").write_text(conll(LINES[50:]), "utf-8")
-    facts, _ = inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner")
+    facts = inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner")
     assert facts["made"] == ["dev"] and facts["sentences"] == {"train": 45, "dev": 5, "test": 10}
 
 
 def test_sentences_that_are_scored_are_taken_out_of_train(tmp_path: Path) -> None:
     for split, lines in (("train", LINES[:30]), ("valid", LINES[28:40]), ("test", LINES[40:])):
         (tmp_path / f"{split}.txt").write_text(conll(lines), "utf-8")
-    facts, _ = inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner")
+    facts = inputs.prepare_tagged(tmp_path, tmp_path / "out", "ner")
     assert (facts["duplicates"], facts["made"], facts["sentences"]["train"]) == (2, [], 28)
 
 

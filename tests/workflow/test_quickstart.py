@@ -20,7 +20,7 @@ from distillemb_plugins.persistence import resolve
 from distillemb_plugins.sample import LANGUAGES, raw_lines
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.workflow import QuickstartSizes, quickstart, report, run_quickstart, taggers
-from distillemb_plugins.workflow.quickstart import SYSTEMS, WORDS, check_target, config_text
+from distillemb_plugins.workflow.quickstart import SETTINGS, SYSTEMS, check_target, config_text
 
 TINY = QuickstartSizes(raw_lines=250, sentences=0.06, teacher_epochs=1, distill_epochs=1, tagger_steps=10)
 
@@ -145,7 +145,7 @@ def test_report(result: tuple[Path, dict[str, Any]]) -> None:
     assert "$" not in page.text
     for name in SYSTEMS:
         assert f"{100 * metrics['ner'][name]:.1f}" in page.text
-    words = [*WORDS, *(word for entry in (*quickstart.SEEN, *quickstart.UNSEEN) for word in entry)]
+    words = [*SETTINGS["words"], *(word for entry in (*quickstart.SEEN, *quickstart.UNSEEN) for word in entry)]
     for word in (*words, "PER", "distillemb teach", f'spacy.load("{out.as_posix()}/ner_afro11")'):
         assert word in page.text
     assert page.text.index("wanafunnzi") < page.text.index("F1 with afro11") < page.text.index("your own sentence")
@@ -157,7 +157,7 @@ def test_the_commands_of_the_report_are_known_to_the_shell_command() -> None:
 
     from distillemb_plugins.cli import app
 
-    built = {"teacher": {"settings": quickstart.TEACHER}, "encoders": {"own": {"settings": quickstart.STUDENT}}}
+    built = {"teacher": {"settings": SETTINGS["teacher"]}, "encoders": {"own": {"settings": SETTINGS["student"]}}}
     commands = report.commands(built).replace("\\\n", "").splitlines()
     assert [command.split()[1] for command in commands] == ["teach", "distill"]
     for command in commands:
@@ -230,4 +230,4 @@ def test_the_configurations_differ_in_one_block_only() -> None:
 
 def test_the_report_s_words_stand_in_the_sample() -> None:
     raw = Counter(word for language in LANGUAGES for line in raw_lines(language) for word in tokenize(line))
-    assert all(raw[word] >= 3 for word in WORDS)
+    assert all(raw[word] >= 3 for word in SETTINGS["words"])
