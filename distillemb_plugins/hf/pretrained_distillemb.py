@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils.hub import cached_file
 
-from .card_distillemb import read_beside, write_beside
+from .card_distillemb import read_beside, read_tokenizer, write_beside
 from .configuration_distillemb import DistillEmbConfig
 from .heads_distillemb import character_classes
 
@@ -48,6 +48,7 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
     main_input_name = "char_ids"
     supports_gradient_checkpointing = True
     encoder_card = ""  # the model card of the encoder that it was loaded from
+    tokenizer_files: Mapping[str, str] = MappingProxyType({})  # of the directory that it was loaded from, by name
     encoder_facts: Mapping[str, Any] = MappingProxyType({})  # what is known about that encoder
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -102,6 +103,7 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
         model.freeze()  # again: loading has put new parameters in
         card, model.encoder_facts = read_beside(pretrained_model_name_or_path, hub)
         model.encoder_card = card if of_encoder else ""
+        model.tokenizer_files = read_tokenizer(pretrained_model_name_or_path, hub)
         return (model, info) if with_info else model
 
     def save_pretrained(self, save_directory: Any, is_main_process: bool = True, *args: Any, **kwargs: Any) -> None:

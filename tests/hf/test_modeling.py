@@ -357,3 +357,17 @@ def test_models_run_in_half_precision(tiny_encoder_dir: Path, dtype: torch.dtype
         vectors = [model(char_ids=char_ids).last_hidden_state.float() for model in (whole, half)]
     assert half.dtype == dtype
     assert torch.allclose(*vectors, atol=0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("options", [{}, {"max_shard_size": "3KB"}])
+def test_a_saved_model_alone_opens_in_numpy(
+    tiny_encoder_dir: Path, tmp_path: Path, dtype: torch.dtype, options: dict[str, Any]
+) -> None:
+    from distillemb_plugins import DistillEmb
+
+    model = DistillEmbModel.from_pretrained(tiny_encoder_dir, dtype=dtype)
+    model.save_pretrained(tmp_path / "saved", **options)
+    found = DistillEmb.from_pretrained(tmp_path / "saved").encode(["kita", "ndege"])
+    wanted = DistillEmb.from_pretrained(tiny_encoder_dir).encode(["kita", "ndege"])
+    np.testing.assert_allclose(found, wanted, atol=1e-6 if dtype == torch.float32 else 0.05)
