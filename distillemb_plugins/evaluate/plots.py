@@ -60,6 +60,7 @@ def size_plot(points: Sequence[SizePoint]) -> str:
         low = min(100 * point.retention for point in points)
         axes.set_ylim(min(0.0, low - 5), max(108.0, *(100 * point.retention + 10 for point in points)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(require("matplotlib.ticker", "report").LogFormatter())  # 3, not 3 x 10^0
         axes.set_xlabel("size in MB (log scale)")
         axes.set_ylabel("% of the teacher's mean similarity")
         axes.axhline(100, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
