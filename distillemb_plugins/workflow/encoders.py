@@ -67,7 +67,7 @@ def distill_encoder(
         return resolve(BUNDLED)
     joint = {"combine": "average"} if kind == "joint" else {}
     given = DistillSettings(seed=seed, **student_settings(len(teacher)) | dict(settings) | joint)
-    teachers = [teacher, BUNDLED] if joint else [teacher]
+    teachers: list[Teacher | str] = [teacher, BUNDLED] if joint else [teacher]
     return distill(
         teachers, out, given, [text] if text else [], resume=True, progress=progress, extra=Targets.word_lists
     )

@@ -55,7 +55,10 @@ def first_look() -> FirstLook:
     encoder = DistillEmb.from_pretrained(BUNDLED)
     vocabulary = find_word_list(BUNDLED, "vocabulary")
     candidates = [word for word in iter_lines([vocabulary] if vocabulary else []) if word]
-    words, unseen = ([LookedUp(*one, _nearest(encoder, one[0], candidates)) for one in some] for some in (SEEN, UNSEEN))
+    words, unseen = (
+        [LookedUp(word, where, what, _nearest(encoder, word, candidates)) for word, where, what in some]
+        for some in (SEEN, UNSEEN)
+    )
     return FirstLook(words, unseen, len(candidates), encoder.dim, directory_bytes(resolve(BUNDLED)))
 
 

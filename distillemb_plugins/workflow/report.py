@@ -88,7 +88,7 @@ def _fill(report: Report, template: str, blocks: Blocks, *, facts: Facts, **valu
     report.labels = sorted(facts.get("tagged", {}).get("labels", ()))
     name = SCORE_NAMES.get(facts["asked"]["task"], "")
     text = _templates().get_template(template).render(facts=facts, name=name, titles=_TITLES, **values)
-    section = None
+    section: Section | None = None
     for block in re.split(r"\n(?:[ \t]*\n)+", text.strip("\n")):
         mark, _, rest = block.partition(" ")
         content = Markup(rest.strip())

@@ -138,13 +138,12 @@ def train_classifier(encoder: Path, task: str, data: Path, out: Path, *, epochs:
     Returns:
         The scores on ``dev`` and ``test`` (F1 or accuracy, per cent), the ``seconds`` and the ``bytes``.
     """
-    from transformers import AutoTokenizer
     from transformers.utils import logging
 
     from ..data.tagged import labels_of, named_tags, tagged_dataset
     from ..evaluate.tagging import accuracy, entity_scores
     from ..finetune import FineTuneArguments, fine_tune, predict
-    from ..hf import DistillEmbForTokenClassification
+    from ..hf import DistillEmbForTokenClassification, DistillEmbTokenizer
 
     dataset = tagged_dataset({split: data / f"{split}.txt" for split in ("train", "dev", "test")}, task)
     names = dict(enumerate(labels_of(dataset["train"])))
@@ -154,7 +153,7 @@ def train_classifier(encoder: Path, task: str, data: Path, out: Path, *, epochs:
     logging.disable_progress_bar()
     model = DistillEmbForTokenClassification.from_pretrained(str(encoder), **HEADS[task], **labels)
     logging.set_verbosity(level)
-    tokenizer = AutoTokenizer.from_pretrained(str(encoder))
+    tokenizer = DistillEmbTokenizer.from_pretrained(str(encoder))
     arguments = FineTuneArguments(
         str(work_path(out)), num_train_epochs=epochs, per_device_train_batch_size=16, seed=seed, save_strategy="epoch"
     )
