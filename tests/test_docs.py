@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.util
 import inspect
 import logging
@@ -203,6 +204,43 @@ def test_presets_results_and_card_come_from_their_sources() -> None:
     assert marks and all(hooks.results(mark) for mark in marks)
     with pytest.raises(ValueError, match="no block 'nothing'"):
         hooks.results("embeddings/nothing")
+
+
+def test_the_release_notes_are_the_page() -> None:
+    page = tool("hooks").on_page_markdown((DOCS / "changelog.md").read_text("utf-8"))
+    sections = re.findall(r"^## .*$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert sections and re.findall(r"^## .*$", page, re.MULTILINE) == sections and "<!--" not in page
+    assert not [link for link in re.findall(r"\]\(([^)#]+)", page) if not (DOCS / link).is_file()]
+
+
+# -- messages ------------------------------------------------------------------------------------------------
+
+
+def messages(page: Path) -> list[str]:
+    """What the first columns of a page's tables quote."""
+    return re.findall(r"^\| `(.+?)` \|", page.read_text("utf-8"), re.MULTILINE)
+
+
+def texts(folder: Path) -> Iterator[str]:
+    """Every string of the sources, blanks as single ones; a zero byte stands for each value that is filled in."""
+    for file in folder.rglob("*.py"):
+        tree = ast.parse(file.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
+                yield " ".join("".join(map(str, parts)).split())
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield " ".join(node.value.split())
+
+
+def test_every_message_of_the_troubleshooting_page_is_in_the_sources() -> None:
+    """Its parts between "…" stand in one string, in their order, and a value stands where the page has "…"."""
+    quoted = messages(DOCS / "troubleshooting.md")
+    assert len(quoted) >= 50 and len(set(quoted)) == len(quoted)
+    sources = list(texts(ROOT / "distillemb_plugins"))
+    patterns = {text: r".*?\0.*?".join(re.escape(part.strip()) for part in text.split("…")) for text in quoted}
+    missing = [text for text, pattern in patterns.items() if not any(re.search(pattern, one) for one in sources)]
+    assert not missing
 
 
 # -- the site ------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ A page asks for one with a comment alone on its line:
     <!-- presets -->                   what the presets of the distillation set
     <!-- results: distill/table-a -->  a table of results from a recipe's README
     <!-- card: Scores -->              a section of the bundled encoder's model card
+    <!-- changelog -->                 the release notes
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-_MARK = re.compile(r"^<!-- (options|presets|results|card)(?:: ([\w./ -]+?))? -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (options|presets|results|card|changelog)(?:: ([\w./ -]+?))? -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -27,6 +28,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "presets": lambda _: presets(),
         "results": results,
         "card": card_section,
+        "changelog": lambda _: changelog(),
     }
     return _MARK.sub(lambda found: makers[found[1]](found[2] or ""), markdown)
 
@@ -118,3 +120,8 @@ def card_section(title: str) -> str:
     card = (ROOT / "distillemb_plugins" / "bundled" / "afro11" / "README.md").read_text("utf-8")
     parts = re.split(r"^## +(.+)$", card, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))[title].strip()
+
+
+def changelog() -> str:
+    """The release notes of the repository, their title left out, with links from this folder."""
+    return (ROOT / "CHANGELOG.md").read_text("utf-8").partition("\n")[2].replace("](docs/", "](").strip()
