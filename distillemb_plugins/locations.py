@@ -131,9 +131,13 @@ def _component(file: Path) -> str | None:
 def _no_weights(path: Path) -> str:
     pickle = next((name for name in _PICKLES if is_file(path / name)), None)
     if pickle:
+        tensors = f'torch.load("{path / pickle}", weights_only=True)'
+        if pickle.endswith(".json"):
+            parts = f'pathlib.Path("{path}").glob("pytorch_model*.bin")'
+            tensors = f"{{n: t for part in {parts} for n, t in torch.load(part, weights_only=True).items()}}"
         return (
-            f"has its weights in {pickle}, a pickle, which could run code and is not read: open it with "
-            f'DistillEmbModel.from_pretrained("{path}") of distillemb_plugins.hf and save_pretrained(DIRECTORY).'
+            f"has its weights in {pickle}, a pickle, which could run code and is not read: convert it with "
+            f'safetensors.torch.save_file({tensors}, "{path / WEIGHTS_FILE}", {{"format": "pt"}}).'
         )
     others = sorted(file.name for file in path.glob("*.safetensors"))
     if others == ["adapter_model.safetensors"]:

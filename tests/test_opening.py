@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 import shutil
 from collections.abc import Callable
@@ -256,14 +257,26 @@ def test_a_file_or_nothing_is_refused_in_one_sentence(open_: Callable[[Any], np.
             DistillEmb.from_pretrained(what)  # type: ignore[arg-type]
 
 
-def test_the_advice_for_a_pickle_works(copy: Path, tmp_path: Path) -> None:
-    from distillemb_plugins.hf import DistillEmbModel
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_advice_for_a_pickle_works(parts: int, copy: Path) -> None:
+    import safetensors.torch
 
     expected = by_distillemb(copy)
     pickled(copy)
-    model = DistillEmbModel.from_pretrained(copy)
-    model.save_pretrained(copy)
-    np.testing.assert_allclose(by_distillemb(copy), expected, atol=1e-6)
+    if parts == 2:
+        tensors = torch.load(copy / "pytorch_model.bin", weights_only=True)
+        (copy / "pytorch_model.bin").unlink()
+        (copy / "pytorch_model.bin.index.json").write_text("{}")
+        for number in range(parts):
+            part = dict(list(tensors.items())[number::parts])
+            torch.save(part, copy / f"pytorch_model-0000{number + 1}-of-00002.bin")
+    with pytest.raises(DistillEmbError, match="a pickle") as caught:
+        DistillEmb.from_pretrained(copy)
+    advice = re.search(r"convert it with (.*)\.$", str(caught.value))
+    assert advice is not None
+    eval(advice.group(1), {"safetensors": safetensors, "torch": torch, "pathlib": pathlib})
+    np.testing.assert_array_equal(by_distillemb(copy), expected)
+    np.testing.assert_allclose(by_hugging_face(copy), expected, atol=1e-6)
 
 
 def test_the_advice_for_another_name_works(copy: Path) -> None:
