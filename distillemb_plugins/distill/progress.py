@@ -131,12 +131,13 @@ class TrainingLog:
 
     def _write(self, **found: Any) -> None:
         state = self._state
-        line = {"step": state.total_steps, "epoch": state.epoch, "examples": state.examples}
+        line: dict[str, Any] = {"step": state.total_steps, "epoch": state.epoch, "examples": state.examples}
         line |= {"seconds": round(state.seconds, 3), **found}
         if self._file is not None:
             with self._file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
-        shown = {name: state.scores[name] for name in ("cosine", "p_at_10", "accuracy") if name in state.scores}
+        told = ("cosine", "p_at_10", "accuracy")
+        shown: dict[str, float] = {name: state.scores[name] for name in told if name in state.scores}
         if "losses" in found:
             shown["loss"] = found["losses"]["loss"]
         self._bar.set_postfix({name: f"{value:.4f}" for name, value in shown.items()}, refresh=False)

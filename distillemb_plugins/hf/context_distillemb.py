@@ -117,12 +117,12 @@ class ContextLayers(nn.Module):
     def reset_parameters(self) -> None:
         """Start as GPT-2 does: small weights, smaller ones for what a layer adds, so that depth does not matter."""
         nn.init.zeros_(self.mask_vector)
-        for layer in self.layers:
-            for module in (layer.attention_in, layer.feed_forward_in, layer.attention_out, layer.feed_forward_out):
-                nn.init.normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
-            for module in (layer.attention_out, layer.feed_forward_out):
-                nn.init.normal_(module.weight, std=0.02 / math.sqrt(2 * len(self.layers)))
+        for name, parameter in self.layers.named_parameters():
+            if "_norm." not in name:
+                adds = name.endswith("_out.weight")
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * len(self.layers)) if adds else 0.02)
+                if name.endswith(".bias"):
+                    nn.init.zeros_(parameter)
 
     def read(self, vectors: Tensor, char_ids: Tensor) -> Tensor:
         """The layers' input ``[batch, words, size]`` from vectors ``[batch, words, dim]`` and the words' characters."""

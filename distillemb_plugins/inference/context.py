@@ -15,6 +15,7 @@ from .cnn import EPSILON
 
 LETTER, UPPER, DIGIT, OTHER = 1, 2, 3, 4  # as in hf/heads_distillemb.py, which cannot be imported without torch
 _ROTARY_BASE = 10_000.0
+_ERROR_FUNCTION = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592, 0.0)
 _AT_ONCE = 4096  # words, padding included, that are computed together
 
 
@@ -150,7 +151,9 @@ def _gelu(x: Floats) -> Floats:
     """x times the normal distribution's share below x. The error function is Abramowitz & Stegun's 7.1.26 (1.5e-7)."""
     z = np.abs(x) * np.float32(math.sqrt(0.5))
     t = 1 / (1 + np.float32(0.3275911) * z)
-    tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    tail: NDArray[Any] = t * (
+        0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))
+    )
     tail *= np.exp(-z * z)
     result: Floats = x * np.where(x >= 0, 1 - 0.5 * tail, 0.5 * tail).astype(np.float32)
     return result

@@ -46,7 +46,7 @@ def epoch_batches(
         padded = np.arange(1, len(most) + 1) * most  # lengths ascend, so the last line is the longest
         batches.append(drawn[start : start + max(1, int(np.searchsorted(padded, words, side="right")))])
         start += len(batches[-1])
-    rng.shuffle(batches)  # type: ignore[arg-type]
+    rng.shuffle(batches)
     return batches
 
 
