@@ -222,7 +222,7 @@ def _between(start: float, end: float, share: float) -> float:
 
 def _optimizer(encoder: nn.Module, settings: DistillSettings) -> torch.optim.AdamW:
     """AdamW; embedding tables have their own peak rate where one is set, and then no weight decay."""
-    tables: list[nn.Parameter] = []
+    tables: list[Tensor] = []
     if settings.table_learning_rate is not None:
         tables = [one.weight for one in encoder.modules() if isinstance(one, nn.Embedding | nn.EmbeddingBag)]
     chosen = set(map(id, tables))

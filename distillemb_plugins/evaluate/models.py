@@ -169,10 +169,11 @@ def _first_of(first: Lookup, second: Lookup) -> Lookup:
     """A lookup that asks `second` for the words that `first` does not know."""
 
     def look_up(words: Sequence[str]) -> Found:
-        vectors, known = (array.copy() for array in first(words))
+        vectors, known = first(words)
+        vectors, known = vectors.copy(), known.copy()
         missing = np.flatnonzero(~known)
         if len(missing):
-            more, found = second([words[i] for i in missing])
+            more, found = second([words[i] for i in missing.tolist()])
             vectors[missing[found]] = more[found]
             known[missing] = found
         return vectors, known

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -183,7 +183,7 @@ class FineTuner(Trainer):
 
     def get_train_dataloader(self) -> Any:
         """As `Trainer`'s; characters are dropped here alone."""
-        plain, tokenizer = self.data_collator, self.processing_class
+        plain, tokenizer = self.data_collator, cast("DistillEmbTokenizer", self.processing_class)
         if self.args.character_dropout:
             self.data_collator = WordCollator(tokenizer, self.args.character_dropout)
         try:

@@ -143,7 +143,7 @@ def _rotary(places: NDArray[np.integer], size: int) -> tuple[Floats, Floats]:
 def _rotate(x: Floats, cosines: Floats, sines: Floats) -> Floats:
     half = x.shape[-1] // 2
     turned = np.concatenate([-x[..., half:], x[..., :half]], axis=-1)
-    result: Floats = x * cosines + turned * sines
+    result: Floats = (x * cosines + turned * sines).astype(np.float32, copy=False)
     return result
 
 

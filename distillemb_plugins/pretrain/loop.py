@@ -235,7 +235,7 @@ class Pretraining:
         """Write the encoder with its context layers."""
         config = self.model.model.config
         sizes = {name: value for name, value in config.to_dict().items() if name.startswith("context_")}
-        body = self.model.model.distillemb
+        body: Any = self.model.model.distillemb
         weights, context = (
             {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
             for module in (body.encoder, body.context_layers)

@@ -123,9 +123,9 @@ def build_tok2vec_v1(
         _check(width, dropout, grad_factor, cache_size)
         shim = ContextShim(freeze=freeze, lr_scale=grad_factor, dropout=dropout, cache_size=cache_size)
         words = contextual_words(None if pretrained is None else str(pretrained), shim)
-        states = chain(words, with_array(Linear(nO=width)))
+        states: Model[Any, Any] = chain(words, with_array(Linear(nO=width)))
         features = [_hashed_attributes(width, attrs, rows)] if attrs else []
-        mixed = with_array(_maxout(width, width * (len(attrs or ()) + 1)))
+        mixed: Model[Any, Any] = with_array(_maxout(width, width * (len(attrs or ()) + 1)))
         return _chained(width, concatenate(*features, states), mixed, ragged2list())
     embed = build_embed_v1(
         width,
@@ -157,7 +157,7 @@ def _maxout(width: int, n_in: int | None) -> Model[Floats2d, Floats2d]:
 
 def _chained(width: int, *layers: Model[Any, Any]) -> Model[Any, Any]:
     """Chain layers from documents to arrays ``[len(doc), width]``; a batch without a token goes past them."""
-    model = chain(*layers)  # type: ignore[call-overload]
+    model: Model[Any, Any] = chain(*layers)
     return Model(model.name, _forward, init=model.init, layers=model.layers, dims={"nO": width})
 
 

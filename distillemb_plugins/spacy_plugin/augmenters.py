@@ -10,13 +10,14 @@ import random
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import regex
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.tokens.doc import DOCBIN_ALL_ATTRS
 from spacy.training import Example
+from thinc.types import Ints2d
 
 from ..errors import DistillEmbError
 
@@ -93,7 +94,8 @@ def _with_words(nlp: Language, example: Example, words: list[str]) -> Example:
     spaces = None if before.has_unknown_spaces else [bool(token.whitespace_) for token in before]
     reference = Doc(before.vocab, words=words, spaces=spaces)
     if words:
-        reference.from_array(_ANNOTATIONS, before.to_array(_ANNOTATIONS))
+        names: list[int | str] = list(_ANNOTATIONS)
+        reference.from_array(names, cast(Ints2d, before.to_array(names)))
     reference.cats = dict(before.cats)
     for name, group in before.spans.items():
         spans = [Span(reference, s.start, s.end, label=s.label, kb_id=s.kb_id, span_id=s.id) for s in group]

@@ -78,7 +78,7 @@ class ContextShim(EncoderShim):
         kept = [span for some in cut for span in some]
         states = [one[first:last] for one, (_, _, first, last) in zip(found, kept, strict=True)]
         joined = np.concatenate(states) if states else np.zeros((0, self._forward.size), np.float32)
-        return get_current_ops().asarray2f(joined)
+        return get_current_ops().asarray2f(cast(Floats2d, joined))
 
     @property
     def _margin(self) -> int:
@@ -136,7 +136,8 @@ def _forward(model: Model[Any, Any], docs: list[Doc], is_train: bool) -> tuple[R
     shim, lengths = cast(ContextShim, model.shims[0]), model.ops.asarray1i([len(doc) for doc in docs])
     if not any(len(doc) for doc in docs):
         return Ragged(model.ops.alloc2f(0, model.get_dim("nO")), lengths), lambda gradient: []
-    states, backprop = shim([[token.text for token in doc] for doc in docs], is_train)
+    sentences: Any = [[token.text for token in doc] for doc in docs]
+    states, backprop = shim(sentences, is_train)
     mask = model.ops.get_dropout_mask(states.shape, shim.dropout) if is_train and shim.dropout else None
 
     def gradients(gradient: Ragged) -> list[Doc]:

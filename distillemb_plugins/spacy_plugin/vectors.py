@@ -238,7 +238,7 @@ class DistillEmbVectors(BaseVectors):
         if isinstance(key, str):
             return key
         for strings in (self.strings, self._own_strings):
-            if key in strings:
+            if key in strings:  # type: ignore[operator]
                 return strings[key]
         raise DistillEmbError(
             f"{WHERE}: a document holds a word that the pipeline's vocabulary does not know, since it was made with "

@@ -225,8 +225,8 @@ def differences_table(rows: Rows) -> str:
     for ours, other in product(DISTILLED, (system for system in COMMON if system not in DISTILLED)):
         groups.append((f"{ours} - {other}", []))
         for language in pos.LANGUAGES:
-            pairs = [pick(rows, language=language, system=system) for system in (ours, other)]
-            gaps = {name: _gap(*pairs, name) for name in ("accuracy", "unseen")}
+            one, two = (pick(rows, language=language, system=system) for system in (ours, other))
+            gaps = {name: _gap(one, two, name) for name in ("accuracy", "unseen")}
             groups[-1][1].extend([{"language": language, **gaps}] if gaps["accuracy"] is not None else [])
 
     def gap(name: str, languages: Sequence[str] = pos.LANGUAGES) -> Cell:

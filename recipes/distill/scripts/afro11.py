@@ -105,7 +105,7 @@ def distill(
         notes=NOTES,
         limits=LIMITS,
     )
-    counts = {"codebook_words": codebook_words, "min_char_count": min_char_count}
+    counts: dict[str, Any] = {"codebook_words": codebook_words, "min_char_count": min_char_count}
     settings = DistillSettings(storage="int8", epochs=epochs, validate_every=5, seed=seed, **counts)
     teacher = load_teacher(work / TEACHER, limit=120_000)
     held_out = partial(Targets.word_lists, vocabulary=0)

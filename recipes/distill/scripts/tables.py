@@ -84,7 +84,7 @@ def systems_a() -> list[System]:
     epochs = {"char-rnn": 4, "char-cnn": 4, "ngram-bag": 20, "ngram-sam": 5}
     rows = []
     for student in ("ngram-bag", "ngram-sam", "char-cnn", "char-rnn"):
-        common = {"preset": "tiny-embeddings", "student": student, "epochs": epochs[student]}
+        common: dict[str, Any] = {"preset": "tiny-embeddings", "student": student, "epochs": epochs[student]}
         # Rows of a table are met seldom: by held-out P@10, hashed tables want a higher rate.
         common["table_learning_rate"] = 1e-2 if student.startswith("ngram") else None
         common["encoder_args"] = sizes.get(student, {})
