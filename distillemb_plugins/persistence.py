@@ -54,7 +54,7 @@ AUTO_MAP: dict[str, str] = {
     "AutoModelForSequenceClassification": "modeling_distillemb.DistillEmbForSequenceClassification",
 }
 TOKENIZER_AUTO_MAP: dict[str, list[str | None]] = {
-    "AutoTokenizer": [None, "tokenization_distillemb.DistillEmbTokenizer"],  # [slow, fast]
+    "AutoTokenizer": [None, "tokenization_distillemb.DistillEmbTokenizer"]  # [slow, fast]
 }
 
 

@@ -113,12 +113,7 @@ def test_spacy_opens_it_as_vectors_and_as_a_trainable_layer(vectors: np.ndarray)
     nlp = set_vectors(spacy.blank("xx"), "afro11")
     doc = Doc(nlp.vocab, words=WORDS[:-1])
     np.testing.assert_allclose(np.stack([token.vector for token in doc]), vectors[:-1], atol=1e-5)
-    model = {
-        "@architectures": "distillemb.Tok2Vec.v1",
-        "width": 8,
-        "depth": 1,
-        "pretrained": "afro11",
-    }
+    model = {"@architectures": "distillemb.Tok2Vec.v1", "width": 8, "depth": 1, "pretrained": "afro11"}
     trainable = spacy.blank("xx")
     trainable.add_pipe("tok2vec", config={"model": model})
     trainable.initialize()

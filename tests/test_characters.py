@@ -31,23 +31,14 @@ def test_all_normal_forms_give_one_row() -> None:
 def test_an_unseen_mark_falls_back_to_the_letter_and_the_rest_is_unknown() -> None:
     table = CharTable(["e", "ẹ", "n"], max_chars=3)
     # ẹ+grave (unseen) -> ẹ; precomposed ñ -> n; Ethiopic and a mark without a letter -> unknown
-    assert table.encode(["ẹ\u0300", "ñ", "ሀ", "\u0301e"]).tolist() == [
-        [3, 0, 0],
-        [4, 0, 0],
-        [1, 0, 0],
-        [1, 2, 0],
-    ]
+    assert table.encode(["ẹ\u0300", "ñ", "ሀ", "\u0301e"]).tolist() == [[3, 0, 0], [4, 0, 0], [1, 0, 0], [1, 2, 0]]
 
 
 def test_alignment_cutting_and_padding() -> None:
     left = CharTable(list("abc"), max_chars=5)
     centre = CharTable(list("abc"), max_chars=5, align="center")
     assert left.encode(["ab", "", "abcabcabc"]).tolist() == [[2, 3, 0, 0, 0], [0] * 5, [2, 3, 4, 2, 3]]
-    assert centre.encode(["a", "ab", "abcabcabc"]).tolist() == [
-        [0, 0, 2, 0, 0],
-        [0, 2, 3, 0, 0],
-        [2, 3, 4, 2, 3],
-    ]
+    assert centre.encode(["a", "ab", "abcabcabc"]).tolist() == [[0, 0, 2, 0, 0], [0, 2, 3, 0, 0], [2, 3, 4, 2, 3]]
 
 
 def test_learning_counts_characters_and_orders_by_frequency() -> None:

@@ -13,13 +13,7 @@ from pathlib import Path
 import pytest
 
 from distillemb_plugins.errors import DistillEmbError, MissingExtraError, require
-from distillemb_plugins.files import (
-    atomic_directory,
-    atomic_file,
-    directory_bytes,
-    iter_lines,
-    numbered_lines,
-)
+from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes, iter_lines, numbered_lines
 from distillemb_plugins.text import tokenize
 
 

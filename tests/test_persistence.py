@@ -11,13 +11,7 @@ import numpy as np
 import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError
-from distillemb_plugins.persistence import (
-    encoder_from_bytes,
-    encoder_to_bytes,
-    read_encoder,
-    resolve,
-    write_encoder,
-)
+from distillemb_plugins.persistence import encoder_from_bytes, encoder_to_bytes, read_encoder, resolve, write_encoder
 
 
 @pytest.fixture

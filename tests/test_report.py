@@ -8,16 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from distillemb_plugins.report import (
-    Bar,
-    Figure,
-    NeighborRow,
-    Piece,
-    Report,
-    entity_pieces,
-    span_pieces,
-    word_pieces,
-)
+from distillemb_plugins.report import Bar, Figure, NeighborRow, Piece, Report, entity_pieces, span_pieces, word_pieces
 
 
 class Page(html.parser.HTMLParser):

@@ -65,8 +65,7 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     debug: Annotated[
-        bool,
-        typer.Option("--debug", envvar="DISTILLEMB_DEBUG", help="Show the traceback of an error (any position)."),
+        bool, typer.Option("--debug", envvar="DISTILLEMB_DEBUG", help="Show the traceback of an error (any position).")
     ] = False,
 ) -> None:
     pass

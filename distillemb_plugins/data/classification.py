@@ -268,10 +268,7 @@ def _hub_items(rows: Any, spec: Task, words: int) -> list[Item]:
     names = getattr(rows.features[column], "names", None)
     return [
         make_item(
-            [row[name] for name in spec.text],
-            names[row[column]] if names else row[column],
-            words,
-            tweet=spec.tweets,
+            [row[name] for name in spec.text], names[row[column]] if names else row[column], words, tweet=spec.tweets
         )
         for row in rows
     ]

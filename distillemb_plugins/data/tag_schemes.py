@@ -140,11 +140,7 @@ class Tags:
 
 
 def find_scheme(
-    path: Path,
-    seen: Mapping[str, int],
-    style: Style,
-    given: str | None = None,
-    labels: frozenset[str] | None = None,
+    path: Path, seen: Mapping[str, int], style: Style, given: str | None = None, labels: frozenset[str] | None = None
 ) -> Tags:
     """Find the scheme of a file's tags.
 

@@ -22,10 +22,7 @@ from ..persistence import write_encoder
 _CONVOLUTIONS = [f"conv{number}.weight" for number in range(1, 5)]
 _NEEDED = {"embedding.weight", "norm0.weight", "output_layer.weight", *_CONVOLUTIONS}
 # Revisions of the published code that differ in the names of the last layers: ours from theirs.
-_OLD_LAYERS = (
-    {"fc2.": "output_layer.", "norm5.": "output_norm."},
-    {"fc1.": "output_layer.", "norm4.": "output_norm."},
-)
+_OLD_LAYERS = ({"fc2.": "output_layer.", "norm5.": "output_norm."}, {"fc1.": "output_layer.", "norm4.": "output_norm."})
 
 
 def convert_lightning_checkpoint(

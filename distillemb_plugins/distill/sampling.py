@@ -230,11 +230,7 @@ def build_miner(
 
 
 def corpus_tokens(
-    paths: Sequence[str | Path],
-    numbers: dict[str, int],
-    cache: Path,
-    lowercase: bool = False,
-    progress: bool = False,
+    paths: Sequence[str | Path], numbers: dict[str, int], cache: Path, lowercase: bool = False, progress: bool = False
 ) -> NDArray[np.int32]:
     """Number the known words of a corpus, int32 ``[tokens]``. Memory does not grow with the corpus.
 

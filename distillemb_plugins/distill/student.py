@@ -141,11 +141,7 @@ def fast_forward(encoder: DistillEmbEncoder, char_ids: Tensor) -> Tensor:
     bfloat16 matrix product. Products accumulate in float32; LayerNorm, activation and the last layer stay float32.
     """
     x = encoder.norm0(encoder.embedding(char_ids)).transpose(1, 2)
-    for conv, norm in (
-        (encoder.conv1, encoder.norm1),
-        (encoder.conv2, encoder.norm2),
-        (encoder.conv3, encoder.norm3),
-    ):
+    for conv, norm in ((encoder.conv1, encoder.norm1), (encoder.conv2, encoder.norm2), (encoder.conv3, encoder.norm3)):
         x = encoder.activation(_Convolution.apply(x, conv.weight, True) + conv.bias)
         x = functional.layer_norm(x, x.shape[1:], norm.weight.T, norm.bias.T)
     x = encoder.activation(_Convolution.apply(x, encoder.conv4.weight, False) + encoder.conv4.bias)

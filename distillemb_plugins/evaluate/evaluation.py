@@ -138,11 +138,7 @@ def _mean(score: ModelScore | None) -> float | None:
 
 
 def _score(
-    model: EmbeddingModel,
-    tasks: Tasks,
-    keep: Sequence[NDArray[np.bool_]] | None,
-    table: Teacher | None,
-    progress: bool,
+    model: EmbeddingModel, tasks: Tasks, keep: Sequence[NDArray[np.bool_]] | None, table: Teacher | None, progress: bool
 ) -> ModelScore:
     scores: dict[str, Any] = {}
     if tasks.similarity:

@@ -125,11 +125,7 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
             self.base_model.requires_grad_(False)
 
     def parameter_groups(
-        self,
-        lr: float = 1e-3,
-        encoder_lr: float = 1e-4,
-        weight_decay: float = 0.01,
-        context_lr: float | None = None,
+        self, lr: float = 1e-3, encoder_lr: float = 1e-4, weight_decay: float = 0.01, context_lr: float | None = None
     ) -> list[dict[str, Any]]:
         """Group the parameters for an optimizer: encoder, context layers and head with learning rates of their own.
 

@@ -11,17 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..characters import PAD_ID
-from .hashing import (
-    HASH_MASK,
-    HASH_STEP,
-    ONE,
-    Rows,
-    as_columns,
-    mix_hash,
-    ngram_hashes,
-    ngram_validity,
-    remainder,
-)
+from .hashing import HASH_MASK, HASH_STEP, ONE, Rows, as_columns, mix_hash, ngram_hashes, ngram_validity, remainder
 
 Array = NDArray[np.float32]
 Tensors = dict[str, NDArray[Any]]

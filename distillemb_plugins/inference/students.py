@@ -91,8 +91,7 @@ def _char_cnn(args: dict[str, Any], weights: Tensors, rows: Rows) -> Array:
     framed = np.pad(rows, ((0, 0), (1, 1)))
     x = np.ascontiguousarray(weights["embedding.weight"][framed].transpose(0, 2, 1))
     x = np.concatenate(
-        [np.tanh(_conv(weights, f"convs.{place}", x).max(axis=2)) for place in range(len(args["widths"]))],
-        axis=1,
+        [np.tanh(_conv(weights, f"convs.{place}", x).max(axis=2)) for place in range(len(args["widths"]))], axis=1
     )
     for place in range(args["highways"]):
         gate = _sigmoid(_linear(weights, f"highways.{place}.gate", x))

@@ -26,8 +26,7 @@ class PretrainSettings:
     dropout: float = _setting(0.1, "Probability in training.")
     range: int = _setting(96, "How far a word sees, in words. Longer lines are cut.")
     vocabulary: int = _setting(
-        50_000,
-        "Words that can be predicted, the most frequent ones. Rarer words are read and never predicted.",
+        50_000, "Words that can be predicted, the most frequent ones. Rarer words are read and never predicted."
     )
     mask: float = _setting(0.2, "Share of the words that are predicted.")
     balance: float = _setting(
@@ -39,8 +38,7 @@ class PretrainSettings:
     epochs: int = _setting(4, "Passes over the text, where `words` is 0.")
     batch_words: int = _setting(8192, "Words of a batch, padding included.")
     learning_rate: float = _setting(
-        1.5e-3,
-        "Peak of AdamW's rate. It rises over `warmup` steps and falls by a cosine to a fiftieth.",
+        1.5e-3, "Peak of AdamW's rate. It rises over `warmup` steps and falls by a cosine to a fiftieth."
     )
     encoder_learning_rate: float = _setting(1.0, "Share of it that the encoder gets; 0 keeps the encoder as it is.")
     warmup: int = _setting(300, "Steps of the rise.")

@@ -10,17 +10,7 @@ from spacy.attrs import intify_attr
 from spacy.ml.featureextractor import FeatureExtractor
 from spacy.ml.models.tok2vec import MaxoutWindowEncoder
 from spacy.tokens import Doc
-from thinc.api import (
-    HashEmbed,
-    Linear,
-    Maxout,
-    Model,
-    chain,
-    concatenate,
-    list2ragged,
-    ragged2list,
-    with_array,
-)
+from thinc.api import HashEmbed, Linear, Maxout, Model, chain, concatenate, list2ragged, ragged2list, with_array
 from thinc.layers.chain import forward as chain_forward
 from thinc.types import Floats2d, Ragged
 

@@ -343,12 +343,7 @@ class DistillEmbVectors(BaseVectors):
 
     def __reduce__(self) -> tuple[Any, ...]:
         files = None if self._encoder is None else encoder_to_bytes(self._encoder.files)
-        rest = {
-            "pretrained": self._pretrained,
-            "cache_size": self._cache_size,
-            "attr": self.attr,
-            "name": self.name,
-        }
+        rest = {"pretrained": self._pretrained, "cache_size": self._cache_size, "attr": self.attr, "name": self.name}
         return (unpickle_vectors, (files, self._real_strings(), rest))
 
     def _real_strings(self) -> StringStore:

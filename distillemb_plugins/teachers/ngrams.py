@@ -76,10 +76,7 @@ def ngram_buckets(
 
 
 def _extend(
-    hashes: NDArray[np.uint32],
-    signed: NDArray[np.uint32],
-    starts: NDArray[np.int64],
-    stops: NDArray[np.int64],
+    hashes: NDArray[np.uint32], signed: NDArray[np.uint32], starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> NDArray[np.uint32]:
     """Hashes after one more character each: its 1 to 4 bytes are ``signed[start:stop]``."""
     sizes = stops - starts

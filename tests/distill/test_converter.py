@@ -67,11 +67,7 @@ def published_ids(words: list[str], positions: int) -> Tensor:
 SMALL, LARGE = (13, 192, 256), (15, 256, 384)
 REVISIONS: dict[str, tuple[tuple[int, int, int], list[tuple[str, str, int]], Any]] = {
     "distillemb-small": (SMALL, [("output_norm", "output_layer", 300)], functional.leaky_relu),
-    "distillemb-mid": (
-        (15, 192, 256),
-        [("norm4", "fc1", 512), ("output_norm", "output_layer", 300)],
-        functional.mish,
-    ),
+    "distillemb-mid": ((15, 192, 256), [("norm4", "fc1", 512), ("output_norm", "output_layer", 300)], functional.mish),
     "distillemb-large": (LARGE, [("norm4", "fc1", 512), ("output_norm", "output_layer", 300)], functional.mish),
     "old, two linear layers": (SMALL, [("norm4", "fc1", 384), ("norm5", "fc2", 300)], torch.relu),
     "old, one linear layer": (SMALL, [("norm4", "fc1", 300)], torch.relu),

@@ -21,10 +21,7 @@ from distillemb_plugins.evaluate.tagging import entity_scores
 from distillemb_plugins.finetune import FineTuneArguments, FineTuner, encode_dataset, fine_tune, predict
 from distillemb_plugins.finetune.encoding import WordCollator
 from distillemb_plugins.finetune.trainer import IGNORED
-from distillemb_plugins.hf import (
-    DistillEmbForSequenceClassification,
-    DistillEmbForTokenClassification,
-)
+from distillemb_plugins.hf import DistillEmbForSequenceClassification, DistillEmbForTokenClassification
 
 SETTINGS = {"num_train_epochs": 6, "learning_rate": 2e-2, "encoder_learning_rate": 2e-2}
 NAMES = ["Kamau", "Amina", "Wanjiru", "Otieno"]
