@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..encoder import DistillEmb
 from ..errors import DistillEmbError
@@ -16,11 +16,9 @@ from ..files import atomic_directory, directory_bytes, iter_lines
 from ..persistence import find_word_list, resolve
 from ..runs import Facts, write_json
 from ..sample import LANGUAGES, RAW_LINES, write_sample
-from .settings import BUNDLED, WITHOUT, BuildSettings, require_extras
+from .settings import BUNDLED, SYSTEMS, BuildSettings, FirstLook, LookedUp, require_extras
 
 MARK = "distillemb quickstart"
-# The taggers by the names of their directories, with the encoder of each.
-SYSTEMS = {"scratch": WITHOUT, "afro11": BUNDLED, "distilled": "own"}
 CONFIGS = {"scratch.cfg": None, "encoder.cfg": BUNDLED}
 # The settings of the build, and words to look up (word, language, meaning): known ones, and some in no text that the
 # encoder or its teacher was made from. In short sentences the neighbors say most, hence the teacher's narrow window;
@@ -29,25 +27,6 @@ _GIVEN = json.loads((Path(__file__).parent / "quickstart.json").read_text("utf-8
 SETTINGS, SEEN, UNSEEN = _GIVEN["build"], _GIVEN["seen"], _GIVEN["unseen"]
 _NEIGHBORS = 6
 _TRIED = 40  # neighbors of which those that differ in capitals alone are left out
-
-
-class LookedUp(NamedTuple):
-    """A word with its neighbors and their cosines, the nearest first."""
-
-    word: str
-    language: str
-    meaning: str
-    near: list[tuple[str, float]]
-
-
-class FirstLook(NamedTuple):
-    """The bundled encoder's neighbors of words that it knows and of words that it never saw."""
-
-    words: list[LookedUp]
-    unseen: list[LookedUp]
-    candidates: int
-    dim: int
-    size: int
 
 
 def first_look() -> FirstLook:

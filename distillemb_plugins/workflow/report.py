@@ -24,12 +24,10 @@ from ..evaluate.tables import format_bytes
 from ..evaluate.tagging import entities
 from ..report import Bar, Figure, NeighborRow, Piece, Report, Section, entity_pieces, word_pieces
 from ..sample import LANGUAGES
-from .settings import BUNDLED, SCORE_NAMES, WITHOUT, tagger_name
+from .settings import BUNDLED, SCORE_NAMES, SYSTEMS, WITHOUT, FirstLook, LookedUp, tagger_name
 
 if TYPE_CHECKING:
     import jinja2
-
-    from .quickstart import FirstLook, LookedUp
 
 Facts = Mapping[str, Any]
 Blocks = Mapping[str, Callable[[Section], object]]
@@ -63,8 +61,6 @@ def render_quickstart(metrics: Facts, look: FirstLook, facts: Facts) -> str:
         look: What the bundled encoder showed.
         facts: What the build found. ``facts["asked"]["out"]`` is how the reader names the output directory.
     """
-    from .quickstart import SYSTEMS
-
     report = Report("Vectors for words, from their letters")
     languages = {
         title: {kind: 100 * metrics["ner_by_language"][name][code] for name, kind in SYSTEMS.items()}

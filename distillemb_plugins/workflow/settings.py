@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import DistillEmbError, require
 
@@ -140,3 +140,26 @@ def tagger_name(kind: str) -> str:
     """What a tagger is called in a sentence."""
     names = {WITHOUT: "without an encoder", "own": "with your own encoder", "joint": "with the joint encoder"}
     return names.get(kind, f"with {kind}")
+
+
+# The quickstart's taggers by the names of their directories, with the encoder of each.
+SYSTEMS = {"scratch": WITHOUT, "afro11": BUNDLED, "distilled": "own"}
+
+
+class LookedUp(NamedTuple):
+    """A word with its neighbors and their cosines, the nearest first."""
+
+    word: str
+    language: str
+    meaning: str
+    near: list[tuple[str, float]]
+
+
+class FirstLook(NamedTuple):
+    """The bundled encoder's neighbors of words that it knows and of words that it never saw."""
+
+    words: list[LookedUp]
+    unseen: list[LookedUp]
+    candidates: int
+    dim: int
+    size: int
