@@ -90,16 +90,16 @@ def open_corpus(
     record = read_json(work / CORPUS_FILE)
     with (work / "words.json").open(encoding="utf-8") as stream:
         words = json.load(stream)
-    lengths = np.load(work / "lengths.npy")
+    lengths = np.load(work / "lengths.npy", allow_pickle=False)
     return Corpus(
         words=words,
-        counts=np.load(work / "counts.npy"),
+        counts=np.load(work / "counts.npy", allow_pickle=False),
         tokens=np.memmap(work / "tokens.int32", dtype=np.int32, mode="r"),
         starts=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)[:-1]]),
         lengths=lengths,
-        language=np.load(work / "language.npy"),
+        language=np.load(work / "language.npy", allow_pickle=False),
         languages=list(record["languages"]),
-        rows=np.load(work / "rows.npy", mmap_mode="r"),
+        rows=np.load(work / "rows.npy", mmap_mode="r", allow_pickle=False),
     )
 
 

@@ -270,7 +270,7 @@ def _all_vectors(files: EncoderFiles, corpus: Corpus, work: Path) -> NDArray[np.
         vectors = [encoder.encode(corpus.words[at : at + _ENCODED_AT_ONCE]).astype(np.float16) for at in parts]
         with atomic_file(file) as stream:
             np.save(stream, np.concatenate(vectors))
-    result: NDArray[np.float16] = np.load(file, mmap_mode="r")
+    result: NDArray[np.float16] = np.load(file, mmap_mode="r", allow_pickle=False)
     return result
 
 
