@@ -11,7 +11,6 @@ from distillemb_plugins.errors import DistillEmbError
 
 pytest.importorskip("datasets")
 torch = pytest.importorskip("torch")
-pytest.importorskip("seqeval")
 
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from transformers import AutoTokenizer, TrainerCallback
