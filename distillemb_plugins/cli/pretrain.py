@@ -18,6 +18,7 @@ _HELP = describe_settings()
 
 
 def pretrain_command(
+    context: typer.Context,
     texts: Annotated[
         list[str],
         typer.Argument(
@@ -64,22 +65,11 @@ def pretrain_command(
 
     On several GPUs or processes: torchrun --nproc-per-node 2 -m distillemb_plugins.cli pretrain ...
     """
-    values = {
-        "layers": layers,
-        "size": size,
-        "heads": heads,
-        "vocabulary": vocabulary,
-        "epochs": epochs,
-        "words": words,
-        "max_seconds": max_seconds,
-        "batch_words": batch_words,
-        "learning_rate": learning_rate,
-        "encoder_learning_rate": 0.0 if freeze_encoder else None,
-        "balance": balance,
-        "storage": storage.value if storage else None,
-        "seed": seed,
-    }
-    given = {name: value for name, value in values.items() if value is not None} | parse_settings(setting, _HELP)
+    # Options that are named as settings are settings.
+    given = {name: value for name, value in context.params.items() if name in _HELP and value is not None}
+    given |= {"storage": storage.value} if storage else {}
+    given |= {"encoder_learning_rate": 0.0} if freeze_encoder else {}
+    given |= parse_settings(setting, _HELP)
 
     from ..distill.trainer import is_main_process
     from ..persistence import read_encoder
