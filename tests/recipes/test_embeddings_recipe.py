@@ -360,7 +360,7 @@ def tried(data: Path, work: Path, trained: Path, tmp_path_factory: pytest.TempPa
     for task, planned in srsly.read_yaml(train.HERE / "studies.yml").items():
         rows = [
             {"task": task, "language": "swa", "system": one["system"], "setting": one.get("setting", ""), "seed": 0}
-            | {"dev_f1": 9.0, "dev": {"accuracy": 9.0}, "seconds": 1.0}
+            | {"dev_f1": 9.0, "dev": {"accuracy": 9.0}, "seconds": -1.0}
             for one in planned["tries"]
             if not (one["system"] == "finetuned" and one.get("setting") in kept.get(task, "0.1 of the learning rate"))
         ]
@@ -372,7 +372,7 @@ def tried(data: Path, work: Path, trained: Path, tmp_path_factory: pytest.TempPa
 
 
 def test_settings_are_tried_on_dev_alone(tried: Path) -> None:
-    new = [row for row in read(tried) if row["seconds"] != 1.0]
+    new = [row for row in read(tried) if row["seconds"] >= 0]
     found = {(row["task"], row["setting"]) for row in new}
     assert {("ner", "without NORM"), ("ner", "40 % of the n-grams dropped")} <= found
     assert {("pos", "width 64, depth 2, learning rate 0.001"), ("afrisenti", "0.1 of the learning rate")} <= found
