@@ -15,7 +15,6 @@ from .cnn import EPSILON
 
 LETTER, UPPER, DIGIT, OTHER = 1, 2, 3, 4  # as in hf/heads_distillemb.py, which cannot be imported without torch
 _ROTARY_BASE = 10_000.0
-_ERROR_FUNCTION = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592, 0.0)
 _AT_ONCE = 4096  # words, padding included, that are computed together
 
 
