@@ -130,8 +130,9 @@ class Pretraining:
             body = self.model.model.distillemb
             body.context_layers.forward = torch.compile(body.context_layers.forward, dynamic=True)  # type: ignore[union-attr, method-assign]
         weights = np.maximum(corpus.counts[:vocabulary], 1) ** _POWER
-        self.probabilities = weights / weights.sum()
-        expected = np.log(-np.expm1(max(self.samples, 1) * np.log1p(-self.probabilities)))
+        probabilities = weights / weights.sum()
+        self.cumulative = np.cumsum(probabilities)
+        expected = np.log(-np.expm1(max(self.samples, 1) * np.log1p(-probabilities)))
         self.log_expected = torch.from_numpy(expected).float().to(device)
 
     def train(self) -> None:
@@ -217,8 +218,8 @@ class Pretraining:
         if not self.samples:
             return None
         drawn = np.random.default_rng([self.settings.seed, 3, self.state.progress.total_steps]).random(self.samples)
-        words = np.unique(np.searchsorted(np.cumsum(self.probabilities), drawn))
-        return torch.from_numpy(np.minimum(words, len(self.probabilities) - 1)).to(self.accelerator.device)
+        words = np.unique(np.searchsorted(self.cumulative, drawn))
+        return torch.from_numpy(np.minimum(words, len(self.cumulative) - 1)).to(self.accelerator.device)
 
     def evaluate(self) -> dict[str, float]:
         """Loss over all words and accuracy (0 to 1) on the held-out lines, always with the same words masked."""
