@@ -25,6 +25,7 @@ from transformers.utils import logging
 from ..averaging import update_average
 from ..errors import DistillEmbError
 from ..evaluate.tagging import accuracy, class_scores, entity_scores
+from ..hf.pretrained_distillemb import ENCODER_RATE, HEAD_RATE
 from .encoding import WordCollator, encode_dataset
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class FineTuneArguments(TrainingArguments):
     num_train_epochs: float = 20
     per_device_train_batch_size: int = 32
     per_device_eval_batch_size: int = 64
-    learning_rate: float = 2e-3
-    encoder_learning_rate: float = 5e-4
+    learning_rate: float = HEAD_RATE
+    encoder_learning_rate: float = ENCODER_RATE
     context_learning_rate: float | None = None
     weight_decay: float = 0.01
     warmup_steps: float = 0.05  # below 1: a share of the steps

@@ -18,6 +18,7 @@ from .configuration_distillemb import DistillEmbConfig
 from .heads_distillemb import character_classes
 
 SCALE_SUFFIX = "_scale"
+HEAD_RATE, ENCODER_RATE = 2e-3, 5e-4  # learning rates of AdamW, chosen on dev (NER)
 _ENCODER, _CONTEXT = ("encoder.", "distillemb.encoder."), ("context_layers.", "distillemb.context_layers.")
 _HUB = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 
@@ -125,7 +126,11 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
             self.base_model.requires_grad_(False)
 
     def parameter_groups(
-        self, lr: float = 1e-3, encoder_lr: float = 1e-4, weight_decay: float = 0.01, context_lr: float | None = None
+        self,
+        lr: float = HEAD_RATE,
+        encoder_lr: float = ENCODER_RATE,
+        weight_decay: float = 0.01,
+        context_lr: float | None = None,
     ) -> list[dict[str, Any]]:
         """Group the parameters for an optimizer: encoder, context layers and head with learning rates of their own.
 

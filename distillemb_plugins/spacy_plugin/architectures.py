@@ -18,6 +18,7 @@ from ..errors import DistillEmbError
 from .context import build_bilstm_encoder_v1
 from .contextual import ContextShim, contextual_words
 from .layers import with_unique_words, word_encoder
+from .rates import DEFAULT_GRAD_FACTOR
 from .shims import EncoderShim
 
 DEFAULT_ROWS = 2500
@@ -31,7 +32,7 @@ def build_embed_v1(
     *,
     freeze: bool = False,
     dropout: float = 0.0,
-    grad_factor: float = 1.0,
+    grad_factor: float = DEFAULT_GRAD_FACTOR,
     attrs: list[str | int] | None = None,
     rows: list[int] | None = None,
     cache_size: int = 200_000,
@@ -49,8 +50,9 @@ def build_embed_v1(
         dropout: Share of the word vectors' values dropped in training. ``[training] dropout`` does not change it: that
             is for the layer that mixes the vector with the attributes. The encoder's own dropout (of n-grams, in its
             config) is active in training too.
-        grad_factor: The encoder's learning rate as a share of the pipeline's. The optimizer's step is scaled, not the
-            gradient, because Adam's steps do not depend on the gradient's scale.
+        grad_factor: The encoder's learning rate as a share of the pipeline's. The default is for entities; for parts of
+            speech and text classification 1.0 is better. The optimizer's step is scaled, not the gradient, because
+            Adam's steps do not depend on the gradient's scale.
         attrs: Lexical attributes (NORM, PREFIX, SUFFIX, SHAPE, ...) hashed beside the encoder, as MultiHashEmbed does.
             Capitals and shapes matter for NER.
         rows: Rows of the attributes' tables; 2,500 each by default.
@@ -84,7 +86,7 @@ def build_tok2vec_v1(
     maxout_pieces: int = 3,
     freeze: bool = False,
     dropout: float = 0.0,
-    grad_factor: float = 1.0,
+    grad_factor: float = DEFAULT_GRAD_FACTOR,
     attrs: list[str | int] | None = None,
     rows: list[int] | None = None,
     cache_size: int = 200_000,

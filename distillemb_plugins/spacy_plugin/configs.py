@@ -16,6 +16,7 @@ from spacy.util import CONFIG_SECTION_ORDER
 from thinc.api import Config
 
 from ..errors import DistillEmbError
+from .rates import GRAD_FACTORS
 
 # The overlays of each task; the header of the rendered file is that of the last one.
 TASKS = {"ner": ["ner"], "pos": ["pos"], "ner-pos": ["ner", "pos", "ner-pos"], "textcat": ["textcat"]}
@@ -47,6 +48,8 @@ def build_config(task: str, embedding: str = "trainable", overrides: Mapping[str
     config = Config(section_order=CONFIG_SECTION_ORDER)
     for name in ("base", *TASKS[task], embedding):
         _lay_over(config, Config().from_str(_text(name), interpolate=False))
+    if embedding == "trainable":
+        config["components"]["tok2vec"]["model"]["embed"]["grad_factor"] = GRAD_FACTORS[task]
     for key, value in deepcopy(dict(overrides or {})).items():
         *sections, last = key.split(".")
         _check("section", key.partition(".")[0], CONFIG_SECTION_ORDER)

@@ -105,7 +105,7 @@ def write(results: Path, readme: Path) -> None:
     shared.write_blocks(readme, {"tables": "\n\n".join(parts)})
     with figure_of(10, 2.6, len(GROWTH)) as (drawing, panels):
         for axes, what in zip(panels, GROWTH, strict=True):
-            found = pick(rows, what=what)
+            found = sorted(pick(rows, what=what), key=lambda row: row["value"])  # the file sorts names as text
             low, median, high = ([row[name] / 1e3 for row in found] for name in ("low", "median", "high"))
             axes.fill_between(range(len(found)), low, high, color=COLORS[0], alpha=0.2)
             axes.plot(range(len(found)), median, marker="o", markersize=3, color=COLORS[0])

@@ -65,7 +65,7 @@ SYSTEMS = {
         System("static", reads=FASTTEXT, lookup=lambda path: load_teacher(path).lookup),
         System("floret", reads=FLORET, lookup=_floret_lookup),
         System("compressed", reads=COMPRESSED, lookup=_compressed_lookup),
-        System("random", "trainable", RANDOM),
+        System("random", "trainable", RANDOM),  # needs the full rate
         System("frozen", "static", ENCODER),
         System("finetuned", "trainable", ENCODER, grad_factor=0.1),
         System("static-ppmi_svd", reads=PPMI_SVD, lookup=_ppmi_svd_lookup),

@@ -100,7 +100,7 @@ def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
         changes |= {"components.tok2vec.model.embed.include_static_vectors": True, "paths.vectors": str(table)}
     elif system.reads:
         changes["paths.encoder"] = str(source(system.name, work, run["seed"]))
-    if system.embedding == "trainable" and system.name != "random":
+    if system.embedding == "trainable":
         rate = system.grad_factor if task.grad_factor is None else task.grad_factor
         changes["components.tok2vec.model.embed.grad_factor"] = rate
     return build_config(task.config, system.embedding, {**changes, **overrides})

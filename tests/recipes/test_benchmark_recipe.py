@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -104,6 +105,14 @@ def test_memory_growth_tables_and_plot(
     assert "characters a word" in (tmp_path / "scaling.svg").read_text("utf-8")
     with pytest.raises(DistillEmbError, match="--size"):
         measure.measure("memory", tmp_path, str(tiny_encoder_dir), "huge", results)
+
+
+def test_the_plot_goes_by_number_not_by_name(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- tables -->\n<!-- /tables -->\n", "utf-8")
+    measure.write(Path(measure.__file__).with_name("results.jsonl"), readme)
+    drawing = (tmp_path / "scaling.svg").read_text("utf-8")
+    assert re.sub(r"\s+", " ", " ".join(re.findall(r">([^<]+)</text>", drawing))).startswith("1 8 64 512 4,096 ")
 
 
 def test_the_project_runs_small(
