@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,7 @@ _MAGICS: dict[bytes, Callable[..., Any]] = {
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ASIDE = re.compile(r"/$|(^|/)(\.|__MACOSX|readme|licen[cs]e)[^/]*($|/)", re.IGNORECASE)
 LONGEST_LINE = 1 << 26  # bytes; without a limit, a few megabytes that unpack to one endless line fill the memory
+_ARRIVING = 1 << 16  # bytes, what a pipe holds
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
@@ -115,7 +117,7 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         yield from _decoded_lines(stream, str(path))
 
 
-def text_lines(source: str | Path | IO[bytes]) -> Iterator[tuple[int, str]]:
+def text_lines(source: str | Path | IO[bytes] | ArrivingLines) -> Iterator[tuple[int, str]]:
     """Stream ``(line number from 1, line without its ending)`` of UTF-8 text.
 
     Lines end in LF, CRLF or CR. A byte-order mark is removed from the start of every line: files that were put
@@ -151,6 +153,37 @@ def _decoded_lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
         ) from error
     except DAMAGE as error:
         raise DistillEmbError(f"{name} cannot be read past line {number} ({brief(error)}): is it damaged?") from error
+
+
+class ArrivingLines:
+    """A stream of lines that says whether reading on would wait: `text_lines` reads it as it reads a file.
+
+    Args:
+        stream: Standard input, or any buffered stream of bytes.
+
+    Attributes:
+        dry: Whether nothing more has arrived than what was read.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._lines, self._rest = stream, deque[bytes](), bytearray()
+
+    @property
+    def dry(self) -> bool:
+        return not self._lines
+
+    def readline(self, limit: int) -> bytes:
+        """Return the next line with its ending, or so many bytes of an endless one; nothing at the end."""
+        while not self._lines:
+            chunk = self._stream.read1(_ARRIVING)
+            self._rest += chunk
+            if b"\n" in chunk:
+                *lines, self._rest = self._rest.split(b"\n")
+                self._lines.extend(bytes(line) + b"\n" for line in lines)
+            elif not chunk or len(self._rest) >= limit:
+                line, self._rest = bytes(self._rest[:limit]), self._rest[limit:]
+                return line
+        return self._lines.popleft()
 
 
 def _is_wide(raw: bytes) -> bool:

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from .characters import INVISIBLE, normalize
 from .files import iter_lines
 
-__all__ = ["PATTERN", "is_word", "normalize", "read_tokens", "tokenize"]
+__all__ = ["PATTERN", "is_word", "normalize", "read_tokens", "token_spans", "tokenize"]
 
 # Python's own \w does not match combining marks and would cut Yoruba words in two.
 _LETTER = r"[\p{L}\p{M}\p{N}]"
@@ -40,6 +40,11 @@ def tokenize(line: str) -> list[str]:
         The tokens in order, as they stand in the line. What is invisible inside one stays (`normalize` removes it).
     """
     return _TOKEN.findall(line)
+
+
+def token_spans(line: str) -> list[tuple[int, int]]:
+    """Return where each token of `tokenize` begins and ends in the line."""
+    return [found.span() for found in _TOKEN.finditer(line)]
 
 
 def is_word(token: str) -> bool:

@@ -18,6 +18,7 @@ from .info import info_command
 from .neighbors import neighbors_command
 from .pretrain import pretrain_command
 from .quickstart import quickstart_command
+from .tag import tag_command
 from .teach import teach_command
 from .vectors import vectors_command
 
@@ -47,6 +48,7 @@ app.command("pretrain")(pretrain_command)
 app.command("evaluate")(evaluate_command)
 app.command("neighbors")(neighbors_command)
 app.command("vectors")(vectors_command)
+app.command("tag")(tag_command)
 app.command("info")(info_command)
 app.command("config")(config_command)
 

@@ -94,9 +94,14 @@ def _is_docstart(line: str) -> bool:
 
 
 def blocks(path: Path) -> Iterator[Block]:
+    """See `blocks_of`, for a file."""
+    return blocks_of(numbered_lines(path))
+
+
+def blocks_of(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
     """Runs of lines between blank ones. A line ``-DOCSTART-`` ends a sentence too, and is left out."""
     block: Block = []
-    for number, line in numbered_lines(path):
+    for number, line in lines:
         if line.strip(" \t\r") and not _is_docstart(line):
             block.append((number, line))
         elif block:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..errors import DistillEmbError
-from .columns import Block, blocks, unknown_tag
+from .columns import Block, blocks, cells_of, unknown_tag
 from .layout import Layout, Sentence, column_in
 
 NAMES = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
@@ -30,6 +30,19 @@ def is_conllu(path: Path) -> bool:
         line.count("\t") == len(NAMES) - 1 and bool(_AN_ID.fullmatch(line.split("\t", 1)[0].strip())) for line in peek
     )
     return bool(hits) and 2 * hits >= len(peek)
+
+
+def block_words(block: Block) -> list[str]:
+    """Return the words of a sentence whose tags do not matter.
+
+    Args:
+        block: Its lines. The word is the first column, or where all lines are CoNLL-U's the form of each syntactic
+            word.
+    """
+    rows = [line.split("\t") for _, line in block if not line.startswith("#")]
+    if rows and all(len(row) == len(NAMES) and _AN_ID.fullmatch(row[_ID]) for row in rows):
+        return [row[_FORM] for row in rows if row[_ID].isdecimal()]
+    return [cells_of(line)[0] for _, line in block]
 
 
 @dataclass

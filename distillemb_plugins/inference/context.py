@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,22 @@ def windows(length: int, most: int, margin: int) -> list[tuple[int, int, int, in
     return found
 
 
+def alike(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the numbers of the sentences that are computed together: of about equal length, never too many words.
+
+    Args:
+        lengths: Words of each sentence. Empty ones are left out.
+    """
+    order = sorted((n for n, length in enumerate(lengths) if length), key=lambda n: lengths[n])
+    start = 0
+    while start < len(order):
+        end = start + 1
+        while end < len(order) and (end + 1 - start) * lengths[order[end]] <= _AT_ONCE:
+            end += 1
+        yield order[start:end]
+        start = end
+
+
 class ContextForward:
     """The forward pass of context layers.
 
@@ -63,17 +79,10 @@ class ContextForward:
             Of each sentence float32 ``[words, context_size]``.
         """
         result: list[Floats] = [np.zeros((0, self.size), np.float32)] * len(vectors)
-        order = sorted((n for n in range(len(vectors)) if len(vectors[n])), key=lambda n: len(vectors[n]))
-        start = 0
-        while start < len(order):
-            end = start + 1
-            while end < len(order) and (end + 1 - start) * len(vectors[order[end]]) <= _AT_ONCE:
-                end += 1
-            chosen = order[start:end]
+        for chosen in alike([len(rows) for rows in vectors]):
             states = self._batch([vectors[n] for n in chosen], [char_ids[n] for n in chosen])
             for n, rows in zip(chosen, states, strict=True):
                 result[n] = rows[: len(vectors[n])]
-            start = end
         return result
 
     def _batch(self, vectors: Sequence[Floats], char_ids: Sequence[NDArray[np.int32]]) -> Floats:
