@@ -34,6 +34,33 @@ def test_an_unseen_mark_falls_back_to_the_letter_and_the_rest_is_unknown() -> No
     assert table.encode(["ẹ\u0300", "ñ", "ሀ", "\u0301e"]).tolist() == [[3, 0, 0], [4, 0, 0], [1, 0, 0], [1, 2, 0]]
 
 
+def test_unknown_characters_have_hashed_ids_of_their_class() -> None:
+    table = CharTable(["o", "e", "ẹ"], max_chars=4, hashed=256)
+    rows = table.encode(["ɔe", "ɛe", "Ɔe", "٣", "€", "ɔ\u0301e", "ɔe", "ñ"])
+    ids = rows[:, 0]
+    assert (ids >= table.first_hashed).all() and (ids < len(table)).all() and len(table) == 5 + 256
+    assert [table.classes[number] for number in ids] == [1, 1, 2, 3, 4, 1, 1, 1]
+    assert len(set(ids[:5].tolist())) == 5
+    assert ids[0] == ids[5] == ids[6], "the marks of an unknown letter do not count"
+    alphabet = [chr(code) for code in range(0x7CA, 0x7EB)]  # N'Ko: neighbors in an alphabet rarely share an id
+    assert len(set(table.encode(alphabet)[:, 0].tolist())) == len(alphabet)
+    assert table.knows("ẹ") and table.knows("e\u0301") and not table.knows("ɔ")
+    assert CharTable.from_dict(table.to_dict()) == table != CharTable(["o", "e", "ẹ"], max_chars=4)
+    one = np.concatenate([table.encode([word]) for word in ("ɔe", "ɛe")])
+    assert (one == rows[:2]).all(), "alone and in company"
+
+
+@pytest.mark.parametrize("hashed", [-4, 6, True, 4.0, 1 << 20])
+def test_a_number_of_hashed_ids_that_cannot_be_is_refused(hashed: object) -> None:
+    with pytest.raises(ValueError, match="multiple of 4"):
+        CharTable(["a"], hashed=hashed)  # type: ignore[arg-type]
+
+
+def test_characters_that_the_words_lack_can_be_known() -> None:
+    table = CharTable.learn(["abba"], more="aɛ", lowercase=True, hashed=8)
+    assert table.characters == ("a", "b", "ɛ") and table.hashed == 8
+
+
 def test_alignment_cutting_and_padding() -> None:
     left = CharTable(list("abc"), max_chars=5)
     centre = CharTable(list("abc"), max_chars=5, align="center")

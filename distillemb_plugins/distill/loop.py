@@ -20,12 +20,13 @@ from .losses import Objective, student_uses_bf16
 from .progress import LOG_FILE, Progress, TrainingLog, TrainingState
 from .sampling import WordSampler, sampling_weights, shared_batch_size
 from .settings import DistillSettings
-from .student import Runner, build_student, predict, prepare_inputs
+from .student import Runner, build_student, predict, prepare_inputs, unseen_characters, with_unknown_characters
 from .targets import Targets
 from .validation import HeldOut
 
 _AGREE_EVERY = 16  # steps between two agreements of several processes on the time
 _CHECKPOINT_EPOCH_ENDS_AFTER = 10.0  # seconds since the last checkpoint
+_WITH_UNKNOWN = 0.03  # of the words of a step: so many are read with an unknown character in them
 _START = 1 / 25  # one_cycle begins at this share of the peak (Smith & Topin 2018, as in torch)
 _END = 1e-4  # and ends, of where it began, at this
 
@@ -49,7 +50,9 @@ class Distillation:
         self.device: torch.device = accelerator.device
         self.show = progress and self.is_main
         self.characters, self.config, encoder = build_student(targets, settings)
-        inputs = prepare_inputs(self.characters, encoder, targets.words)
+        self._char_ids = torch.from_numpy(self.characters.encode(targets.words).astype(np.int64))
+        self._unseen = unseen_characters(self.characters, self._char_ids[torch.from_numpy(targets.train)])
+        inputs = prepare_inputs(self._char_ids, encoder)
         self.inputs = tuple(part.to(self.device) for part in inputs)
         size = shared_batch_size(settings.batch_size, len(targets.train), accelerator.num_processes)
         weights = sampling_weights(targets.frequencies[targets.train], settings.sampling, settings.power)
@@ -114,7 +117,7 @@ class Distillation:
         batch = torch.from_numpy(self.sampler.batch(epoch, step)).to(self.device)
         own = batch[self._own]
         self.module.train()
-        predicted = self.module(*(column.index_select(0, own) for column in self.inputs))
+        predicted = self.module(*self._read(own, self.sampler.unknown_rng(epoch, step)))
         total, parts = self.objective(predicted, batch, self._own, self.sampler.negatives_rng(epoch, step))
         self._optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(total)
@@ -130,6 +133,19 @@ class Distillation:
             averages = [self.state.averaged[name] for name in weights]
             update_average(averages, list(weights.values()), settings.ema, state.total_steps)
         return {"loss": total.detach(), **parts}, rate
+
+    def _read(self, own: Tensor, rng: np.random.Generator) -> list[Tensor]:
+        """What the student reads of the words. A small share shows it unknown characters, if it tells them apart."""
+        columns = [column.index_select(0, own) for column in self.inputs]
+        if not self.characters.hashed:
+            return columns
+        chosen = torch.from_numpy(np.flatnonzero(rng.random(len(own)) < _WITH_UNKNOWN))
+        char_ids = with_unknown_characters(self._char_ids[own.cpu()[chosen]], self.characters, self._unseen, rng)
+        with torch.no_grad():
+            changed = prepare_inputs(char_ids.to(self.device), self.encoder)
+        for column, new in zip(columns, changed, strict=True):
+            column[chosen.to(self.device)] = new
+        return columns
 
     def _set_rate(self) -> float:
         settings, state = self.settings, self.state.progress

@@ -108,7 +108,8 @@ def _distinct_rows(files: EncoderFiles, words: list[str]) -> tuple[NDArray[np.in
     those are left to the network.
     """
     ids = files.characters.encode(words)
-    own = ((ids != PAD_ID).sum(1) < files.characters.max_chars) & ~(ids == UNKNOWN_ID).any(1)
+    unknown = (ids == UNKNOWN_ID) | (ids >= files.characters.first_hashed)
+    own = ((ids != PAD_ID).sum(1) < files.characters.max_chars) & ~unknown.any(1)
     positions = np.flatnonzero(own)
     keys, first = np.unique(row_hashes(ids[positions]), return_index=True)
     return positions[first], keys.astype(np.int32)

@@ -27,7 +27,7 @@ from .targets import Targets
 _GATHERED_VALUES = 1 << 24  # float32 values that a search for negatives may hold at once (64 MiB)
 _TRIES = 100
 _TOKENS_AT_ONCE = 1 << 16
-_ORDER, _DRAW, _NEGATIVES = 1, 2, 3  # keeps the streams of random numbers apart
+_ORDER, _DRAW, _NEGATIVES, _UNKNOWN = 1, 2, 3, 4  # keeps the streams of random numbers apart
 
 
 class WordSampler:
@@ -59,6 +59,10 @@ class WordSampler:
     def negatives_rng(self, epoch: int, step: int) -> np.random.Generator:
         """Return the random numbers for the negatives of a step."""
         return np.random.default_rng([self.seed, _NEGATIVES, epoch, step])
+
+    def unknown_rng(self, epoch: int, step: int) -> np.random.Generator:
+        """Return the random numbers for the unknown characters of a step."""
+        return np.random.default_rng([self.seed, _UNKNOWN, epoch, step])
 
 
 def shared_batch_size(batch_size: int, words: int, processes: int) -> int:

@@ -15,7 +15,7 @@ STUDENTS = (
 LOSSES = ("triplet", "info_nce", "local", "global", "cosine", "similarity", "structure")
 
 _AS_PUBLISHED: dict[str, Any] = {"center": False, "normalize": False, "learning_rate": 1e-3, "bf16": "off"}
-_AS_PUBLISHED |= {"table_learning_rate": None, "betas": (0.9, 0.999)}
+_AS_PUBLISHED |= {"table_learning_rate": None, "betas": (0.9, 0.999), "hashed_characters": 0}
 PRESETS: dict[str, dict[str, Any]] = {
     # The losses and the optimizer are those that won our own tables (see recipes/distill).
     "default": {},
@@ -104,6 +104,10 @@ class DistillSettings:
     lowercase: bool | None = _setting(None, "Lower-case words first; None does so if no teacher's word has a capital.")
     min_char_count: int = _setting(1, "Characters seen less often in the training words are unknown.", least=1)
     max_characters: int | None = _setting(None, "Most characters that are known.", least=1)
+    more_characters: str = _setting("", "Characters that are known whether or not the training words have them.")
+    hashed_characters: int = _setting(
+        256, "Ids that unknown characters share by hash, a multiple of 4; 0 for a single one.", least=0
+    )
     # the objective
     losses: dict[str, float] = _setting(  # noqa: RUF009
         {"cosine": 1.0, "info_nce": 0.05}, f"Losses and their weights. Names: {', '.join(LOSSES)}."

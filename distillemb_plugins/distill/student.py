@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..characters import CharTable
+from ..characters import CLASSES, PAD_ID, CharTable
 from ..errors import DistillEmbError
 from ..hf.configuration_distillemb import ALIGNMENTS, DistillEmbConfig
 from ..hf.encoders_distillemb import DistillEmbEncoder, build_encoder
@@ -53,6 +53,8 @@ def build_student(targets: Targets, settings: DistillSettings) -> tuple[CharTabl
             max_chars=settings.max_chars,
             align=align,
             lowercase=targets.lowercase,
+            more=settings.more_characters,
+            hashed=settings.hashed_characters,
         )
     except ValueError as error:
         raise DistillEmbError(str(error)) from error
@@ -70,15 +72,40 @@ def build_student(targets: Targets, settings: DistillSettings) -> tuple[CharTabl
         raise DistillEmbError(f"The student {settings.student} cannot be built: {error}") from error
 
 
-def prepare_inputs(characters: CharTable, encoder: nn.Module, words: list[str]) -> tuple[Tensor, ...]:
+def prepare_inputs(char_ids: Tensor, encoder: nn.Module) -> tuple[Tensor, ...]:
     """Compute once what the encoder reads of each word: its own preparation (n-gram hashes) or the character ids."""
-    char_ids = torch.from_numpy(characters.encode(words).astype(np.int64))
     prepare = getattr(encoder, "prepare", None)
     if prepare is None:
         return (char_ids,)
     with torch.no_grad():
         parts = [prepare(block) for block in char_ids.split(_WORDS_AT_ONCE)]
     return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))
+
+
+def unseen_characters(characters: CharTable, char_ids: Tensor) -> list[NDArray[np.int64]]:
+    """Ids of unknown characters, each class by itself: the hashed ones, and known letters that no training word has."""
+    classes, ids = np.array(characters.classes), np.arange(len(characters))
+    seen = np.isin(ids, char_ids.numpy()) & (ids < characters.first_hashed)
+    return [np.flatnonzero((classes == one) & ~seen) for one in CLASSES]
+
+
+def with_unknown_characters(
+    char_ids: Tensor, characters: CharTable, unseen: list[NDArray[np.int64]], rng: np.random.Generator
+) -> Tensor:
+    """Put a character of the same class that no word has in the place of one character of each word.
+
+    Args:
+        char_ids: int64 ``[n, max_chars]``.
+        characters: Their table, with hashed ids.
+        unseen: See `unseen_characters`.
+        rng: Random numbers.
+    """
+    rows, classes = char_ids.numpy().copy(), np.array(characters.classes)
+    columns = (rng.random(rows.shape) * (rows != PAD_ID)).argmax(1)
+    replaced = rows[np.arange(len(rows)), columns]
+    kinds, share = np.maximum(classes[replaced], 1) - 1, rng.random(len(rows))
+    drawn = np.array([unseen[k][int(s * len(unseen[k]))] for k, s in zip(kinds, share, strict=True)], dtype=np.int64)
+    return torch.from_numpy(np.where((rows == replaced[:, None]) & (rows != PAD_ID), drawn[:, None], rows))
 
 
 @torch.no_grad()

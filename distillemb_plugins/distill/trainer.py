@@ -20,7 +20,7 @@ from ..facts import HELD_OUT, EncoderFacts, current_versions
 from ..files import locked, remove_directory
 from ..persistence import EncoderFiles, write_encoder
 from ..quantization import check_storage
-from ..runs import CHECKPOINT_FILE, check_output, work_directory, work_path
+from ..runs import CHECKPOINT_FILE, begun_settings, check_output, work_directory, work_path
 from ..teachers import Teacher
 from ..vectors import unit_rows
 from .loop import Callback, Distillation
@@ -33,6 +33,7 @@ from .targets import AnyTeacher, Targets, build_targets
 # steps and 0.473 after 180; 0.599 after 100, 0.621 after 220 and 0.635 after 900. A smaller batch costs little time.
 FEW_STEPS = 200
 SMALL_BATCH = 32  # InfoNCE finds too few negatives in a smaller one
+_ADDED = {"hashed_characters": 0, "more_characters": ""}  # what runs of earlier versions did
 _MAY_CHANGE = ("checkpoint_seconds", "device", "storage", "max_seconds")  # while a run is interrupted
 
 
@@ -83,6 +84,8 @@ def distill(
                 remove_directory(work)
         return out
     check_output(out, resume=resume, overwrite=overwrite)
+    if resume and (begun := begun_settings(work)) and not begun.keys() & _ADDED:
+        settings = replace(settings, **_ADDED)
     overwrites = overwrite or out.exists()
     targets = build_targets(teachers, settings)
     kept = {name: value for name, value in settings.to_dict().items() if name not in _MAY_CHANGE}
@@ -100,10 +103,15 @@ def distill(
     return out
 
 
+def _of_earlier(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an interrupted run under their present names, complete."""
+    return _ADDED | current_names(values)
+
+
 @contextmanager
 def _work(out: Path, identity: dict[str, Any], resume: bool, overwrite: bool) -> Iterator[None]:
     """Hold the work directory. A run that fails before its first checkpoint leaves nothing."""
-    with work_directory(out, identity, resume=resume, overwrite=overwrite, read=current_names) as work:
+    with work_directory(out, identity, resume=resume, overwrite=overwrite, read=_of_earlier) as work:
         try:
             yield
         except Exception:

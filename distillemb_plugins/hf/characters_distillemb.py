@@ -3,6 +3,6 @@
 A saved encoder directory carries the whole of ``distillemb_plugins/characters.py`` under this name.
 """
 
-from ..characters import FIRST_CHARACTER_ID, PAD_ID, UNKNOWN_ID, CharTable, split_characters
+from ..characters import DIGIT, LETTER, OTHER, PAD_ID, UPPER, CharTable
 
-__all__ = ["FIRST_CHARACTER_ID", "PAD_ID", "UNKNOWN_ID", "CharTable", "split_characters"]
+__all__ = ["DIGIT", "LETTER", "OTHER", "PAD_ID", "UPPER", "CharTable"]

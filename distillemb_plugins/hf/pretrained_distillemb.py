@@ -14,8 +14,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils.hub import cached_file
 
 from .card_distillemb import read_beside, read_tokenizer, write_beside
+from .characters_distillemb import CharTable
 from .configuration_distillemb import DistillEmbConfig
-from .heads_distillemb import character_classes
 
 SCALE_SUFFIX = "_scale"
 HEAD_RATE, ENCODER_RATE = 2e-3, 5e-4  # learning rates of AdamW, chosen on dev (NER)
@@ -174,7 +174,7 @@ def _read_classes(source: Any, hub: dict[str, Any]) -> list[int]:
     table = json.loads(file.read_text(encoding="utf-8")).get("char_table")
     if not isinstance(table, dict):
         raise ValueError(f"{file} holds no char_table: shape_features need an encoder directory with its tokenizer.")
-    return character_classes(table["characters"])
+    return CharTable.from_dict(table).classes
 
 
 def _check_loaded(missing: Any, needed: tuple[str, ...], source: Any) -> None:

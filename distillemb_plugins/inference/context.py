@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..characters import DIGIT, LETTER, OTHER, UPPER
 from ..quantization import Tensors
 from ..vectors import Floats
 from .cnn import EPSILON
 
-LETTER, UPPER, DIGIT, OTHER = 1, 2, 3, 4  # as in hf/heads_distillemb.py, which cannot be imported without torch
 _ROTARY_BASE = 10_000.0
 _AT_ONCE = 4096  # words, padding included, that are computed together
 

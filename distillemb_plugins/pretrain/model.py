@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from ..hf.configuration_distillemb import DistillEmbConfig
 from ..hf.modeling_distillemb import DistillEmbForMaskedLM
-from ..hf.pretrained_distillemb import character_classes
 from ..persistence import EncoderFiles
 from ..vectors import unit_rows
 from .batches import Batch
@@ -32,7 +31,7 @@ def build_model(files: EncoderFiles, settings: PretrainSettings, vocabulary: int
         context_dropout=settings.dropout,
         context_range=settings.range,
         word_vocabulary=vocabulary,
-        character_classes=character_classes(files.characters.characters),
+        character_classes=files.characters.classes,
     )
     model = DistillEmbForMaskedLM(config)
     weights = {name: torch.from_numpy(np.array(tensor)) for name, tensor in files.tensors.items()}

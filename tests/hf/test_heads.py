@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from distillemb_plugins.characters import CharTable
 from distillemb_plugins.hf.heads_distillemb import (
     Bidirectional,
     ChainCrf,
@@ -17,7 +18,6 @@ from distillemb_plugins.hf.heads_distillemb import (
     pool_words,
     reorder,
 )
-from distillemb_plugins.hf.pretrained_distillemb import character_classes
 
 LENGTHS = [4, 1, 3, 0]
 LABELS = 3
@@ -161,8 +161,8 @@ def test_crf_of_one_label_and_extreme_scores() -> None:
 
 
 def test_shape_features() -> None:
-    classes = character_classes(["a", "B", "7", "!", "ጅ", "ọ́", "ǅ"])
-    assert classes == [0, 0, 1, 2, 3, 4, 1, 1, 2]
+    classes = CharTable(["a", "B", "7", "!", "ጅ", "ọ́", "ǅ"], hashed=4).classes
+    assert classes == [0, 0, 1, 2, 3, 4, 1, 1, 2, 1, 2, 3, 4]
     shapes = ShapeFeatures(classes, 4)
     with torch.no_grad():
         shapes.traits.weight.copy_(2.0 ** torch.arange(7).expand(4, 7))
