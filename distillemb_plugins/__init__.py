@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .encoder import DistillEmb
     from .errors import DistillEmbError, MissingExtraError
     from .facts import Corpus, EncoderFacts
+    from .locations import bundled
     from .teachers import Teacher, load_teacher, save_teacher, train_teacher
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "MissingExtraError",
     "Teacher",
     "__version__",
+    "bundled",
     "load_teacher",
     "save_teacher",
     "train_teacher",
@@ -37,6 +39,7 @@ _EXPORTS = {
     "EncoderFacts": "facts",
     "MissingExtraError": "errors",
     "Teacher": "teachers",
+    "bundled": "locations",
     "load_teacher": "teachers",
     "save_teacher": "teachers",
     "train_teacher": "teachers",

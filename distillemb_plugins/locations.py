@@ -19,6 +19,28 @@ _PIPELINE_VECTORS = "vocab/distillemb.safetensors"
 _SHOWN = 3  # names in a message
 
 
+def bundled_names() -> list[str]:
+    """Return the names of the encoders that come with the package."""
+    return sorted(path.parent.name for path in BUNDLED.glob(f"*/{CONFIG_FILE}"))
+
+
+def bundled(name: str) -> Path:
+    """Return the directory of an encoder that comes with the package.
+
+    It is for libraries that do not know the names, such as ``AutoModel.from_pretrained(bundled("afro11"))``.
+
+    Args:
+        name: Such as ``"afro11"``.
+
+    Raises:
+        DistillEmbError: No encoder of that name comes with the package.
+    """
+    known = bundled_names()
+    if name not in known:
+        raise DistillEmbError(f"No encoder {brief(repr(name))} comes with the package: give one of {known}.")
+    return BUNDLED / name
+
+
 def resolve(name_or_path: str | Path) -> Path:
     """Find the directory that a name stands for.
 
@@ -29,16 +51,15 @@ def resolve(name_or_path: str | Path) -> Path:
     Raises:
         DistillEmbError: There is nothing under that name.
     """
-    known = sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG_FILE}"))
+    known = bundled_names()
     if not isinstance(name_or_path, str | Path) or not str(name_or_path).strip():
         raise DistillEmbError(f"{name_or_path!r} names no encoder: give a path, a hub id, or one of {known}.")
     path = _expanded(name_or_path)
     if is_directory(path):
         return path
     name = str(name_or_path).rstrip("/")
-    bundled = BUNDLED / name
-    if "/" not in name and "\\" not in name and is_file(bundled / CONFIG_FILE):
-        return bundled
+    if name in known:
+        return bundled(name)
     if is_file(path):
         beside = f": give {path.parent}" if is_file(path.parent / CONFIG_FILE) else ""
         raise DistillEmbError(f"{path} is a file; an encoder is a directory with {CONFIG_FILE} in it{beside}.")

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distillemb_plugins import DistillEmb
+from distillemb_plugins import DistillEmb, bundled
+from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import directory_bytes
 from distillemb_plugins.persistence import BUNDLED, remote_code_files, resolve
 
@@ -46,13 +47,20 @@ def test_it_knows_words_and_their_neighbours() -> None:
     assert encoder.similarity("ኢትዮጵያ", "ከኢትዮጵያ") > encoder.similarity("ኢትዮጵያ", "ውሃ")
 
 
+def test_its_directory_is_found_by_its_name_alone() -> None:
+    assert bundled("afro11") == resolve("afro11") == BUNDLED / "afro11"
+    for other in ("afro12", "../bundled/afro11", "afro11/", ""):
+        with pytest.raises(DistillEmbError, match=r"No encoder .* comes with the package: give one of .*afro11"):
+            bundled(other)
+
+
 def test_hugging_face_opens_it(vectors: np.ndarray) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     import distillemb_plugins.hf  # noqa: F401
 
-    path = resolve("afro11")
+    path = bundled("afro11")
     batch = AutoTokenizer.from_pretrained(path)([WORDS[:-1]], is_split_into_words=True, return_tensors="pt")
     with torch.no_grad():
         found = AutoModel.from_pretrained(path).eval()(**batch).last_hidden_state[0].numpy()
