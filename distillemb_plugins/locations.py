@@ -16,6 +16,7 @@ _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _ADAPTER = "adapter_config.json"  # a few weights to be added to a model's (PEFT)
 _PIPELINE = "meta.json"  # spaCy's
 _PIPELINE_VECTORS = "vocab/distillemb.safetensors"
+_FETCHED = ["*.json", "*.safetensors", "*.md", "*.txt", "*.txt.gz", "*.txt.xz"]  # word lists too
 _SHOWN = 3  # names in a message
 
 
@@ -84,7 +85,7 @@ def _fetch(hub_id: str, known: list[str]) -> Path:
             'pip install "distillemb-plugins[hf]".'
         ) from error
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=["*.json", "*.safetensors", "*.md"]))
+        return Path(snapshot_download(hub_id, allow_patterns=_FETCHED))
     except Exception as error:  # the hub's many errors all mean: not to be had
         raise DistillEmbError(
             f"{hub_id} is no directory here and could not be fetched from the hub ({type(error).__name__}): check "

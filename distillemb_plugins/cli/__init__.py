@@ -17,6 +17,7 @@ from .guard import CliErrors, end_on_terminate
 from .info import info_command
 from .neighbors import neighbors_command
 from .pretrain import pretrain_command
+from .push import push_command
 from .quickstart import quickstart_command
 from .tag import tag_command
 from .teach import teach_command
@@ -51,6 +52,7 @@ app.command("vectors")(vectors_command)
 app.command("tag")(tag_command)
 app.command("info")(info_command)
 app.command("config")(config_command)
+app.command("push")(push_command)
 
 
 def _version(show: bool) -> None:
