@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .facts import EncoderFacts
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*")
+_METRICS = ("f1", "accuracy", "precision", "recall")  # which the title of a table may name
 _NOT_TEXT = frozenset(
     ["y", "n", "yes", "no", "on", "off", "true", "false", "null"]
 )  # what YAML reads as something else than text
@@ -25,7 +26,7 @@ def render_card(template: str, front_matter: Mapping[str, Any], **values: Any) -
 
     Args:
         template: Name of a template: ``"encoder"`` or ``"tagger"``.
-        front_matter: Hugging Face metadata: text, or lists of text. Entries without a value are left out.
+        front_matter: Hugging Face metadata, as for `to_yaml`. Entries without a value are left out.
         **values: What the template names.
 
     Returns:
@@ -55,6 +56,7 @@ def encoder_card(facts: EncoderFacts, *, name: str, config: Mapping[str, Any], p
         "library_name": "distillemb-plugins",
         "pipeline_tag": "feature-extraction",
         "tags": ["word-embeddings", "character-level", "distillation"],
+        "model-index": model_index(name, "feature-extraction", facts.scores),
     }
     return render_card(
         "encoder",
@@ -67,24 +69,71 @@ def encoder_card(facts: EncoderFacts, *, name: str, config: Mapping[str, Any], p
     )
 
 
+def model_index(name: str, task: str, scores: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Make the entry ``model-index`` of the front matter, from which the Hugging Face hub shows scores.
+
+    Args:
+        name: Of the model.
+        task: Such as ``"token-classification"``.
+        scores: Values by name, by the title of their table. Names are metrics; or, where the title names the metric
+            (``F1 on test``), what it was measured on, such as languages.
+
+    Returns:
+        One entry, with a result for each table; empty where there are no scores.
+    """
+    results = [
+        {
+            "task": {"type": task},
+            "dataset": {"name": title, "type": _identifier(title)},
+            "metrics": [_metric(title, one, value) for one, value in values.items()],
+        }
+        for title, values in scores.items()
+        if values
+    ]
+    return [{"name": name, "results": results}] if results else []
+
+
+def _metric(title: str, name: str, value: float) -> dict[str, Any]:
+    found = next((metric for metric in _METRICS if metric in re.findall(r"\w+", f"{name} {title}".lower())), None)
+    label = f"{found.capitalize()} ({name})" if found and found not in name.lower() else name
+    return {"type": found or _identifier(name), "name": label, "value": float(f"{value:.4g}")}
+
+
+def _identifier(text: str) -> str:
+    return re.sub(r"\W+", "-", text.lower()).strip("-")
+
+
 def to_yaml(values: Mapping[str, Any]) -> str:
-    """Write text and lists of text as YAML, without a trailing newline. Empty values are left out.
+    """Write text, numbers, lists and mappings of them as YAML, without a trailing newline. Empty values are left out.
 
     huggingface_hub could do it, but the core does not need huggingface_hub, and a card must not depend on what is
     installed.
     """
-    lines = []
-    for name, value in values.items():
-        if isinstance(value, str) and value:
-            lines.append(f"{name}: {_scalar(value)}")
-        elif value:
-            lines += [f"{name}:", *(f"- {_scalar(one)}" for one in value)]
-    return "\n".join(lines)
+    return "\n".join(_yaml_lines(values))
 
 
-def _scalar(text: str) -> str:
-    plain = _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT
-    return text if plain else json.dumps(text, ensure_ascii=False)
+def _yaml_lines(value: Any) -> list[str]:
+    if isinstance(value, str | int | float):
+        return [_scalar(value)]
+    lines: list[str] = []
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            below = _yaml_lines(one) if one or one == 0 else []
+            if isinstance(one, str | int | float):
+                lines += [f"{name}: {text}" for text in below]
+            elif below:
+                indent = "  " if isinstance(one, Mapping) else ""
+                lines += [f"{name}:", *(indent + text for text in below)]
+        return lines
+    for one in value:
+        first, *rest = _yaml_lines(one)
+        lines += [f"- {first}", *(f"  {text}" for text in rest)]
+    return lines
+
+
+def _scalar(value: str | float) -> str:
+    plain = isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)
 
 
 @cache

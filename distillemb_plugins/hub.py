@@ -44,7 +44,8 @@ def push_directory(
         The address of the repository, or of the pull request.
 
     Raises:
-        DistillEmbError: The directory is damaged or of another kind, `revision` and `create_pr` are both given, or the hub refuses or cannot be reached.
+        DistillEmbError: The directory is damaged or of another kind, `revision` and `create_pr` are both given, or the
+            hub refuses or cannot be reached.
         MissingExtraError: huggingface_hub is not installed.
     """
     if revision and create_pr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distillemb_plugins.card import encoder_card, render_card, to_yaml
+from distillemb_plugins.card import encoder_card, model_index, render_card, to_yaml
 from distillemb_plugins.facts import HELD_OUT, Corpus, EncoderFacts
 
 CONFIG = {"dim": 24, "encoder_type": "cnn"}
@@ -74,6 +74,33 @@ def test_the_front_matter_is_metadata_that_the_hub_reads() -> None:
     assert data.library_name == "distillemb-plugins" and data.pipeline_tag == "feature-extraction"
     data = hub.ModelCard(f"---\n{to_yaml(odd)}\n---\n").data
     assert (data.language, data.license, data.library_name) == (["no", "sw", "y"], odd["license"], None)
+
+
+def test_scores_stand_in_the_front_matter_where_the_hub_finds_them() -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    facts = EncoderFacts(
+        scores={HELD_OUT: {"cosine": 0.712345, "p_at_10": 0}, "POS: accuracy, %": {"swa": 88.1, "no": 90}}
+    )
+    data = hub.ModelCard(encoder_card(facts, name="mine", config=CONFIG, parameters=1)).data
+    assert data.model_name == "mine" and {one.task_type for one in data.eval_results} == {"feature-extraction"}
+    assert [
+        (one.dataset_name, one.dataset_type, one.metric_type, one.metric_name, one.metric_value)
+        for one in data.eval_results
+    ] == [
+        (HELD_OUT, "on-held-out-words", "cosine", "cosine", 0.7123),
+        (HELD_OUT, "on-held-out-words", "p_at_10", "p_at_10", 0),
+        ("POS: accuracy, %", "pos-accuracy", "accuracy", "Accuracy (swa)", 88.1),
+        ("POS: accuracy, %", "pos-accuracy", "accuracy", "Accuracy (no)", 90),
+    ]
+    assert "model-index" not in encoder_card(EncoderFacts(), name="mine", config=CONFIG, parameters=1)
+    assert model_index("mine", "x", {HELD_OUT: {}}) == []
+
+
+def test_yaml_is_read_as_it_was_meant() -> None:
+    yaml = pytest.importorskip("yaml")
+    values = {"a": ["no", "b: c", 1.5], "d": {"e": 0, "f": ["x", {"g": "y", "h": ["-"]}]}, "i": [{"j": {"k": True}}]}
+    assert yaml.safe_load(to_yaml(values)) == values
+    assert to_yaml({"empty": {"more": []}, "list": [], "text": "", "none": None}) == ""
 
 
 def test_a_taggers_card() -> None:

@@ -16,10 +16,10 @@ from typing import Any
 
 from .. import DistillEmb
 from ..errors import DistillEmbError, brief
-from ..facts import HELD_OUT, Corpus
+from ..facts import FACTS_FILE, HELD_OUT, Corpus
 from ..files import atomic_directory, atomic_file
 from ..persistence import write_facts
-from ..runs import Facts
+from ..runs import Facts, write_json
 from .settings import BUNDLED, SCORE_NAMES, WITHOUT, BuildSettings
 from .taggers import spacy_code
 
@@ -50,21 +50,26 @@ def write_encoder_facts(encoder: Path, settings: BuildSettings, facts: Facts) ->
     write_facts(encoder, complete)
 
 
-def write_tagger_card(folder: Path, encoder: Path, facts: Facts, task: str) -> None:
-    """Write the card of the Hugging Face tagger: the encoder's, with what the tagger was trained on and its scores."""
+def write_tagger_card(folder: Path, encoder: Path, settings: BuildSettings, facts: Facts) -> None:
+    """Write facts and card of the Hugging Face tagger: the encoder's, with what it was trained on and its scores."""
     from ..hf import DistillEmbForTokenClassification
     from ..hf.card_distillemb import render_card, saved_facts
 
     model = DistillEmbForTokenClassification.from_pretrained(str(folder))
     model.encoder_facts = DistillEmb.from_pretrained(encoder).facts.to_dict()
-    sizes = facts["tagged"]["sentences"]
+    sizes, task = facts["tagged"]["sentences"], settings.task
     training = (
         f"Fine-tuned on {sizes['train']:,} sentences. {SCORE_NAMES[task]}: {facts['hf']['dev']:.1f} on dev "
         f"({sizes['dev']:,} sentences), {facts['hf']['test']:.1f} on test ({sizes['test']:,} sentences). "
         f"In train there are: {json.dumps(facts['tagged']['labels'], ensure_ascii=False)}."
     )
+    known = saved_facts(model)
+    titles = {f"{task.upper()} on {part}, {SCORE_NAMES[task]} (per cent)": part for part in ("dev", "test")}
+    own = {title: {settings.language: facts["hf"][part]} for title, part in titles.items()}
+    known["scores"] = own | known.get("scores", {})
+    write_json(folder / FACTS_FILE, known)
     with atomic_file(folder / "README.md", "w") as stream:
-        stream.write(render_card(model, folder.resolve().name, saved_facts(model), training))
+        stream.write(render_card(model, folder.resolve().name, known, training))
 
 
 def vectors_pipeline(encoder: Path, language: str, out: Path) -> Path:

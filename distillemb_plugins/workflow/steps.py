@@ -289,7 +289,7 @@ class Build:
         if self.facts["chosen"] != BUNDLED:  # that one has a card of its own
             packages.write_encoder_facts(encoder, self.settings, self.facts)
         if self.settings.hf and self.settings.conll:
-            packages.write_tagger_card(hf, encoder, self.facts, self.settings.task)
+            packages.write_tagger_card(hf, encoder, self.settings, self.facts)
         elif self.settings.hf:
             for file in (FACTS_FILE, "README.md"):
                 shutil.copyfile(encoder / file, hf / file)

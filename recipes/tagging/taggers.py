@@ -18,7 +18,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins.card import render_card
+from distillemb_plugins.card import model_index, render_card
 from distillemb_plugins.data import apart_from, named_tags
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate.tagging import entity_scores
@@ -134,13 +134,19 @@ def save_release(tagger: Path, rows: list[Row], out: Path) -> None:
     """Write the tagger with its scores in the card."""
     model, tokenizer = open_tagger(tagger)
     languages = [row["language"] for row in rows]
-    scores = {f"F1 on {split}": {row["language"]: row[f"{split}_f1"] for row in rows} for split in ("dev", "test")}
+    scores = {
+        f"MasakhaNER 1.0, F1 on {split} over the corpus, per cent": {
+            row["language"]: row[f"{split}_f1"] for row in rows
+        }
+        for split in ("dev", "test")
+    }
     front_matter = {
         "language": languages,
         "license": "cc-by-nc-4.0",
         "library_name": "transformers",
         "pipeline_tag": "token-classification",
         "tags": ["named-entity-recognition", "distillemb"],
+        "model-index": model_index(out.name, "token-classification", scores),
     }
     with atomic_directory(out, overwrite=True) as folder:
         model.save_pretrained(folder)
@@ -157,7 +163,7 @@ def save_release(tagger: Path, rows: list[Row], out: Path) -> None:
             example="Rais Samia alitembelea Nairobi",
             labels=[label for _, label in sorted(model.config.id2label.items())],
             training=TRAINED_ON["joint" if rows[0]["mode"] == "joint" else "extended"],
-            scores={f"MasakhaNER 1.0, {title} over the corpus, per cent": values for title, values in scores.items()},
+            scores=scores,
             limits=LIMITS,
         )
         with atomic_file(folder / "README.md", "w") as stream:

@@ -18,7 +18,9 @@ from transformers import (
 )
 
 from distillemb_plugins import DistillEmb
+from distillemb_plugins.card import model_index, to_yaml
 from distillemb_plugins.facts import HELD_OUT, Corpus, EncoderFacts
+from distillemb_plugins.hf.card_distillemb import render_card, saved_facts
 from distillemb_plugins.persistence import read_encoder, write_encoder
 
 NAMES = ["O", "B-PER", "I-PER"]
@@ -69,6 +71,30 @@ def test_a_tagger_says_what_it_is_and_what_its_encoder_was(encoder_dir: Path, tm
     assert "`O`, `B-PER`, `I-PER`" in card
     assert "pipeline_tag: token-classification" in card and 'pipeline("token-classification", model="my-tagger"' in card
     assert [path.name for path in (tmp_path / "my-tagger").glob(".*")] == []
+
+
+def test_a_taggers_own_scores_are_in_the_front_matter_and_its_encoders_are_not(encoder_dir: Path) -> None:
+    model = tagger(encoder_dir)
+    known = saved_facts(model)
+    assert ModelCard(render_card(model, "mine", known)).data.eval_results is None
+    own = {"NER on test, F1": {"swa": 81.234567}} | known["scores"]
+    card = render_card(model, "mine", {**known, "scores": own})
+    [score] = ModelCard(card).data.eval_results
+    assert (score.task_type, score.dataset_name, score.metric_type, score.metric_value) == (
+        "token-classification", "NER on test, F1", "f1", 81.23
+    )  # fmt: skip
+    assert score.metric_name == "F1 (swa)"
+    assert "81.23" in card.split("## Scores\n")[1].split("## Scores of the encoder")[0]
+    assert "81.23" not in card.split("## Scores of the encoder")[1]
+
+
+def test_the_two_writers_of_cards_agree(encoder_dir: Path) -> None:
+    """One needs no huggingface_hub, the other is carried by saved directories."""
+    facts = {"scores": {HELD_OUT: {"cosine": 0.5}, "POS, accuracy": {"swa": 88.12345}}}
+    theirs = ModelCard(render_card(AutoModel.from_pretrained(encoder_dir), "mine", facts)).data
+    front = {"model-index": model_index("mine", "feature-extraction", facts["scores"])}
+    ours = ModelCard(f"---\n{to_yaml(front)}\n---\n").data
+    assert theirs.eval_results == ours.eval_results and theirs.model_name == ours.model_name == "mine"
 
 
 def test_facts_survive_a_second_saving(encoder_dir: Path, tmp_path: Path) -> None:

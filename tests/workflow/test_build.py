@@ -250,6 +250,11 @@ def test_a_run_leaves_all_that_was_promised(whole: tuple[BuildSettings, dict[str
     assert json.loads((options.out / "report.json").read_text("utf-8")) == json.loads(json.dumps(facts))
     card = (options.out / "hf" / "README.md").read_text("utf-8")
     assert "Fine-tuned on 48 sentences" in card and "Nobody has said" not in card
+    assert re.search(r"model-index:.*name: F1 \(swa\)", card.split("\n---\n")[0], re.DOTALL)
+    assert (
+        "NER on test, F1 (per cent)"
+        in json.loads((options.out / "hf" / "distillemb.json").read_text("utf-8"))["scores"]
+    )
     assert "NER on test" in (options.out / "encoder" / "README.md").read_text("utf-8")
     # both were opened in processes of their own
     assert facts["opened"]["wheel"]["name"] == "xx_swa_ner" and "ner" in facts["opened"]["wheel"]["pipes"]
