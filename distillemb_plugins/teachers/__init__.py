@@ -17,6 +17,7 @@ _EXPORTS = {
     "save_teacher": "io.writing",
     "teacher_from_keyed_vectors": "io.objects",
     "teacher_from_spacy": "io.objects",
+    "train_by_language": "training",
     "train_teacher": "training",
 }
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "save_teacher",
     "teacher_from_keyed_vectors",
     "teacher_from_spacy",
+    "train_by_language",
     "train_teacher",
 ]
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from .io.reading import load_teacher
     from .io.writing import save_teacher
     from .table import Teacher
-    from .training import train_teacher
+    from .training import train_by_language, train_teacher
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from ..files import atomic_file, remove_directory
 from ..quantization import check_storage
 from ..runs import CHECKPOINT_FILE, damaged, file_identity, load_checkpoint, save_checkpoint, work_directory
 from ..vectors import Floats
+from .combine import merge_languages
 from .corpus import Corpus, make_corpus, open_corpus
+from .io.reading import load_teacher
 from .io.writing import save_teacher, table_format
 from .ngrams import NgramTable
 from .ppmi_svd import ppmi_svd_vectors
@@ -125,6 +127,39 @@ def train_teacher(
             _Run(model, settings, corpus, work, threads).train(progress)
             _write(model, settings, corpus, out, storage)
         remove_directory(work)
+    return out
+
+
+def train_by_language(
+    texts: Mapping[str, Sequence[str | Path]], out: str | Path, algorithm: Algorithm = "ppmi-svd", **settings: Any
+) -> Path:
+    """Train a teacher a language and merge them into one table (see `merge_languages`).
+
+    The teachers of the languages stay in a folder of the name of `out` without its suffix. What is there already is not
+    made again.
+
+    Args:
+        texts: Text files by language.
+        out: The table to write.
+        algorithm: See `train_teacher`.
+        **settings: See `train_teacher`.
+
+    Returns:
+        `out`.
+
+    Raises:
+        DistillEmbError: As for `train_teacher`.
+    """
+    out = Path(out)
+    if out.is_file():
+        return out
+    parts = [out.with_suffix("") / f"{language}.npz" for language in texts]
+    out.with_suffix("").mkdir(parents=True, exist_ok=True)
+    for files, part in zip(texts.values(), parts, strict=True):
+        if not part.is_file():
+            train_teacher(files, part, algorithm, **{"resume": True} | settings)
+    teachers = sorted(map(load_teacher, parts), key=len, reverse=True)  # the others are rotated onto the largest
+    save_teacher(merge_languages(teachers, out.stem), out)
     return out
 
 

@@ -64,19 +64,10 @@ def train_fasttext(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, 
 
 def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:
     """Count the neighbors of each language's words, reduce them to 200 dimensions, and merge the tables."""
-    from distillemb_plugins.teachers import load_teacher, merge_languages, save_teacher, train_teacher
+    from distillemb_plugins.teachers import train_by_language
 
-    out = work / PPMI_SVD
-    if not out.is_file():
-        parts = [out.with_suffix("") / f"{language}.npz" for language in sorted(languages)]
-        for language, part in zip(sorted(languages), parts, strict=True):
-            if not part.is_file():
-                part.parent.mkdir(parents=True, exist_ok=True)
-                given = {"dim": PPMI_SVD_DIM, "resume": True} | settings
-                train_teacher(corpus_files(data, [language]), part, "ppmi-svd", **given)
-        teachers = sorted(map(load_teacher, parts), key=len, reverse=True)  # the others are rotated onto the largest
-        save_teacher(merge_languages(teachers, out.stem), out)
-    return out
+    texts = {language: corpus_files(data, [language]) for language in sorted(languages)}
+    return train_by_language(texts, work / PPMI_SVD, "ppmi-svd", **{"dim": PPMI_SVD_DIM} | settings)
 
 
 def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:

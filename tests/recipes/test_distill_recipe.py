@@ -49,18 +49,32 @@ def test_every_figure_of_the_readme_stands_in_the_results(tmp_path: Path) -> Non
     assert copy.read_text("utf-8") == (tables.HERE / "README.md").read_text("utf-8")
 
 
-def test_the_shipped_encoder_is_made_small(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shipped_encoders_are_made_small(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(afro11, "LANGUAGES", ("swa", "amh"))
+    monkeypatch.setattr(afro11, "WORDS", 2000)
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    for language in ("swa", "amh"):  # the lines of tiny_data are its test sentences, and are left out
+        words = ["watoto", "wengi", "walicheza", "mpira", "shuleni", "kila", "siku", "mbwa", "paka", "jana", language]
+        lines = [" ".join(words[(i * k) % 11] for k in range(1, 8)) for i in range(1, 200)]
+        file = data / "corpora" / language / "OPEN.tico19.txt"
+        file.write_text(file.read_text("utf-8") + "\n" + "\n".join(lines), "utf-8")
     values = {
-        "data": tiny_data,
+        "data": data,
         "work": tmp_path,
-        "bundle": tmp_path / "bundled" / "afro11",
-        "teach": "--dim 24 --buckets 200",
-        "distill": "--epochs 2 --codebook-words 0 --min-char-count 1",
+        "bundle": tmp_path / "bundled",
+        "teach": "--dim 8",
+        "distill": "--epochs 2 --codebook-words 0 --min-char-count 1 --held-out 2",
+        "context": "--layers 1 --size 16",
     }
-    assert run_project(tables.HERE, values, ["teach", "distill", "bundle"]) == 3
-    encoder = DistillEmb.from_pretrained(tmp_path / "bundled" / "afro11")
-    assert encoder.dim == 24 and "TICO-19" in encoder.files.card
+    assert run_project(tables.HERE, values, ["text", "teach", "distill", "context", "bundle"]) == 5
+    encoder, context = (DistillEmb.from_pretrained(tmp_path / "bundled" / n) for n in ("afro11", "afro11-context"))
+    assert encoder.dim == 8 and encoder.characters.hashed == 256 and encoder.characters.knows("ɔ")
+    for one in (encoder, context):
+        card = one.files.card
+        assert "TICO-19" in card and "320 lines were left out" in card and "| swa |" in card and one.files.facts.scores
+    assert context.files.config["context_layers"] == 1
     assert (tmp_path / "bundled" / "afro11" / "vocabulary.txt.gz").is_file()
     assert not (tmp_path / "encoders" / "afro11.work").exists()
 

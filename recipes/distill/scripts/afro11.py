@@ -1,8 +1,10 @@
-"""The encoder that ships: eleven African languages, from text that may be redistributed, and from nothing else.
+"""The encoders that ship: eleven African languages, from text that may be redistributed, and from nothing else.
 
-python scripts/afro11.py teach      # a fastText teacher on the text marked OPEN; 15 minutes on one core
+python scripts/afro11.py text       # the text marked OPEN, without lines that are like dev or test sentences
+python scripts/afro11.py teach      # PPMI-SVD of each language, merged into one table
 python scripts/afro11.py distill    # the encoder, into encoders/afro11
-python scripts/afro11.py bundle     # copy it into the package
+python scripts/afro11.py context    # context layers over it, into encoders/afro11-context: an evening of one core
+python scripts/afro11.py bundle     # copy both into the package
 """
 
 from __future__ import annotations
@@ -19,33 +21,43 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are not an installed package
 
+from distillemb_plugins.data.contamination import task_sentences
 from distillemb_plugins.data.sources import corpus_files
 from distillemb_plugins.distill import DistillSettings
 from distillemb_plugins.distill import distill as run_distillation
 from distillemb_plugins.distill.targets import Targets
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.facts import Corpus, EncoderFacts
-from distillemb_plugins.files import atomic_directory, directory_bytes
+from distillemb_plugins.files import atomic_directory, directory_bytes, iter_lines
 from distillemb_plugins.persistence import read_encoder, write_facts
-from distillemb_plugins.teachers import load_teacher, train_teacher
+from distillemb_plugins.pretrain import PretrainSettings, pretrain
+from distillemb_plugins.runs import read_json, write_json
+from distillemb_plugins.teachers import load_teacher, train_by_language
 from recipes.results import DEFAULT_DATA, ROOT, Data, Work, run_app
 
 HERE = Path(__file__).resolve().parents[1]
-TEACHER = "afro11-open.bin"
+TEACHER = "afro11-open.npz"
+TEXT, COUNTS = "text", "text.json"
 LANGUAGES = ("amh", "tir", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
 CODES = ("am", "ti", "ha", "ig", "rw", "lg", "luo", "pcm", "sw", "wo", "yo")
 LICENCES = {
+    "afriqa": ("AfriQA", "CC BY 4.0"),
     "afrisenti-tweets": ("AfriSenti tweets", "CC BY 4.0"),
     "amwiki2015": ("Amharic Wikipedia, 2015", "CC BY-SA 3.0"),
     "asp": ("African Storybook stories under CC BY", "CC BY 4.0"),
+    "commonvoice": ("Common Voice sentences", "CC0"),
     "enh-corpus": ("Ethiopian news headlines and articles (enh-corpus)", "CC0"),
     "geezorg-parallel": ("geezorg parallel text", "CC BY-SA 4.0"),
     "geezorg-say": ("geezorg SAY", "CC BY-SA 4.0"),
     "geezorg-wic": ("Walta Information Center corpus (geezorg)", "CC BY-SA 4.0"),
     "globalvoices": ("Global Voices", "CC BY 3.0"),
+    "hornmt": ("HornMT", "CC BY 4.0"),
+    "kallaama": ("Kallaama, transcribed radio", "CC BY 4.0"),
     "makerere-data4good": ("Makerere Data4Good", "CC0"),
     "nollysenti": ("NollySenti", "CC BY 4.0"),
+    "ntrex": ("NTREX-128", "CC BY-SA 4.0"),
     "pogayo-luo": ("Luo news by Pogayo", "CC BY 4.0"),
+    "pogayo-xlsx": ("Luo news by Pogayo, workbooks", "CC BY 4.0"),
     "tico19": ("TICO-19", "CC0"),
     "travis-volunteers": ("Travis Foundation Tigrinya volunteers", "CC BY-SA"),
     "ud-hausa": ("Universal Dependencies Hausa", "CC BY-SA 4.0"),
@@ -55,11 +67,40 @@ LICENCES = {
     "yowiki": ("Yoruba Wikipedia", "CC BY-SA 3.0"),
 }
 NOTES = """One encoder for Amharic, Tigrinya, Hausa, Igbo, Kinyarwanda, Luganda, Luo, Nigerian Pidgin, Swahili, Wolof
-and Yoruba. Beside the network it keeps what the network misses of 70,000 frequent words, 16 bytes each."""
-LIMITS = """The text is small and uneven: 4.4 of 7 million words are Amharic, Luo has 30,000. The languages share one
-space but were not aligned: a word is near words of its own language. What the vectors know of a word never seen comes
-from its spelling alone. News, encyclopaedia, health leaflets, children's stories and tweets are what they were
-trained on; biases of such text are in them. The scores are on words held out of training."""
+and Yoruba. Beside the network it keeps what the network misses of 70,000 frequent words, 16 bytes each. Letters that it
+does not know have ids of their own, by hash: words of unknown letters differ, and can be learned in fine-tuning."""
+LIMITS = """The text is small and uneven: {most} of {all} million words are Amharic or Kinyarwanda, Luo has {least:,}
+words. The languages share one space but were not aligned: a word is near words of its own language. What the vectors
+know of a word never seen comes from its spelling alone. News, encyclopaedia, health leaflets, children's stories, radio
+and tweets are what they were trained on; biases of such text are in them. NTREX, HornMT and AfriQA are test sets of
+machine translation and question answering: these models have read them. {dropped:,} lines were left out, because they
+are like a dev or test sentence of MasakhaNER 1.0 or 2.0, MasakhaPOS, SAY or AfriSenti."""
+# Of the text of eleven languages: rarer characters are hashed, so that the encoder learns what an unknown one is.
+DISTILLATION: dict[str, Any] = {
+    "held_out": 2000,
+    "sampling": "log",
+    "encoder_args": {"buckets": 14_000, "ngram_dim": 72, "hidden": 768},
+    "codebook_words": 70_000,
+    "storage": "int8",
+    "min_char_count": 20,
+    "epochs": 16,
+}
+# Letters of other African orthographies, which the text has too rarely or not at all.
+LETTERS = "ɖƒɣŋɔɛʋɓɗƙƴəǝɩʊɲɦƁƊƘƳƏƎƖƱƝŊƆƐƉƑƔƲʼǀǁǂǃꞌẹọṣẸỌṢñÑëËéÉóÓàÀ"
+PRETRAINING: dict[str, Any] = {
+    "layers": 3,
+    "size": 256,
+    "feed_forward": 512,
+    "dropout": 0.0,  # the text is read about once
+    "vocabulary": 25_000,
+    "batch_words": 4096,
+    "learning_rate": 2e-3,
+    "warmup": 200,
+    "held_out": 1000,
+    "evaluate_every": 400,
+    "device": "cpu",
+}
+WORDS = 40_000_000  # more than an evening reads: the time ends the run
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -75,61 +116,102 @@ def corpora(data: Path) -> list[Corpus]:
 
 
 @app.command()
-def teach(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders", dim: int = 300, buckets: int = 200_000) -> None:
-    """Train the teacher: fastText skip-gram, n-grams of 3 to 5 characters, 5 epochs, words seen 3 times or more."""
+def text(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders") -> None:
+    """Copy the text marked OPEN without lines that are like a dev or test sentence of the tasks, and count."""
     corpora(data)
-    work.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, Any] = {"skipgram": True, "epochs": 5, "min_count": 3, "min_n": 3, "max_n": 5, "threads": 1}
-    texts = corpus_files(data, LANGUAGES, ("OPEN",))
-    train_teacher(texts, work / TEACHER, "fasttext", dim=dim, buckets=buckets, resume=True, overwrite=True, **settings)
+    known, counts = task_sentences(data), {}
+    with atomic_directory(work / TEXT, overwrite=True) as folder:
+        for file in corpus_files(data, LANGUAGES, ("OPEN",)):
+            name = f"{file.parent.name}/{file.name.removesuffix('.xz')}"
+            lines = list(iter_lines([file]))
+            kept = [line for line in lines if not known.is_like(line)]
+            (folder / "corpora" / file.parent.name).mkdir(parents=True, exist_ok=True)
+            (folder / "corpora" / name).write_text("".join(f"{line}\n" for line in kept), "utf-8")
+            words = sum(len(line.split()) for line in kept)
+            counts[name] = {"lines": len(kept), "words": words, "dropped": len(lines) - len(kept)}
+        write_json(folder / COUNTS, counts)
+
+
+@app.command()
+def teach(work: Work = HERE / "encoders", dim: int = 200) -> None:
+    """Count the neighbors of each language's words (PPMI-SVD, words seen 3 times or more), and merge the tables."""
+    texts = {language: corpus_files(work / TEXT, [language]) for language in sorted(LANGUAGES)}
+    train_by_language(texts, work / TEACHER, "ppmi-svd", dim=dim, min_count=3, threads=1)
+
+
+def facts_of(work: Path) -> EncoderFacts:
+    """What both cards say."""
+    counts = read_json(work / TEXT / COUNTS)
+    words: dict[str, int] = {}
+    for name, count in counts.items():
+        words[name.split("/")[0]] = words.get(name.split("/")[0], 0) + count["words"]
+    most = sum(words.get(language, 0) for language in ("amh", "kin")) / 1e6
+    dropped = sum(count["dropped"] for count in counts.values())
+    limits = {"most": f"{most:.1f}", "all": f"{sum(words.values()) / 1e6:.1f}", "least": words.get("luo", 0)}
+    table = ["| language | words |", "|---|---:|", *(f"| {name} | {n:,} |" for name, n in sorted(words.items()))]
+    return EncoderFacts(
+        title="afro11: word vectors for eleven African languages",
+        languages=CODES,
+        license="cc-by-sa-4.0",
+        corpora=tuple(corpora(work / TEXT)),
+        command="\n".join(f"python recipes/distill/scripts/afro11.py {step}" for step in ("text", "teach", "distill")),
+        notes="\n".join([NOTES, "", *table]),
+        limits=LIMITS.format(**limits, dropped=dropped),
+    )
 
 
 @app.command()
 def distill(
-    data: Data = DEFAULT_DATA,
     work: Work = HERE / "encoders",
-    epochs: int = 30,
-    codebook_words: int = 70_000,
-    min_char_count: Annotated[
-        int, typer.Option(help="Rarer characters stay unknown, so that the encoder learns what an unknown one is.")
-    ] = 20,
+    epochs: int | None = None,
+    codebook_words: int | None = None,
+    min_char_count: int | None = None,
+    held_out: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Distill it: the default student in int8, with a residual codebook of 70,000 words."""
-    facts = EncoderFacts(
-        title="afro11: word vectors for eleven African languages",
-        languages=CODES,
-        license="cc-by-sa-4.0",
-        corpora=tuple(corpora(data)),
-        command="python recipes/distill/scripts/afro11.py teach\npython recipes/distill/scripts/afro11.py distill",
-        notes=NOTES,
-        limits=LIMITS,
-    )
-    counts: dict[str, Any] = {"codebook_words": codebook_words, "min_char_count": min_char_count}
-    settings = DistillSettings(storage="int8", epochs=epochs, validate_every=5, seed=seed, **counts)
-    teacher = load_teacher(work / TEACHER, limit=120_000)
-    held_out = partial(Targets.word_lists, vocabulary=0)
-    run_distillation([teacher], work / "afro11", settings, facts=facts, resume=True, extra=held_out)
+    """Distill it in int8, with a residual codebook of 70,000 words."""
+    given = {"epochs": epochs, "codebook_words": codebook_words, "min_char_count": min_char_count}
+    given |= {"held_out": held_out}
+    chosen = DISTILLATION | {name: value for name, value in given.items() if value is not None}
+    settings = DistillSettings(**chosen, more_characters=LETTERS, seed=seed)
+    lists = partial(Targets.word_lists, vocabulary=0)
+    teacher = load_teacher(work / TEACHER)
+    run_distillation([teacher], work / "afro11", settings, facts=facts_of(work), resume=True, extra=lists)
+
+
+@app.command()
+def context(work: Work = HERE / "encoders", max_seconds: float = 3900.0, layers: int = 3, size: int = 256) -> None:
+    """Pretrain context layers on the same text. The encoder learns along."""
+    facts = facts_of(work)
+    command = f"{facts.command}\npython recipes/distill/scripts/afro11.py context --max-seconds {max_seconds:.0f}"
+    facts = replace(facts, title="afro11-context: words in context for eleven African languages", command=command)
+    settings = PretrainSettings(**PRETRAINING | {"layers": layers, "size": size}, words=WORDS, max_seconds=max_seconds)
+    folders = [work / TEXT / "corpora" / language for language in sorted(LANGUAGES)]
+    pretrain(folders, work / "afro11", work / "afro11-context", settings, facts=facts, resume=True)
 
 
 @app.command()
 def bundle(
     work: Work = HERE / "encoders",
-    target: Annotated[Path, typer.Option(help="Where to.")] = ROOT / "distillemb_plugins" / "bundled" / "afro11",
+    target: Annotated[Path, typer.Option(help="Where to.")] = ROOT / "distillemb_plugins" / "bundled",
     words: int = 20_000,
 ) -> None:
-    """Copy the encoder into the package, with a list of frequent words for `distillemb neighbors`."""
-    source = work / "afro11"
-    teacher = load_teacher(work / TEACHER, limit=words)
+    """Copy them into the package, with a list of frequent words for `distillemb neighbors`."""
+    for name in ("afro11", "afro11-context"):
+        if (work / name).is_dir():
+            _bundle(work / name, target / name, load_teacher(work / TEACHER, limit=words).words)
+            typer.echo(f"{target / name}: {directory_bytes(target / name):,} bytes")
+
+
+def _bundle(source: Path, target: Path, words: list[str]) -> None:
     with atomic_directory(target, overwrite=True) as folder:
         for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
             shutil.copyfile(source / name, folder / name)
-        letters = [word for word in teacher.words if any(c.isalpha() for c in word)]
+        letters = [word for word in words if any(c.isalpha() for c in word)]
         packed = gzip.compress(("\n".join(letters) + "\n").encode(), mtime=0)
         (folder / "vocabulary.txt.gz").write_bytes(packed)
         facts = replace(read_encoder(source).facts, word_lists={"vocabulary": "vocabulary.txt.gz"})
         write_facts(folder, facts, target.name)
-    typer.echo(f"{target}: {directory_bytes(target):,} bytes")
 
 
 if __name__ == "__main__":
