@@ -13,6 +13,7 @@ from .build import build_command
 from .config import config_command
 from .distill import distill_command
 from .evaluate import evaluate_command
+from .export import export_command
 from .guard import CliErrors, end_on_terminate
 from .info import info_command
 from .neighbors import neighbors_command
@@ -50,6 +51,7 @@ app.command("evaluate")(evaluate_command)
 app.command("neighbors")(neighbors_command)
 app.command("vectors")(vectors_command)
 app.command("tag")(tag_command)
+app.command("export")(export_command)
 app.command("info")(info_command)
 app.command("config")(config_command)
 app.command("push")(push_command)

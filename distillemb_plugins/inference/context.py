@@ -14,7 +14,7 @@ from ..quantization import Tensors
 from ..vectors import Floats
 from .cnn import EPSILON
 
-_ROTARY_BASE = 10_000.0
+ROTARY_BASE = 10_000.0
 _AT_ONCE = 4096  # words, padding included, that are computed together
 
 
@@ -142,7 +142,7 @@ class ContextForward:
 
 
 def _rotary(places: NDArray[np.integer], size: int) -> tuple[Floats, Floats]:
-    steps = np.exp(np.arange(0, size, 2, dtype=np.float32) * np.float32(-math.log(_ROTARY_BASE) / size))
+    steps = np.exp(np.arange(0, size, 2, dtype=np.float32) * np.float32(-math.log(ROTARY_BASE) / size))
     angles = places[:, None].astype(np.float32) * steps
     angles = np.concatenate([angles, angles], axis=1)
     return np.cos(angles), np.sin(angles)
