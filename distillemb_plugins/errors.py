@@ -13,7 +13,17 @@ class DistillEmbError(ValueError):
 
 
 class MissingExtraError(ImportError):
-    """An optional dependency is not installed. The message holds the exact ``pip install`` line."""
+    """An optional dependency is not installed. The message holds the exact ``pip install`` line.
+
+    Attributes:
+        extra: The extra of this package that installs it; several with commas between.
+    """
+
+    def __init__(self, library: str, extra: str, what: str = "here") -> None:
+        super().__init__(
+            f'{library} is needed {what} and is not installed: pip install "distillemb-plugins[{extra}]"', name=library
+        )
+        self.extra = extra
 
 
 def brief(error: object) -> str:
@@ -38,7 +48,4 @@ def require(module: str, extra: str) -> ModuleType:
         top_level = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != top_level:
             raise  # something else is missing: do not blame the wrong package
-        raise MissingExtraError(
-            f'{top_level} is needed here and is not installed: pip install "distillemb-plugins[{extra}]"',
-            name=top_level,
-        ) from error
+        raise MissingExtraError(top_level, extra) from error

@@ -135,10 +135,7 @@ def work_directory(
     with locked(work):
         if has_run(work) and not resume:
             if not overwrite:
-                raise DistillEmbError(
-                    f"{work} holds an interrupted run: say --resume (resume=True) to go on with it, or --overwrite "
-                    "(overwrite=True) to start again."
-                )
+                raise _interrupted(work)
             _empty(work)
         elif before := begun_settings(work):
             check_same_settings(read(before), settings, work)
@@ -148,16 +145,29 @@ def work_directory(
 
 
 def check_output(out: Path, *, resume: bool = False, overwrite: bool = False) -> None:
-    """Refuse to replace what stands at `out`, unless that is wished for or an interrupted run goes on.
+    """Refuse to replace what stands at `out`, or to forget an interrupted run, unless that is wished for.
 
     Raises:
-        DistillEmbError: Something stands there (an empty directory does not count), or its work directory is none.
+        DistillEmbError: Something stands there (an empty directory does not count), an interrupted run is there and
+            neither `resume` nor `overwrite` is given, or its work directory is none.
     """
-    begun = has_run(work_path(out))
-    if overwrite or (resume and begun) or not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    work = work_path(out)
+    begun = has_run(work)
+    if overwrite or (resume and begun):
+        return
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        if begun:
+            raise _interrupted(work)
         return
     hint = ", or --resume to go on with the interrupted run" if begun else ""
     raise DistillEmbError(f"{out} already exists: choose another name, or say --overwrite (overwrite=True){hint}.")
+
+
+def _interrupted(work: Path) -> DistillEmbError:
+    return DistillEmbError(
+        f"{work} holds an interrupted run: say --resume (resume=True) to go on with it, or --overwrite "
+        "(overwrite=True) to start again."
+    )
 
 
 def has_run(work: Path) -> bool:

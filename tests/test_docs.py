@@ -29,8 +29,9 @@ PAGES = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("how-to/*.md")), *sorted(
 OWN = [page for page in PAGES if page.name != "reliability.md"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What makes a command of the documentation small enough for a test.
+_TEACH = "--dim 24 --buckets 1000 --min-count 2 --epochs 1 --threads 1 --min-words 0"
 SMALL = {
-    "teach": ["--dim", "24", "--buckets", "1000", "--min-count", "2", "--epochs", "1", "--threads", "1"],
+    "teach": _TEACH.split(),
     "distill": ["--epochs", "1", "--set", "device=cpu", "--overwrite"],
     "pretrain": ["--size", "16", "--words", "500", "--set", "device=cpu", "--overwrite"],
     "evaluate": ["--no-speed"],

@@ -11,13 +11,15 @@ import typer
 
 from ..workflow.settings import AUTO, BuildSettings, describe_settings, parse_encoders
 from .guard import interrupt_hint
-from .output import JsonFlag, print_json
+from .output import JsonFlag, print_json, refuse_unread
 
 _HELP = describe_settings()
 _FOUND = "Default: found out."
 _SAME_NAMES = (
     "language", "task", "title", "license", "steps", "epochs", "wheel", "hf", "seed", "threads", "min_words"
 )  # fmt: skip
+_LAYOUT = ("columns", "word_column", "tag_column", "scheme", "comments", "words")
+_FOR_TAGGERS = (*_LAYOUT, "task", "steps", "epochs")
 
 
 def build_command(
@@ -73,11 +75,11 @@ def build_command(
     """
     from ..workflow.build import REPORT, build
 
+    if conll is None:
+        refuse_unread(context, _FOR_TAGGERS, "there are no tagged sentences: add --conll")
     interrupt_hint("run the same command again to go on where it stopped.")
     given = {name: context.params[name] for name in _SAME_NAMES}
-    layout = {
-        name: context.params[name] for name in ("columns", "word_column", "tag_column", "scheme", "comments", "words")
-    }
+    layout = {name: context.params[name] for name in _LAYOUT}
     settings = BuildSettings(
         texts=tuple(texts),
         out=out,

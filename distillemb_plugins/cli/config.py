@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from .output import refuse_unread
+
 
 def config_command(
+    context: typer.Context,
     task: Annotated[str, Argument(help="ner, pos, ner-pos or textcat.")],
     *,
     embedding: Annotated[
@@ -34,6 +37,8 @@ def config_command(
     require("spacy", "spacy")
     from ..spacy_plugin import config_text
 
+    if embedding == "none":
+        refuse_unread(context, ("encoder",), "--embedding none has no encoder")
     if out is not None and out.exists() and not overwrite:
         raise DistillEmbError(f"{out} already exists: choose another name, or say --overwrite.")
     overrides = {"nlp.lang": lang} | ({} if embedding == "none" else {"paths.encoder": encoder})

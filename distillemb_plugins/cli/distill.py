@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..distill.settings import current_names, describe_settings
+from ..distill.settings import (
+    DEFAULT_PRESET,
+    DistillSettings,
+    check_corpus,
+    current_names,
+    describe_settings,
+    fitted_epochs,
+)
 from ..errors import DistillEmbError
 from .guard import interrupt_hint
 from .output import FormatOption, JsonFlag, parse_settings, parse_value, print_json, stated_facts
@@ -39,7 +47,9 @@ def distill_command(
         list[Path] | None,
         typer.Option("--corpus", "-c", help="Raw text for hard negatives from a window (DistillEmb); repeat for more."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help=_HELP["epochs"])] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help=f"{_HELP['epochs']} Default: fitted to the words, from 20 to 60.")
+    ] = None,
     max_seconds: Annotated[float | None, typer.Option(help=_HELP["max_seconds"])] = None,
     batch_size: Annotated[int | None, typer.Option(help=_HELP["batch_size"])] = None,
     learning_rate: Annotated[float | None, typer.Option(help=_HELP["learning_rate"])] = None,
@@ -91,15 +101,32 @@ def distill_command(
     given |= {"held_out": parse_value(held_out)} if held_out else {}
     given |= parse_settings(setting, _HELP.keys() - {"preset"}, current_names)
 
-    from ..distill import DistillSettings, distill
+    # What can be wrong is told before torch is imported and tables are read.
+    settings = DistillSettings(**given)
+    check_corpus(settings, corpus or ())
+    if corpus and not settings.reads_corpus:
+        raise DistillEmbError(
+            "--corpus does nothing here: text is read for hard negatives from a window alone. Leave it out, or say "
+            "--set hard_negatives=window."
+        )
+
+    from ..runs import begun_settings, check_output, work_path
+
+    check_output(out, resume=resume, overwrite=overwrite)
+
+    from ..distill import distill
     from ..distill.targets import open_teacher
     from ..distill.trainer import is_main_process
 
-    settings = DistillSettings(**given)
     interrupt_hint("the last checkpoint is kept; run the same command with --resume to go on.")
     start = time.monotonic()
+    tables = [open_teacher(teacher, limit, format) for teacher in teachers]
+    if "epochs" not in given and settings.preset == DEFAULT_PRESET:
+        begun = begun_settings(work_path(out)).get("epochs") if resume else None
+        words = min((len(table) for table in tables if not isinstance(table, tuple) and len(table)), default=0)
+        settings = replace(settings, epochs=begun or fitted_epochs(words))
     path = distill(
-        [open_teacher(teacher, limit, format) for teacher in teachers],
+        tables,
         out,
         settings,
         corpus or (),

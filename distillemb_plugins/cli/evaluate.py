@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from .output import FormatOption, JsonFlag, LimitOption, VocabularyOption, command_line, print_json
+from .output import FormatOption, JsonFlag, LimitOption, VocabularyOption, command_line, print_json, refuse_unread
 
 if TYPE_CHECKING:
     from ..evaluate.models import EmbeddingModel
@@ -31,6 +31,7 @@ class Case(Enum):
 
 
 def evaluate_command(
+    context: typer.Context,
     models: Annotated[
         list[str] | None,
         Argument(help="Encoder directories, bundled names, hub ids, or tables. May be left out with --teacher."),
@@ -95,9 +96,18 @@ def evaluate_command(
         raise DistillEmbError("There is nothing to evaluate: name an encoder, or a table with --teacher.")
     if fallback is not None and teacher is None:
         raise DistillEmbError("--fallback-table completes a teacher: add --teacher TABLE.")
-    if report is not None:
-        require("matplotlib", "report")  # before minutes of work
+    # What can be wrong is told before tables are read.
+    if report is None:
+        refuse_unread(context, ("compare", "map_words"), "it is for the report: add --report FILE")
+    else:
+        require("matplotlib", "report")
+        require("sklearn", "report")
+    if sets and not similarity:
+        raise DistillEmbError("--sets chooses among similarity sets: add --similarity FILE or a folder of them.")
     others = [_earlier(path) for path in compare or ()]
+    pair_sets = [one for path in similarity or () for one in read_pair_sets(path, sets or ())]
+    asked = read_analogies(analogies) if analogies else {}
+    given = read_words(held_out) if held_out else None
     lowercase = {Case.auto: None, Case.lower: True, Case.keep: False}[case]
     table = load_teacher(teacher, format=format) if teacher else None
     more = load_teacher(fallback, format=format) if fallback else None
@@ -109,14 +119,13 @@ def evaluate_command(
         raise DistillEmbError(
             "Analogies and neighbors are sought among a vocabulary: add --vocabulary FILE or --teacher TABLE."
         )
-    given = read_words(held_out) if held_out else None
     unseen = {
         one.name: given or stored_words(name, "held_out") for one, name in zip(students, models or (), strict=True)
     }
     tasks = Tasks(
-        similarity=[one for path in similarity or () for one in read_pair_sets(path, sets or ())],
+        similarity=pair_sets,
         every_pair=every_pair,
-        analogies=read_analogies(analogies) if analogies else {},
+        analogies=asked,
         neighbors=list(dict.fromkeys(neighbors or ())),
         vocabulary=words,
         held_out={name: some for name, some in unseen.items() if some},

@@ -25,6 +25,21 @@ from ..errors import DistillEmbError, MissingExtraError
 BAD_INPUT, OUR_ERROR, INTERRUPTED = 2, 1, 130
 _ARGUMENT_PARSERS = ("typer", "click")  # whose exceptions (usage, exit) are not ours to judge
 _PACKAGE = Path(__file__).resolve().parents[1]
+# What a verb needs beyond the core: the extras whose libraries it imports. `evaluate` needs its own for --report alone.
+VERB_EXTRAS = {
+    "quickstart": "spacy,train",
+    "build": "build",
+    "teach": "train",
+    "distill": "train",
+    "pretrain": "train",
+    "evaluate": "report",
+    "config": "spacy",
+    "push": "hf",
+    "export": "hf,onnx",
+}
+_INCLUDED = {"train": {"hf"}, "build": {"spacy", "hf", "train", "report"}}  # extras that another one brings
+_LIBRARIES = ("torch", "transformers", "accelerate", "gensim", "sklearn", "scipy", "spacy", "thinc", "datasets",
+              "matplotlib", "onnxruntime", "huggingface_hub")  # fmt: skip
 _START_AGAIN = "nothing half-written carries a final name; run the same command again."
 
 
@@ -60,7 +75,7 @@ class CliErrors(TyperGroup):
             of_the_parser = type(error).__module__.partition(".")[0] in _ARGUMENT_PARSERS
             if of_the_parser or (_run.debug and not isinstance(error, BrokenPipeError)):
                 raise
-            return _end(error)
+            return _end(error, ctx.invoked_subcommand)
 
 
 @contextmanager
@@ -79,8 +94,9 @@ def _plain_warnings() -> Iterator[None]:
         yield
 
 
-def _end(error: BaseException) -> NoReturn:
+def _end(error: BaseException, verb: str | None = None) -> NoReturn:
     """Say what happened and leave."""
+    error = _missing_library(error, verb)
     if isinstance(error, BrokenPipeError):
         # Whoever read us (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -102,6 +118,22 @@ def _end(error: BaseException) -> NoReturn:
             raise error
     _say(sentence)
     raise typer.Exit(code) from None
+
+
+def _missing_library(error: BaseException, verb: str | None) -> BaseException:
+    """A library that is not installed as one error with all extras of the verb; other errors as they are."""
+    library = (getattr(error, "name", None) or "").partition(".")[0]
+    extras = VERB_EXTRAS.get(verb or "", "")
+    if isinstance(error, MissingExtraError):
+        more = error.extra
+    elif isinstance(error, ModuleNotFoundError) and library in _LIBRARIES:
+        more = "" if extras else "build"
+    else:
+        return error
+    own = extras.split(",") if extras else []
+    brought = set(own).union(*(_INCLUDED.get(one, set()) for one in own))
+    wanted = own + [one for one in more.split(",") if one and one not in brought]
+    return MissingExtraError(library, ",".join(wanted), f"for `distillemb {verb}`" if verb else "here")
 
 
 def interrupt_hint(hint: str) -> None:

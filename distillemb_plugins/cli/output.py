@@ -34,6 +34,18 @@ VocabularyOption = Annotated[
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Use the first so many candidates only.")]
 
 
+def refuse_unread(context: typer.Context, names: Collection[str], why: str) -> None:
+    """Refuse options that were given on the command line and would do nothing.
+
+    Raises:
+        DistillEmbError: Naming the first of them, and why it does nothing.
+    """
+    for name in sorted(names):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise DistillEmbError(f"--{name.replace('_', '-')} does nothing here ({why}): leave it out.")
+
+
 def print_json(values: Any) -> None:
     """Print one JSON document to standard output; numbers that JSON lacks (NaN) are an error."""
     typer.echo(json.dumps(values, ensure_ascii=False, indent=2, allow_nan=False, default=_plain))

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ..pretrain.settings import describe_settings
+from ..errors import require
+from ..pretrain.settings import PretrainSettings, describe_settings
 from .guard import interrupt_hint
 from .output import JsonFlag, parse_settings, print_json, stated_facts
 from .teach import Storage
@@ -71,9 +72,19 @@ def pretrain_command(
     given |= {"encoder_learning_rate": 0.0} if freeze_encoder else {}
     given |= parse_settings(setting, _HELP)
 
+    # What can be wrong is told before torch is imported.
+    settings = PretrainSettings(**given)
+
+    from ..pretrain.corpus import texts_by_language
+    from ..runs import check_output
+
+    check_output(out, resume=resume, overwrite=overwrite)
+    texts_by_language(texts)
+    require("accelerate", "train")
+
     from ..distill.trainer import is_main_process
     from ..persistence import read_encoder
-    from ..pretrain import PretrainSettings, pretrain
+    from ..pretrain import pretrain
 
     interrupt_hint("the last checkpoint is kept; run the same command with --resume to go on.")
     start = time.monotonic()
@@ -81,7 +92,7 @@ def pretrain_command(
         texts,
         encoder,
         out,
-        PretrainSettings(**given),
+        settings,
         facts=stated_facts(language or [], license, source or []),
         resume=resume,
         overwrite=overwrite,

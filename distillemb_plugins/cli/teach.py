@@ -10,12 +10,15 @@ from typing import Annotated
 
 import typer
 
-from ..teachers.settings import ALGORITHMS
+from ..errors import DistillEmbError
+from ..teachers.amount import MIN_WORDS
+from ..teachers.settings import ALGORITHMS, unread_settings
 from .guard import interrupt_hint
-from .output import JsonFlag, print_json
+from .output import JsonFlag, print_json, refuse_unread
 
 Algorithm = StrEnum("Algorithm", {name: name for name in ALGORITHMS})  # type: ignore[misc]
 _DEFAULT = Algorithm("fasttext")
+_FITTED = "Default: fitted to the text."
 
 
 class Storage(StrEnum):
@@ -27,6 +30,7 @@ class Storage(StrEnum):
 
 
 def teach_command(
+    context: typer.Context,
     texts: Annotated[list[Path], typer.Argument(help="Raw text files, plain or .gz/.xz/.bz2, of any size.")],
     *,
     out: Annotated[
@@ -39,19 +43,23 @@ def teach_command(
         int | None, typer.Option(help="Words of context on each side; default 5, for ppmi-svd 2.", show_default=False)
     ] = None,
     negative: Annotated[int, typer.Option(help="Negative samples.")] = 5,
-    min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 5,
-    epochs: Annotated[int, typer.Option(help="Passes over the text.")] = 5,
+    min_count: Annotated[int | None, typer.Option(help=f"Leave out words that occur less often. {_FITTED}")] = None,
+    epochs: Annotated[int | None, typer.Option(help=f"Passes over the text. {_FITTED}")] = None,
     skipgram: Annotated[
-        bool, typer.Option("--skipgram/--cbow", help="Skip-gram: about four times slower, often better.")
-    ] = False,
-    min_n: Annotated[int, typer.Option(help="Shortest character n-gram (fasttext).")] = 4,
+        bool | None,
+        typer.Option("--skipgram/--cbow", help=f"Skip-gram: about four times slower, often better. {_FITTED}"),
+    ] = None,
+    min_n: Annotated[int | None, typer.Option(help=f"Shortest character n-gram (fasttext). {_FITTED}")] = None,
     max_n: Annotated[int, typer.Option(help="Longest character n-gram (fasttext).")] = 5,
-    buckets: Annotated[int, typer.Option(help="Rows that the n-grams are hashed into (fasttext).")] = 500_000,
+    buckets: Annotated[
+        int | None, typer.Option(help=f"Rows that the n-grams are hashed into (fasttext). {_FITTED}")
+    ] = None,
     learning_rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.05,
     sample: Annotated[float, typer.Option(help="Threshold above which frequent words are thinned out.")] = 1e-4,
     limit: Annotated[int | None, typer.Option(help="Keep the most frequent so many words.")] = None,
     contexts: Annotated[int, typer.Option(help="Most frequent words told apart as neighbors (ppmi-svd).")] = 5000,
     storage: Annotated[Storage, typer.Option(help="Numbers of an .npz or .safetensors table.")] = Storage.float32,
+    min_words: Annotated[int, typer.Option(help="Refuse a text of fewer words.")] = MIN_WORDS,
     threads: Annotated[int | None, typer.Option(help="Threads; all when not given.")] = None,
     seed: Annotated[int, typer.Option(help="With one thread, the same seed gives the same table.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run's checkpoint.")] = False,
@@ -62,6 +70,9 @@ def teach_command(
 ) -> None:
     """Train a fastText, word2vec or PPMI-SVD table on raw text. Files are streamed.
 
+    Sizes and passes are fitted to the number of words where they are not given: with little text more passes,
+    skip-gram, and rarer words kept. Very little text is refused.
+
     \b
     Example:
       distillemb teach corpus.txt.xz more/*.txt -o teacher.npz
@@ -70,6 +81,9 @@ def teach_command(
     """
     from ..teachers import load_teacher, train_teacher
 
+    refuse_unread(context, unread_settings(algorithm.value), f"{algorithm.value} does not read it")
+    if storage is not Storage.float32 and out.suffix.lower() not in (".npz", ".safetensors"):
+        raise DistillEmbError(f"--storage does nothing for {out.name}: write .npz or .safetensors, or leave it out.")
     interrupt_hint(f"the work so far is kept in {out}.work; run the same command with --resume to go on.")
     start = time.monotonic()
     train_teacher(
@@ -90,11 +104,13 @@ def teach_command(
         limit=limit,
         contexts=contexts,
         storage=storage.value,
+        min_words=min_words,
         threads=threads,
         seed=seed,
         resume=resume,
         overwrite=overwrite,
         progress=sys.stderr.isatty(),
+        say=None if json else typer.echo,
     )
     seconds = time.monotonic() - start
     table = load_teacher(out)

@@ -21,7 +21,7 @@ from ..files import atomic_file
 from ..runs import file_identity, run_id
 from ..text import normalize as normal_form
 from ..text import read_tokens
-from .settings import DistillSettings
+from .settings import DistillSettings, check_corpus
 from .targets import Targets
 
 _GATHERED_VALUES = 1 << 24  # float32 values that a search for negatives may hold at once (64 MiB)
@@ -220,11 +220,7 @@ def build_miner(
         return None
     if settings.hard_negatives == "neighbors" and neighbors is not None:
         return NeighborMiner(neighbors[:, : settings.neighbors], settings.negatives)
-    if not corpus:
-        raise DistillEmbError(
-            "hard_negatives is 'window', and there is no corpus to take windows from: "
-            "give text files, or set hard_negatives to 'neighbors'."
-        )
+    check_corpus(settings, corpus)
     numbers = dict(zip(targets.train_words, targets.train.tolist(), strict=True))
     tokens = corpus_tokens(corpus, numbers, work, targets.lowercase, progress)
     table = torch.cat(tables, dim=1)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DistillEmbError
@@ -16,9 +17,10 @@ LOSSES = ("triplet", "info_nce", "local", "global", "cosine", "similarity", "str
 
 _AS_PUBLISHED: dict[str, Any] = {"center": False, "normalize": False, "learning_rate": 1e-3, "bf16": "off"}
 _AS_PUBLISHED |= {"table_learning_rate": None, "betas": (0.9, 0.999), "hashed_characters": 0}
+DEFAULT_PRESET = "default"
 PRESETS: dict[str, dict[str, Any]] = {
     # The losses and the optimizer are those that won our own tables (see recipes/distill).
-    "default": {},
+    DEFAULT_PRESET: {},
     # Mersha & Wu 2022, paper and published code: one triplet loss a teacher, averaged; no gradient clipping, no
     # warm-up; AdamW's own weight decay of 0.01.
     "distillemb": _AS_PUBLISHED
@@ -93,7 +95,9 @@ class DistillSettings:
         DistillEmbError: A value cannot be, or two settings do not go together.
     """
 
-    preset: str = _setting("default", "Settings to start from; what else is given changes it.", choices=tuple(PRESETS))
+    preset: str = _setting(
+        DEFAULT_PRESET, "Settings to start from; what else is given changes it.", choices=tuple(PRESETS)
+    )
     # the student
     student: str = _setting("cnn", "Encoder type.", choices=STUDENTS)
     encoder_args: dict[str, Any] = _setting({}, "Sizes that differ from the defaults of the encoder type.")  # noqa: RUF009
@@ -204,10 +208,36 @@ class DistillSettings:
         wanted = {name for name, weight in self.losses.items() if weight > 0}
         return "triplet" in wanted or ("info_nce" in wanted and self.hard_negatives != "none")
 
+    @property
+    def reads_corpus(self) -> bool:
+        """Whether negatives are mined in a text."""
+        return self.uses_hard_negatives and self.hard_negatives == "window"
+
 
 def describe_settings() -> dict[str, str]:
     """Return what each setting means, by name."""
     return {one.name: one.metadata["doc"] for one in fields(DistillSettings)}
+
+
+def check_corpus(settings: DistillSettings, corpus: Sequence[str | Path]) -> None:
+    """Refuse the lack of a text that is needed, and files that do not exist.
+
+    Raises:
+        DistillEmbError: With what to change.
+    """
+    if settings.reads_corpus and not corpus:
+        raise DistillEmbError(
+            "hard_negatives is 'window', and there is no corpus to take windows from: "
+            "give text files (--corpus), or set hard_negatives to 'neighbors'."
+        )
+    for path in corpus:
+        if not Path(path).is_file():
+            raise DistillEmbError(f"There is no file {path}: check the path.")
+
+
+def fitted_epochs(words: int) -> int:
+    """Passes for a table of so many words, so that each word of a small one is seen often."""
+    return min(60, max(20, round(400_000 / max(1, words))))
 
 
 def default_settings() -> dict[str, Any]:

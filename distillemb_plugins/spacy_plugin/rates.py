@@ -1,7 +1,7 @@
 """How fast an encoder learns inside a pipeline: the defaults of configurations, arguments, commands and builds.
 
-Each is the best on dev of what the recipe ``recipes/embeddings`` tried, over its languages and encoders. Its tests hold
-them against the kept scores. Entities need a lower rate: at the pipeline's own rate an encoder forgets names, and in some
+Each is the best on dev of what the recipe ``recipes/embeddings`` tried, over its languages and encoders. Tests hold
+them against the kept scores. Entities need a lower rate: at the pipeline's own rate an encoder forgets, and in some
 languages falls below a pipeline without one.
 """
 

@@ -11,6 +11,7 @@ from typing import IO
 from ..errors import DistillEmbError
 from ..runs import damaged, read_json, write_json
 from ..text import read_tokens
+from .amount import check_amount, count_words, fitted_settings
 
 CORPUS_FILE = "corpus.json"
 # gensim's buffers hold 10,000 words.
@@ -30,7 +31,8 @@ class Corpus:
         shards: File name and number of words of each.
         counts: The vocabulary, the most frequent first.
         lines: Lines of the text.
-        words: Words of the text.
+        words: Tokens of the text.
+        word_tokens: Those of them that are words.
     """
 
     directory: Path
@@ -38,10 +40,16 @@ class Corpus:
     counts: dict[str, int]
     lines: int
     words: int
+    word_tokens: int = 0
 
 
 def make_corpus(
-    texts: Sequence[str | Path], directory: Path, min_count: int, limit: int | None, progress: bool
+    texts: Sequence[str | Path],
+    directory: Path,
+    min_count: int | None,
+    limit: int | None,
+    progress: bool,
+    min_words: int = 0,
 ) -> Corpus:
     """Tokenize texts into a directory, streaming.
 
@@ -50,21 +58,25 @@ def make_corpus(
     Args:
         texts: Text files, plain or compressed.
         directory: Where the shards go.
-        min_count: Leave out of the vocabulary what occurs less often.
+        min_count: Leave out of the vocabulary what occurs less often; None fits it to the text.
         limit: Most words of the vocabulary, the most frequent ones.
         progress: Show a bar.
+        min_words: Refuse a text of fewer words.
 
     Raises:
-        DistillEmbError: There is no word, or none occurs `min_count` times.
+        DistillEmbError: There is no word, there are too few, or none occurs `min_count` times.
     """
     writer = _ShardWriter(directory)
     for tokens in read_tokens(texts, progress=progress):
         for start in range(0, len(tokens), MAX_LINE_WORDS):
             writer.write(tokens[start : start + MAX_LINE_WORDS])
     writer.close()
+    names = ", ".join(str(path) for path in texts)
     if writer.words == 0:
-        names = ", ".join(str(path) for path in texts)
         raise DistillEmbError(f"The corpus ({names}) holds no word: give text files with one sentence a line.")
+    words = count_words(writer.counts)
+    check_amount(words, min_words, names)
+    min_count = fitted_settings(words)["min_count"] if min_count is None else min_count
     ordered = sorted(writer.counts.items(), key=lambda item: (-item[1], item[0]))
     frequent = [(word, count) for word, count in ordered if count >= min_count]
     if not frequent:
@@ -72,7 +84,7 @@ def make_corpus(
             f"No word of the corpus occurs min_count={min_count} times ({ordered[0][0]!r} has the most, "
             f"{ordered[0][1]}): lower min_count, or give more text."
         )
-    corpus = Corpus(directory, writer.shards, dict(frequent[:limit]), writer.lines, writer.words)
+    corpus = Corpus(directory, writer.shards, dict(frequent[:limit]), writer.lines, writer.words, words)
     record = asdict(corpus)
     del record["directory"]
     write_json(directory / CORPUS_FILE, record)  # last: where it stands, the shards are complete

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,25 @@ from tqdm import tqdm
 from ..errors import DistillEmbError, require
 from ..files import atomic_file, remove_directory
 from ..quantization import check_storage
-from ..runs import CHECKPOINT_FILE, damaged, file_identity, load_checkpoint, save_checkpoint, work_directory
+from ..runs import (
+    CHECKPOINT_FILE,
+    begun_settings,
+    damaged,
+    file_identity,
+    load_checkpoint,
+    save_checkpoint,
+    work_directory,
+    work_path,
+)
 from ..vectors import Floats
+from .amount import expectation
 from .combine import merge_languages
 from .corpus import Corpus, make_corpus, open_corpus
 from .io.reading import load_teacher
 from .io.writing import save_teacher, table_format
 from .ngrams import NgramTable
 from .ppmi_svd import ppmi_svd_vectors
-from .settings import Algorithm, TeacherSettings, default_window
+from .settings import Algorithm, TeacherSettings, default_window, unread_settings
 from .table import Teacher
 
 _END_RATE = 1e-5
@@ -45,12 +55,12 @@ def train_teacher(
     dim: int = 300,
     window: int | None = None,
     negative: int = 5,
-    min_count: int = 5,
+    min_count: int | None = None,
     epochs: int | None = None,
-    skipgram: bool = False,
-    min_n: int = 4,
+    skipgram: bool | None = None,
+    min_n: int | None = None,
     max_n: int = 5,
-    buckets: int = 500_000,
+    buckets: int | None = None,
     learning_rate: float = 0.05,
     sample: float = 1e-4,
     threads: int | None = None,
@@ -58,14 +68,19 @@ def train_teacher(
     limit: int | None = None,
     contexts: int = 5000,
     storage: str = "float32",
+    min_words: int = 0,
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
+    say: Callable[[str], object] | None = None,
 ) -> Path:
     """Train a teacher on text files of any size and write it to a file.
 
     While it trains, ``<out>.work`` holds the tokenized text and the last checkpoint (after every epoch, and every 10
     minutes). It is removed at the end.
+
+    min_count, epochs, skipgram, min_n and buckets are fitted to the number of words when they are not given
+    (`fitted_settings`).
 
     Args:
         texts: Text files, plain or .gz/.xz/.bz2.
@@ -77,7 +92,7 @@ def train_teacher(
         window: Words on each side. Default 5, for ppmi-svd 2.
         negative: Negative samples.
         min_count: Leave out words that occur less often.
-        epochs: Passes over the text. Default 5.
+        epochs: Passes over the text.
         skipgram: Skip-gram in place of CBOW: about four times slower.
         min_n: Length of the shortest character n-gram (fasttext).
         max_n: Length of the longest one.
@@ -89,21 +104,24 @@ def train_teacher(
         limit: Most words of the vocabulary, the most frequent ones.
         contexts: Most frequent words told apart as neighbors (ppmi-svd).
         storage: Numbers of a table, as in `save_teacher`.
+        min_words: Refuse a text of fewer words.
         resume: Go on with an interrupted run.
         overwrite: Replace what stands at `out`. Without `resume`, also forget an interrupted run.
         progress: Show a bar.
+        say: Is given what the text is good for, and the settings that were fitted to it.
 
     Returns:
         The path `out`.
 
     Raises:
         DistillEmbError: An argument is bad, `out` or an interrupted run is there and neither `resume` nor `overwrite`
-            is given, the corpus is empty, no word reaches `min_count`, or the words are too few for `dim` (ppmi-svd).
+            is given, the corpus is empty or has too few words, no word reaches `min_count`, or the words are too few
+            for `dim` (ppmi-svd).
     """
     out = Path(out)
     settings = TeacherSettings(
         algorithm, dim, default_window(algorithm) if window is None else window, negative, min_count,
-        5 if epochs is None else epochs, skipgram, min_n, max_n, buckets, learning_rate, sample, seed, limit, contexts,
+        epochs, skipgram, min_n, max_n, buckets, learning_rate, sample, seed, limit, contexts,
     )  # fmt: skip
     threads = _available_threads() if threads is None else threads
     _check(settings, threads, out, storage)
@@ -111,12 +129,17 @@ def train_teacher(
     texts = [texts] if isinstance(texts, str | Path) else list(texts)
     if not texts:
         raise DistillEmbError("No text file was given to train on: give at least one.")
+    if resume:
+        settings = settings.going_on_from(begun_settings(work_path(out)))
     begun_with = asdict(settings) | {"texts": file_identity(texts)}
     with work_directory(out, begun_with, resume=resume, overwrite=overwrite) as work:
         corpus = open_corpus(work)
         try:
             if corpus is None:
-                corpus = make_corpus(texts, work, min_count, limit, progress)
+                corpus = make_corpus(texts, work, settings.min_count, limit, progress, min_words)
+            asked, settings = settings, settings.fitted(corpus.word_tokens)
+            if say is not None:
+                say(_about(corpus.word_tokens, asked, settings))
             if algorithm == "ppmi-svd":
                 _write_ppmi_svd(settings, corpus, out, storage, progress)
         except DistillEmbError:
@@ -172,6 +195,15 @@ def _check(settings: TeacherSettings, threads: int, out: Path, storage: str) -> 
         table_format(out)
     elif settings.algorithm != "fasttext":
         raise DistillEmbError(f"{out}: .bin is fastText's format: write a {settings.algorithm} table as .npz or .vec.")
+
+
+def _about(words: int, asked: TeacherSettings, fitted: TeacherSettings) -> str:
+    """What a text is good for, and the settings that were fitted to it."""
+    unread = unread_settings(asked.algorithm)
+    values = {n: v for n, v in asdict(fitted).items() if getattr(asked, n) is None and n not in unread and n != "limit"}
+    text = f"{words:,} words: {expectation(words)}."
+    shown = ", ".join(f"{name} {str(value).lower()}" for name, value in values.items())
+    return f"{text} Fitted to it: {shown}." if shown else text
 
 
 def _available_threads() -> int:

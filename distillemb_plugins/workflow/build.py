@@ -27,13 +27,14 @@ def build(settings: BuildSettings, say: Callable[[str], object] | None = None) -
         DistillEmbError: Text or tagged sentences cannot be used, or the settings are wrong.
         MissingExtraError: Something that is needed is not installed.
     """
+    settings = checked(settings)
     require_extras(settings)
     from ..files import atomic_file
     from ..runs import write_json
     from .report import render
     from .steps import Build
 
-    run = Build(checked(settings), say)
+    run = Build(settings, say)
     facts = run.go()
     write_json(run.out / RESULTS, facts)
     maps = [file.read_text("utf-8") for file in sorted(run.work.glob("map-*.svg"))]

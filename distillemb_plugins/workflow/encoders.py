@@ -15,8 +15,9 @@ from ..evaluate.evaluation import Tasks
 from ..files import encoder_bytes, iter_lines
 from ..persistence import find_word_list, resolve
 from ..teachers import Teacher, load_teacher, train_teacher
+from ..teachers.amount import fitted_settings
 from ..text import is_word
-from .settings import BUNDLED, student_settings, teacher_settings
+from .settings import BUNDLED, student_settings
 
 _MAP_WORDS, _MAP_SKIP, _MIN_LETTERS = 80, 50, 4
 _SHOWN_WORDS, _NEIGHBORS = 8, 6
@@ -34,9 +35,9 @@ def teach(
 ) -> Teacher:
     """Train the teacher on a text of so many words. An interrupted training goes on.
 
-    settings: what differs from `teacher_settings`. The same seed gives the same table only with one thread.
+    settings: what differs from `fitted_settings`. The same seed gives the same table only with one thread.
     """
-    given = {"storage": "float16", **teacher_settings(words), **settings}
+    given = {"storage": "float16", **fitted_settings(words), **settings}
     train_teacher([text], out, threads=threads, seed=seed, resume=True, overwrite=True, progress=progress, **given)
     return load_teacher(out)
 

@@ -18,17 +18,10 @@ from ..data.tagged import NO_TAG
 from ..errors import DistillEmbError
 from ..files import PACKED, atomic_file, numbered_lines
 from ..runs import Facts
+from ..teachers.amount import MIN_WORDS, check_amount, count_words, expectation
 from ..text import is_word, normalize, tokenize
-from .settings import MIN_WORDS
 
 _SUFFIXES = (".txt", ".text")
-_FEW_WORDS = 200_000
-_EXPECTATIONS = (  # what a number of words is worth
-    (_FEW_WORDS, "very little text: expect spelling more than meaning, and a small gain"),
-    (2_000_000, "little text, and enough for a gain on tagging: a few hundred thousand words are the usual beginning"),
-    (20_000_000, "a fair amount of text: neighbors by meaning for the frequent words"),
-)
-_PLENTY = "plenty of text: the defaults of `distillemb teach` and `distill` are made for it, and worth a try"
 _EXAMPLES = 3
 _LETTERS = 60
 _BLEMISHES = {
@@ -104,14 +97,8 @@ def prepare_text(
             blemishes.update(name for name, is_odd in _BLEMISHES.items() if is_odd(raw))
             if len(examples) < _EXAMPLES and len(tokens) > 4:
                 examples.append(line[:240] + ("…" if len(line) > 240 else ""))
-        count = sum(n for word, n in words.items() if is_word(word))
-        if count < min_words:
-            where = files[0].parent if len(files) > 1 else files[0]
-            raise DistillEmbError(
-                f"{where} holds {count:,} words (without duplicates), and at least {min_words:,} are needed for "
-                f"vectors that say anything: collect more text ({_FEW_WORDS:,} words are a beginning, more is better), "
-                "or lower --min-words and expect little more than spelling."
-            )
+        count = count_words(words)
+        check_amount(count, min_words, files[0].parent if len(files) > 1 else files[0])
     facts |= {
         "words": count,
         "distinct": sum(map(is_word, words)),
@@ -122,11 +109,6 @@ def prepare_text(
         "expectation": expectation(count),
     }
     return facts, words
-
-
-def expectation(words: int) -> str:
-    """What so many words are good for, as half a sentence."""
-    return next((text for limit, text in _EXPECTATIONS if words < limit), _PLENTY)
 
 
 def find_splits(place: Path) -> dict[str, list[Path]]:

@@ -7,7 +7,9 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..distill.settings import fitted_epochs
 from ..errors import DistillEmbError, require
+from ..teachers.amount import MIN_WORDS
 
 BUNDLED = "afro11"
 ENCODERS = ("own", "joint", BUNDLED)
@@ -16,7 +18,6 @@ DEFAULT_ENCODER = "joint"  # without tagged sentences, nothing can be compared
 AUTO = "auto"
 SCORE_NAMES = {"ner": "F1", "pos": "accuracy"}  # of each task
 STEPS_FILE = "work/steps.json"
-MIN_WORDS = 20_000
 _MIN_CODEBOOK_WORDS = 1000  # a codebook has 256 entries, which have to be learned from more words than that
 
 
@@ -60,7 +61,7 @@ class BuildSettings:
     words: tuple[str, ...] = _setting("Words whose neighbors are shown; chosen by frequency when empty.", ())
     test_all: bool = _setting("Score every tagger on test, not only the one without an encoder and the chosen.", False)
     mine_text: bool = _setting("Let the distillation find hard negatives in the text.", False)
-    teacher: Mapping[str, Any] = _setting("Arguments of train_teacher that differ from teacher_settings.", {})
+    teacher: Mapping[str, Any] = _setting("Arguments of train_teacher that differ from fitted_settings.", {})
     teacher_file: str = _setting("The teacher's file within work/; the suffix says the format.", "teacher.npz")
     student: Mapping[str, Any] = _setting("Fields of DistillSettings that differ from student_settings.", {})
     tagger: Mapping[str, Any] = _setting("Values that differ from the shipped spaCy config, by dotted names.", {})
@@ -103,6 +104,9 @@ def checked(settings: BuildSettings) -> BuildSettings:
         raise DistillEmbError(
             f"There is no encoder {', '.join(unknown)}: choose from {', '.join(ENCODERS)}, or {AUTO}."
         )
+    for place, option in [*((text, "texts") for text in settings.texts), (settings.conll, "--conll")]:
+        if place is not None and not place.exists():
+            raise DistillEmbError(f"There is no {place} ({option}): check the path.")
     if settings.task not in SCORE_NAMES:
         raise DistillEmbError(f"There is no task {settings.task}: choose from {', '.join(SCORE_NAMES)}.")
     if not settings.language.strip():
@@ -112,28 +116,14 @@ def checked(settings: BuildSettings) -> BuildSettings:
     return settings
 
 
-def teacher_settings(words: int) -> dict[str, Any]:
-    """The settings of fastText for a text of so many words.
-
-    With little text: skip-gram, which learns more from each occurrence than CBOW, words seen twice, more passes, and
-    fewer rows for the n-grams. With plenty of text: the defaults of `train_teacher`.
-    """
-    if words < 2_000_000:
-        return {"skipgram": True, "min_count": 2, "epochs": 10, "min_n": 3, "buckets": 50_000}
-    if words < 20_000_000:
-        return {"skipgram": True, "min_count": 3, "epochs": 5, "min_n": 3, "buckets": 200_000}
-    return {"skipgram": False, "min_count": 5, "epochs": 5}
-
-
 def student_settings(vocabulary: int) -> dict[str, Any]:
     """The settings of the distillation for a teacher of so many words.
 
     Enough passes that each word is seen often, a residual codebook for the frequent words (16 bytes each), and int8.
     Characters seen less than five times stay unknown, so that the student learns what an unknown one is.
     """
-    epochs = min(60, max(20, round(400_000 / max(1, vocabulary))))
     words = min(vocabulary, 20_000) if vocabulary >= _MIN_CODEBOOK_WORDS else 0
-    return {"epochs": epochs, "codebook_words": words, "storage": "int8", "min_char_count": 5}
+    return {"epochs": fitted_epochs(vocabulary), "codebook_words": words, "storage": "int8", "min_char_count": 5}
 
 
 def tagger_name(kind: str) -> str:

@@ -15,19 +15,11 @@ from ..files import atomic_directory, directory_bytes, encoder_bytes, iter_lines
 from ..persistence import resolve
 from ..runs import Facts, Steps, file_identity
 from ..teachers import load_teacher
+from ..teachers.amount import fitted_settings
 from ..text import is_word, normalize, tokenize
 from . import encoders, inputs, packages, taggers
 from .inputs import SPLITS, Splits
-from .settings import (
-    BUNDLED,
-    SCORE_NAMES,
-    STEPS_FILE,
-    WITHOUT,
-    BuildSettings,
-    student_settings,
-    tagger_name,
-    teacher_settings,
-)
+from .settings import BUNDLED, SCORE_NAMES, STEPS_FILE, WITHOUT, BuildSettings, student_settings, tagger_name
 
 VERSION = "0.1.0"  # of the wheel
 _EXAMPLES, _LONGEST_EXAMPLE = 8, 30  # sentences, words
@@ -60,6 +52,7 @@ class Build:
         if settings.conll:
             facts["tagged"] = self.prepare_tagged(settings.conll)
         facts["text"] = self.prepare_text()
+        self.say(f"{facts['text']['words']:,} words: {facts['text']['expectation']}.")
         facts["encoders"] = {}
         facts["chosen"] = self.compare() if settings.conll else settings.encoders[0]
         for kind in settings.encoders:
@@ -126,7 +119,7 @@ class Build:
         if "teacher" in self.facts:
             return
         settings, words, file = self.settings, int(self.facts["text"]["words"]), self.teacher_file
-        given = {**teacher_settings(words), **settings.teacher}
+        given = {**fitted_settings(words), **settings.teacher}
 
         def make() -> Facts:
             options = self._given("seed", "threads", "progress")

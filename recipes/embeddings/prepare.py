@@ -57,7 +57,8 @@ def train_fasttext(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, 
     out = work / FASTTEXT
     if not out.is_file():
         work.mkdir(parents=True, exist_ok=True)
-        given = {"epochs": EPOCHS, "buckets": 200_000, "threads": 1, "resume": True} | settings
+        given = {"skipgram": False, "min_count": 5, "epochs": EPOCHS, "min_n": 4, "buckets": 200_000}
+        given |= {"threads": 1, "resume": True} | settings
         train_teacher(corpus_files(data, sorted(languages)), out, "fasttext", **given)
     return out
 
@@ -67,7 +68,7 @@ def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, 
     from distillemb_plugins.teachers import train_by_language
 
     texts = {language: corpus_files(data, [language]) for language in sorted(languages)}
-    return train_by_language(texts, work / PPMI_SVD, "ppmi-svd", **{"dim": PPMI_SVD_DIM} | settings)
+    return train_by_language(texts, work / PPMI_SVD, "ppmi-svd", **{"dim": PPMI_SVD_DIM, "min_count": 5} | settings)
 
 
 def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:

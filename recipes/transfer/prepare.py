@@ -87,7 +87,8 @@ def teach_language(data: Path, language: str, work: Path, held_back: Iterable[Se
     work.mkdir(parents=True, exist_ok=True)
     text = work / f"{language}.txt"
     left_out = clean_text(corpus_files(data, [language], TEXT_CLASSES.get(language, ())), text, held_back)
-    settings = {"dim": 300, "buckets": 200_000, "epochs": EPOCHS.get(language, 3), "threads": 1} | sizes
+    settings: dict[str, Any] = {"dim": 300, "skipgram": False, "min_count": 5, "min_n": 4, "buckets": 200_000}
+    settings |= {"epochs": EPOCHS.get(language, 3), "threads": 1} | sizes
     out = teacher_path(work, language)
     train_teacher([text], out, "fasttext", resume=True, overwrite=True, progress=False, **settings)
     return left_out

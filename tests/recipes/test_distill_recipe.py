@@ -49,9 +49,7 @@ def test_every_figure_of_the_readme_stands_in_the_results(tmp_path: Path) -> Non
     assert copy.read_text("utf-8") == (tables.HERE / "README.md").read_text("utf-8")
 
 
-def test_the_shipped_encoders_are_made_small(
-    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_shipped_encoders_are_made_small(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(afro11, "LANGUAGES", ("swa", "amh"))
     monkeypatch.setattr(afro11, "WORDS", 2000)
     data = shutil.copytree(tiny_data, tmp_path / "data")

@@ -20,7 +20,7 @@ from distillemb_plugins.teachers.ngrams import ngram_buckets
 
 pytest.importorskip("gensim")
 
-TINY = {"dim": 12, "min_count": 2, "epochs": 3, "buckets": 500, "threads": 1, "seed": 3, "progress": False}
+TINY = {"dim": 12, "min_count": 2, "epochs": 3, "min_n": 4, "buckets": 500, "threads": 1, "seed": 3, "progress": False}
 UNSEEN = ["hawatasoma", "ሰላምታ", "ọ̀rọ̀ayé", "</s>", "z", "", "naïve", "😀😀😀😀"]
 
 

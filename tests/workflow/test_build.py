@@ -17,9 +17,10 @@ from distillemb_plugins.data.overlap import sentence_key
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.runs import Steps
 from distillemb_plugins.teachers import Teacher
+from distillemb_plugins.teachers.amount import expectation, fitted_settings
 from distillemb_plugins.workflow import encoders, inputs, packages, settings, taggers
 from distillemb_plugins.workflow.build import build
-from distillemb_plugins.workflow.inputs import expectation, prepare_text, text_files
+from distillemb_plugins.workflow.inputs import prepare_text, text_files
 from distillemb_plugins.workflow.report import render
 from distillemb_plugins.workflow.settings import BuildSettings, parse_encoders
 
@@ -43,7 +44,7 @@ def test_text_that_is_not_utf8_is_named_by_file_and_line(tmp_path: Path) -> None
 
 
 def test_too_little_text_says_how_much_is_needed(texts: Path, tmp_path: Path) -> None:
-    with pytest.raises(DistillEmbError, match=r"holds \d+ words .* at least 5,000 are needed .*200,000 words"):
+    with pytest.raises(DistillEmbError, match=r"holds \d+ words, and at least 5,000 are needed .*200,000 words"):
         prepare_text(text_files([texts]), tmp_path / "out", min_words=5000)
     assert not (tmp_path / "out").exists()
 
@@ -175,7 +176,7 @@ def test_what_was_made_from_something_else_is_removed_before_a_step_begins(tmp_p
 
 
 def test_little_text_is_used_more_thoroughly() -> None:
-    little, plenty = settings.teacher_settings(400_000), settings.teacher_settings(50_000_000)
+    little, plenty = fitted_settings(400_000), fitted_settings(50_000_000)
     assert little["min_count"] < plenty["min_count"] and little["epochs"] > plenty["epochs"]
     assert [settings.student_settings(n)["codebook_words"] for n in (50, 5_000, 50_000)] == [0, 5_000, 20_000]
     assert settings.student_settings(5_000)["epochs"] > settings.student_settings(100_000)["epochs"]
