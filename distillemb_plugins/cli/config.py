@@ -16,9 +16,16 @@ def config_command(
     task: Annotated[str, Argument(help="ner, pos, ner-pos or textcat.")],
     *,
     embedding: Annotated[
-        str, Option(help="trainable (the encoder learns too), static (its vectors are given) or none (to compare).")
+        str,
+        Option(
+            help="trainable (the encoder learns too), context (with pretrained layers), static (its vectors are given) "
+            "or none (to compare)."
+        ),
     ] = "trainable",
-    encoder: Annotated[str, Option(help="Encoder directory, bundled name or hub id that it names.")] = "afro11",
+    encoder: Annotated[
+        str | None,
+        Option(help="Encoder directory, bundled name or hub id that it names; default afro11, or afro11-context."),
+    ] = None,
     lang: Annotated[str, Option(help="spaCy's code of the language; xx fits all.")] = "xx",
     out: Annotated[Path | None, Option("--out", "-o", help="File to write. Default: standard output.")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace a file that is there.")] = False,
@@ -28,6 +35,7 @@ def config_command(
     \b
     Example:
       distillemb config ner -o config.cfg
+      distillemb config ner --embedding context -o config.cfg
       distillemb config pos --embedding static --encoder my-encoder -o config.cfg
       python -m spacy train config.cfg --output out --paths.train train.txt --paths.dev dev.txt
     """
@@ -41,7 +49,7 @@ def config_command(
         refuse_unread(context, ("encoder",), "--embedding none has no encoder")
     if out is not None and out.exists() and not overwrite:
         raise DistillEmbError(f"{out} already exists: choose another name, or say --overwrite.")
-    overrides = {"nlp.lang": lang} | ({} if embedding == "none" else {"paths.encoder": encoder})
+    overrides = {"nlp.lang": lang} | ({"paths.encoder": encoder} if encoder and embedding != "none" else {})
     text = config_text(task, embedding, overrides)
     if out is None:
         typer.echo(text, nl=False)

@@ -20,7 +20,8 @@ from .rates import GRAD_FACTORS
 
 # The overlays of each task; the header of the rendered file is that of the last one.
 TASKS = {"ner": ["ner"], "pos": ["pos"], "ner-pos": ["ner", "pos", "ner-pos"], "textcat": ["textcat"]}
-EMBEDDINGS = ("none", "static", "trainable")
+EMBEDDINGS = ("none", "static", "trainable", "context")
+_WIDTH = "${components.tok2vec.model.%swidth}"  # of what the components listen to
 _NAMES = {f"{task}-{embedding}": (task, embedding) for task in TASKS for embedding in EMBEDDINGS}
 _LANGUAGES = '# lang is "xx" for languages that spaCy has no code for; am, lg, ti, tn and yo have theirs.'
 _FOLDER = Path(__file__).parent / "configs"
@@ -32,7 +33,8 @@ def build_config(task: str, embedding: str = "trainable", overrides: Mapping[str
     Args:
         task: ``"ner"``, ``"pos"`` (tagger and morphologizer), ``"ner-pos"`` (both on one tok2vec) or ``"textcat"``.
         embedding: ``"none"`` (spaCy's hash embeddings alone), ``"static"`` (beside them, vectors computed by the
-            encoder) or ``"trainable"`` (beside them, the encoder, fine-tuned with the pipeline).
+            encoder), ``"trainable"`` (beside them, the encoder, fine-tuned with the pipeline) or ``"context"`` (the
+            same with its pretrained context layers).
         overrides: Values that differ, with keys as on spaCy's command line: ``{"training.max_steps": 400}``. A value
             may be a whole block. It replaces a block of another registered function and is merged into any other.
             Components that ``nlp.pipeline`` does not name are left out.
@@ -47,9 +49,11 @@ def build_config(task: str, embedding: str = "trainable", overrides: Mapping[str
     _check("embedding", embedding, EMBEDDINGS)
     config = Config(section_order=CONFIG_SECTION_ORDER)
     for name in ("base", *TASKS[task], embedding):
-        _lay_over(config, Config().from_str(_text(name), interpolate=False))
-    if embedding == "trainable":
-        config["components"]["tok2vec"]["model"]["embed"]["grad_factor"] = GRAD_FACTORS[task]
+        text = _text(name).replace(_WIDTH % "encode.", _WIDTH % "") if embedding == "context" else _text(name)
+        _lay_over(config, Config().from_str(text, interpolate=False))
+    tok2vec = config["components"]["tok2vec"]["model"]
+    if embedding in ("trainable", "context"):
+        tok2vec.get("embed", tok2vec)["grad_factor"] = GRAD_FACTORS[task]
     for key, value in deepcopy(dict(overrides or {})).items():
         *sections, last = key.split(".")
         _check("section", key.partition(".")[0], CONFIG_SECTION_ORDER)

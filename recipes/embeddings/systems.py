@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from distillemb_plugins.errors import DistillEmbError, require
 from distillemb_plugins.files import atomic_directory
+from distillemb_plugins.locations import bundled, bundled_names
 from distillemb_plugins.persistence import WEIGHTS_FILE, resolve
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.vectors import Floats
@@ -52,8 +53,8 @@ class System:
     """One way to embed words; grad_factor: how fast the encoder learns, as a share of the pipeline's rate (NER)."""
 
     name: str
-    embedding: str = "none"  # as `build_config` names it: also "static" (an encoder's vectors), "trainable"
-    reads: str = ""  # in the working folder; "{seed}" stands for the seed of the run
+    embedding: str = "none"  # as `build_config` names it: also "static" (an encoder's vectors), "trainable", "context"
+    reads: str = ""  # in the working folder, or the name of a bundled encoder; "{seed}" stands for the seed of the run
     lookup: Callable[[Path], Lookup] | None = None  # opens what a system with a table of vectors reads
     grad_factor: float = 1.0
 
@@ -62,6 +63,10 @@ SYSTEMS = {
     system.name: system
     for system in (
         System("hash"),
+        # What comes with the package.
+        System("frozen-afro11", "static", "afro11"),
+        System("finetuned-afro11", "trainable", "afro11", grad_factor=0.3),
+        System("finetuned-afro11-context", "context", "afro11-context", grad_factor=0.3),
         System("static", reads=FASTTEXT, lookup=lambda path: load_teacher(path).lookup),
         System("floret", reads=FLORET, lookup=_floret_lookup),
         System("compressed", reads=COMPRESSED, lookup=_compressed_lookup),
@@ -85,6 +90,8 @@ DISTILLED = ("frozen", "finetuned", "frozen-ppmi_svd", "finetuned-ppmi_svd")
 def source(name: str, work: Path, seed: int = 0) -> Path:
     """What a system reads. Raises `DistillEmbError` when it is the encoder of a tagger that is not there."""
     path = work / SYSTEMS[name].reads.format(seed=seed)
+    if path.name in bundled_names():
+        return bundled(path.name)
     if name in TAGGERS and not path.is_dir():
         tagger = path.with_name(f"hf-{name}-fasttext-{seed}")
         if not tagger.is_dir():

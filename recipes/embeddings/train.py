@@ -100,9 +100,10 @@ def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
         changes |= {"components.tok2vec.model.embed.include_static_vectors": True, "paths.vectors": str(table)}
     elif system.reads:
         changes["paths.encoder"] = str(source(system.name, work, run["seed"]))
-    if system.embedding == "trainable":
+    if system.embedding in ("trainable", "context"):
         rate = system.grad_factor if task.grad_factor is None else task.grad_factor
-        changes["components.tok2vec.model.embed.grad_factor"] = rate
+        embed = "embed." if system.embedding == "trainable" else ""
+        changes[f"components.tok2vec.model.{embed}grad_factor"] = rate
     return build_config(task.config, system.embedding, {**changes, **overrides})
 
 

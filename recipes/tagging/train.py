@@ -32,6 +32,7 @@ from distillemb_plugins.data import pos as pos_sets
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate.tagging import entity_scores, per_type, seen_accuracy, seen_scores
 from distillemb_plugins.files import atomic_directory, directory_bytes
+from distillemb_plugins.locations import bundled
 from recipes.results import DEFAULT_DATA, add_result, read_results, run_app, run_missing
 
 HERE = Path(__file__).resolve().parent
@@ -39,6 +40,8 @@ WORK = HERE / "training"
 SETTINGS: dict[str, Any] = yaml.safe_load((HERE / "settings.yml").read_text("utf-8"))
 NER, POS = SETTINGS["ner"], SETTINGS["pos"]
 ENCODERS = {"fasttext": "afro11-encoder", "ppmi_svd": "afro11-ppmi_svd-encoder", "random": "afro11-random"}
+SHIPPED = ("afro11", "afro11-context")
+STARTS = (*SHIPPED, "fasttext", "ppmi_svd")
 TASK, MORE = "ner/masakhaner1", "ner/masakhaner2"
 NOT_IN_MORE = ("amh",)
 ALL_AT_ONCE = ("joint", "extended", "refined")  # one tagger for all languages
@@ -70,6 +73,8 @@ def check_choice(kind: str, given: Sequence[str], known: Sequence[str]) -> None:
 
 def find_encoder(encoders: Path, name: str) -> Path:
     """The directory of an encoder. Raises `DistillEmbError` when it was not made."""
+    if name in SHIPPED:
+        return bundled(name)
     path = encoders / ENCODERS[name]
     if not path.is_dir():
         raise DistillEmbError(
@@ -99,7 +104,9 @@ def ner(
     data: Data = DEFAULT_DATA,
     language: Languages = NER["languages"],
     mode: Annotated[list[str], typer.Option(help=", ".join(NER["modes"]) + ".")] = ["single", "joint"],
-    init_from: Annotated[str, typer.Option(help="The teacher of the encoder: fasttext or ppmi_svd.")] = "fasttext",
+    init_from: Annotated[
+        str, typer.Option(help=f"What comes with the package, or the teacher of the encoder: {', '.join(STARTS)}.")
+    ] = "afro11",
     encoder: Encoder = None,
     encoders: Encoders = DEFAULT_ENCODERS,
     seed: Seeds = [0, 1, 2],
@@ -110,7 +117,7 @@ def ner(
     """Train NER taggers and score dev and test."""
     check_choice("mode", mode, list(NER["modes"]))
     if encoder is None:
-        check_choice("encoder", [init_from], ["fasttext", "ppmi_svd"])
+        check_choice("encoder", [init_from], STARTS)
     tasks = {name: load_task(data, name) for name in language}
     for one_seed in seed:
         for one_mode in mode:
@@ -163,8 +170,10 @@ def train_ner(tasks: dict[str, Any], run: dict[str, Any], source: Path, work: Pa
         raise DistillEmbError(f"{source} is not there: run `train.py ner --mode {before} --seed {seed}` first.")
     out = work / tagger_name(mode, run["init_from"], seed, "" if mode in ALL_AT_ONCE else next(iter(tasks)))
     joined = join_datasets(tasks)
-    model, tokenizer = open_model(source, labels_of(joined["train"]), NER["head"], seed)
-    settings = {**NER["common"], **NER["modes"][mode]} | ({"num_train_epochs": epochs} if epochs else {})
+    over = NER["over_context"] if run["init_from"] == "afro11-context" else {"head": {}, "training": {}}
+    model, tokenizer = open_model(source, labels_of(joined["train"]), {**NER["head"], **over["head"]}, seed)
+    settings = {**NER["common"], **NER["modes"][mode], **over["training"]}
+    settings |= {"num_train_epochs": epochs} if epochs else {}
     args = FineTuneArguments(str(work / f"{out.name}.work"), **settings, seed=seed, disable_tqdm=False)
     trained = fine_tune(model, tokenizer, joined, args)
     with atomic_directory(out, overwrite=True) as folder:

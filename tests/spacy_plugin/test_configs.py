@@ -52,11 +52,14 @@ def spacy_file(ner_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def overrides(
-    ner_file: Path, pos_file: Path, spacy_file: Path, tiny_encoder_dirs: dict[str, Path]
+    ner_file: Path, pos_file: Path, spacy_file: Path, tiny_encoder_dirs: dict[str, Path], tiny_context_dir: Path
 ) -> dict[str, dict[str, Any]]:
     encoder = {"paths.encoder": str(tiny_encoder_dirs["cnn"])}
+    block, training = "components.tok2vec.model", {key: value for key, value in SMALL.items() if "training" in key}
+    context = {f"{block}.width": 16, f"{block}.rows": [50] * 4, "paths.encoder": str(tiny_context_dir), **training}
+    sizes = {"none": SMALL, "static": SMALL | encoder, "trainable": SMALL | encoder, "context": context}
     return {
-        name: {**SMALL, **({} if "none" in name else encoder), **data_paths(name, ner_file, pos_file, spacy_file)}
+        name: {**sizes[name.rsplit("-", 1)[1]], **data_paths(name, ner_file, pos_file, spacy_file)}
         for name in config_paths()
     }
 
@@ -72,7 +75,8 @@ def trained(overrides: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempP
 
 def test_there_is_one_for_every_task_and_form() -> None:
     tasks = ("ner", "pos", "textcat", "ner-pos")
-    assert set(config_paths()) == {f"{task}-{form}" for task in tasks for form in ("none", "static", "trainable")}
+    forms = ("none", "static", "trainable", "context")
+    assert set(config_paths()) == {f"{task}-{form}" for task in tasks for form in forms}
     with pytest.raises(DistillEmbError, match="no configuration 'parser': choose one of ner-none, ner-static"):
         config_path("parser")
 
@@ -110,7 +114,7 @@ def test_overrides() -> None:
     ("arguments", "message"),
     [
         (("parser",), "no task 'parser': choose one of ner, pos, ner-pos, textcat"),
-        (("ner", "glove"), "no embedding 'glove': choose one of none, static, trainable"),
+        (("ner", "glove"), "no embedding 'glove': choose one of none, static, trainable, context"),
         (("ner", "none", {"trainig.max_steps": 1}), "no section 'trainig': choose one of paths"),
     ],
 )
