@@ -10,6 +10,7 @@ python scripts/afro11.py bundle     # copy both into the package
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import sys
 from dataclasses import replace
@@ -101,6 +102,13 @@ PRETRAINING: dict[str, Any] = {
     "device": "cpu",
 }
 WORDS = 40_000_000  # more than an evening reads: the time ends the run
+TOKENIZER = "tokenization_distillemb.DistillEmbTokenizer"
+CODE = '''"""What `auto_map` names. This directory comes with the package, so the code is the package's own."""
+
+from distillemb_plugins.hf.{module} import {names}
+
+__all__ = {all}
+'''
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -194,7 +202,7 @@ def context(work: Work = HERE / "encoders", max_seconds: float = 3900.0, layers:
 def bundle(
     work: Work = HERE / "encoders",
     target: Annotated[Path, typer.Option(help="Where to.")] = ROOT / "distillemb_plugins" / "bundled",
-    words: int = 20_000,
+    words: int = 11_000,
 ) -> None:
     """Copy them into the package, with a list of frequent words for `distillemb neighbors`."""
     for name in ("afro11", "afro11-context"):
@@ -210,6 +218,10 @@ def _bundle(source: Path, target: Path, words: list[str]) -> None:
         letters = [word for word in words if any(c.isalpha() for c in word)]
         packed = gzip.compress(("\n".join(letters) + "\n").encode(), mtime=0)
         (folder / "vocabulary.txt.gz").write_bytes(packed)
+        names = json.loads((folder / "config.json").read_text("utf-8"))["auto_map"]
+        for module in {name.partition(".")[0] for name in (*names.values(), TOKENIZER)}:
+            found = sorted({name.partition(".")[2] for name in (*names.values(), TOKENIZER) if name.startswith(module)})
+            (folder / f"{module}.py").write_text(CODE.format(module=module, names=", ".join(found), all=found), "utf-8")
         facts = replace(read_encoder(source).facts, word_lists={"vocabulary": "vocabulary.txt.gz"})
         write_facts(folder, facts, target.name)
 
