@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
+from collections import Counter
 from dataclasses import astuple
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import DistillEmbError
 from .output import JsonFlag, print_json
 
 if TYPE_CHECKING:
+    from ..coverage import Coverage
     from ..encoder import DistillEmb
 
 # The settings that say most; the model card lists all of them.
@@ -20,20 +25,35 @@ _SETTINGS = ("preset", "student", "losses", "epochs", "batch_size", "max_seconds
 def info_command(
     encoder: Annotated[str, typer.Argument(help="Encoder directory, bundled name (afro11) or hub id.")],
     card: Annotated[bool, typer.Option("--card", help="Print the whole model card.")] = False,
+    text: Annotated[
+        list[Path] | None,
+        typer.Option("--text", "-t", help="Say which characters of this text the encoder does not know; repeatable."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Say what an encoder is, what it was trained on, and how it scores.
+    """Say what an encoder is, what it was trained on, and how it scores; with --text, whether it knows its letters.
 
     \b
     Example:
       distillemb info afro11
+      distillemb info afro11 --text corpus.txt.xz
       distillemb info my-encoder --json
     """
     from ..encoder import DistillEmb
 
+    missing = [file for file in text or () if not file.is_file()]
+    if missing:
+        raise DistillEmbError(f"There is no file {missing[0]} (--text): check the path.")
     model = DistillEmb.from_pretrained(encoder)
+    found = text_coverage(model, text) if text else None
     if json:
-        print_json(describe(model))
+        print_json(describe(model) | ({"coverage": found.to_dict()} if found else {}))
+    elif found:
+        typer.echo(f"{found.describe()} {found.advice()}".strip())
+        for what, some in (("unknown", found.unknown), ("read without its marks", found.bare)):
+            for character, number in some.items():
+                code_points = " ".join(f"U+{ord(one):04X}" for one in character)
+                typer.echo(f"{number:>12,}  {character}  {code_points}  {what}")
     elif card:
         typer.echo(model.files.card.rstrip() or "This encoder has no model card.")
     else:
@@ -41,6 +61,17 @@ def info_command(
         width = max(map(len, fields)) + 2
         for name, value in fields.items():  # further lines of a value stand under the first
             typer.echo(f"{name:<{width}}" + value.replace("\n", "\n" + " " * width))
+
+
+def text_coverage(model: DistillEmb, files: list[Path]) -> Coverage:
+    """Which characters of text files an encoder does not know."""
+    from ..coverage import coverage
+    from ..text import read_tokens
+
+    counts: Counter[str] = Counter()
+    for tokens in read_tokens(files, progress=sys.stderr.isatty()):
+        counts.update(tokens)
+    return coverage(model.characters, counts)
 
 
 def describe(model: DistillEmb) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import copy
 import math
 import shutil
 import time
+import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +25,11 @@ from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging
 
 from ..averaging import update_average
+from ..coverage import low_coverage_warning
 from ..errors import DistillEmbError
 from ..evaluate.tagging import accuracy, class_scores, entity_scores
 from ..hf.pretrained_distillemb import ENCODER_RATE, HEAD_RATE
+from ..text import tokenize
 from .encoding import WordCollator, encode_dataset
 
 if TYPE_CHECKING:
@@ -154,6 +158,8 @@ class FineTuner(Trainer):
         if args.evaluations:
             args.eval_strategy, args.eval_steps = "steps", max(1, steps // args.evaluations)
             args.__post_init__()
+        if warning := low_coverage_warning(processing_class.characters, _words_of(train_dataset), "The training set"):
+            warnings.warn(warning, stacklevel=2)
         score, self.main_score = scorer_for(model, "tokens" in train_dataset.column_names)
         options: dict[str, Any] = {
             "data_collator": WordCollator(processing_class),
@@ -225,6 +231,13 @@ class FineTuner(Trainer):
     def best_folder(self) -> Path:
         """Where the best weights are."""
         return Path(self.args.output_dir, "best")
+
+
+def _words_of(dataset: Dataset) -> Counter[str]:
+    """The words of a data set of tagged sentences or of texts."""
+    if "tokens" in dataset.column_names:
+        return Counter(word for words in dataset["tokens"] for word in words)
+    return Counter(word for text in dataset["text"] for word in tokenize(text))
 
 
 @dataclass

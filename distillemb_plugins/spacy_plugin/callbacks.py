@@ -4,16 +4,21 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import cast
 
 from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.util import resolve_dot_names
 from thinc.api import Model
 
 from ..encoder import DistillEmb
 from ..errors import DistillEmbError
-from .pretrained import read_pretrained
+from .pretrained import read_pretrained, warn_of_characters
 from .vectors import DEFAULT_CACHE, DistillEmbVectors
 
+_FIRST_DOCS = 500  # of the training corpus, looked at for unknown characters
 WHERE = "distillemb.set_vectors.v1 ([initialize.before_init])"
 
 
@@ -29,9 +34,22 @@ def create_set_vectors(
                 "= true in [components.tok2vec.model.embed], or in the block of another component.",
                 stacklevel=2,
             )
-        return set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, where=WHERE)
+        set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, where=WHERE)
+        encoder = cast(DistillEmbVectors, nlp.vocab.vectors).encoder
+        warn_of_characters(encoder.characters, _training_docs(nlp), WHERE)
+        return nlp
 
     return callback
+
+
+def _training_docs(nlp: Language) -> list[Doc]:
+    """The first documents of the training corpus that the pipeline's config names; none where it names none."""
+    config = nlp.config.interpolate()
+    name = config.get("training", {}).get("train_corpus")
+    if not name or not config.get("corpora"):
+        return []
+    [corpus] = resolve_dot_names(config, [name])
+    return [example.reference for example in islice(corpus(nlp), _FIRST_DOCS)]
 
 
 def set_vectors(

@@ -21,7 +21,7 @@ from thinc.util import torch2xp, xp2torch
 from ..errors import DistillEmbError
 from ..inference.context import ContextForward, windows
 from ..persistence import EncoderFiles
-from .pretrained import read_pretrained
+from .pretrained import read_pretrained, warn_of_characters
 from .shims import Array, Backprop, EncoderShim
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def _init(model: Model[Any, Any], X: Any = None, Y: Any = None, *, pretrained: s
         )
     model.set_dim("nO", int(files.config["context_size"]))
     shim.load(files)
+    warn_of_characters(files.characters, X or [], WHERE)
 
 
 def _forward(model: Model[Any, Any], docs: list[Doc], is_train: bool) -> tuple[Ragged, Callable[[Ragged], list[Doc]]]:

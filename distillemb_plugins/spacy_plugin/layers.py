@@ -15,7 +15,7 @@ from thinc.types import Floats2d, Ints1d, Ragged
 
 from ..encoder import DistillEmb
 from ..errors import DistillEmbError
-from .pretrained import read_pretrained
+from .pretrained import read_pretrained, warn_of_characters
 from .shims import EncoderShim
 
 WHERE = "distillemb.Embed.v1 ([components.*.model.embed])"
@@ -70,6 +70,9 @@ def _unique_init(model: Model[Any, Any], X: list[Doc] | None = None, Y: Any = No
     words = sorted({token.text for doc in X or [] for token in doc}) or ["a"]
     layer.initialize(X=words)
     model.set_dim("nO", layer.get_dim("nO"))
+    for node in layer.walk():
+        if node.name == ENCODER_NODE:
+            warn_of_characters(cast(EncoderShim, node.shims[0]).files.characters, X or [], WHERE)
 
 
 def _unique_forward(

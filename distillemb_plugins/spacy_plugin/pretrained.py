@@ -1,7 +1,13 @@
-"""Reading the encoder that a configuration names."""
+"""Reading the encoder that a configuration names, and telling what it does not know."""
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+
+from ..characters import CharTable
+from ..coverage import low_coverage_warning
 from ..errors import DistillEmbError
 from ..persistence import EncoderFiles, read_encoder
 
@@ -25,3 +31,10 @@ def read_pretrained(pretrained: str | None, where: str) -> EncoderFiles:
         return read_encoder(pretrained)
     except DistillEmbError as error:
         raise DistillEmbError(f'{where}: pretrained = "{pretrained}" cannot be used. {error}') from error
+
+
+def warn_of_characters(characters: CharTable, docs: Iterable[Iterable[object]], where: str) -> None:
+    """Warn when many words of documents hold characters that the encoder does not know."""
+    words = Counter(str(token) for doc in docs for token in doc)
+    if warning := low_coverage_warning(characters, words, where):
+        warnings.warn(warning, stacklevel=2)

@@ -97,6 +97,12 @@ def evaluate_encoders(
     return evaluate(models, EmbeddingModel.from_table(teacher), tasks, teacher_table=teacher, progress=progress)
 
 
+def word_counts(teacher: Teacher) -> dict[str, int]:
+    """How often each word of a table occurs; once where it does not say."""
+    counts = [1] * len(teacher) if teacher.counts is None else teacher.counts.tolist()
+    return dict(zip(teacher.words, counts, strict=True))
+
+
 def words_to_show(counts: Mapping[str, int], tagged: Sequence[str] = ()) -> list[str]:
     """A few words of middling frequency, those with an entity first. The most frequent ones are particles."""
     ranked = [w for w, _ in Counter(counts).most_common() if len(w) >= _MIN_LETTERS and w.isalpha()]

@@ -69,7 +69,7 @@ def write_tagger_card(folder: Path, encoder: Path, settings: BuildSettings, fact
     known["scores"] = own | known.get("scores", {})
     write_json(folder / FACTS_FILE, known)
     with atomic_file(folder / "README.md", "w") as stream:
-        stream.write(render_card(model, folder.resolve().name, known, training))
+        stream.write(render_card(model, folder.resolve().name, known, training, settings.language.split(",")))
 
 
 def vectors_pipeline(encoder: Path, language: str, out: Path) -> Path:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import DistillEmb
+from ..coverage import Coverage, coverage
 from ..data.overlap import sentence_key
 from ..evaluate.plots import word_maps
 from ..facts import FACTS_FILE, HELD_OUT
@@ -60,6 +61,8 @@ class Build:
         self.teach()
         facts["encoder"] = self.keep_encoder()
         facts["evaluation"] = self.evaluate()
+        if (told := facts["evaluation"].get("coverage", {}).get(facts["chosen"], {})).get("is_low"):
+            self.say(told["says"])
         if settings.conll:
             facts["test"] = self.score_test()
             facts["examples"] = self.tag_examples()
@@ -176,7 +179,11 @@ class Build:
             if found.word_map and len(found.word_map.words) > 2:
                 for number, svg in enumerate(word_maps(found.word_map.words, found.word_map.vectors[:2])):
                     (self.work / f"map-{number}.svg").write_text(svg, "utf-8")
-            return found.to_dict()
+            counts = encoders.word_counts(teacher)
+            tables = {kind: DistillEmb.from_pretrained(path).characters for kind, path in paths.items()}
+            covered = {kind: coverage(characters, counts) for kind, characters in tables.items()}
+            told = {kind: one.to_dict() | _told(one) for kind, one in covered.items() if one.unknown}
+            return found.to_dict() | {"coverage": told}
 
         given = {"chosen": chosen, **self._given("encoders", "words", "maps")}
         after = ["teacher", *(f"encoder {kind}" for kind in self.distilled)]
@@ -314,3 +321,8 @@ class Build:
 def _copy(encoder: Path, out: Path) -> None:
     with atomic_directory(out, overwrite=True) as target:
         shutil.copytree(encoder, target, dirs_exist_ok=True)
+
+
+def _told(found: Coverage) -> Facts:
+    """What the report says of characters that an encoder does not know."""
+    return {"is_low": found.is_low, "says": f"{found.describe()} {found.advice()}"}
