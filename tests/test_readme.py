@@ -81,6 +81,34 @@ def test_a_tagger_from_own_sentences_and_the_lines_that_use_it(
     assert "('Mwanza', 'LOC')" in capsys.readouterr().out
 
 
+def test_configs_that_it_writes_train_and_are_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder_dir: Path
+) -> None:
+    """In the order of the page, from two files of tagged sentences and an encoder."""
+    import shutil
+
+    from spacy.cli._util import app as spacy_app
+    from typer.testing import CliRunner
+
+    from distillemb_plugins.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_encoder_dir, "my-encoder")
+    for name in ("train.txt", "dev.txt"):
+        Path(name).write_text("Asha B-PER\nalisafiri O\nMwanza B-LOC\nJumatatu B-DATE\n. O\n\n" * 4, "utf-8")
+    lines = re.findall(r"^    (distillemb config|python -m spacy train) (.*)$", README, re.MULTILINE)
+    assert len(lines) == 4
+    for kind, rest in lines:
+        short = ["--training.max_steps", "1", "--training.eval_frequency", "1"]
+        train = kind.endswith("train")
+        done = CliRunner().invoke(
+            spacy_app if train else app, [kind.split()[-1], *rest.split(), *(short if train else [])]
+        )
+        assert done.exit_code == 0, f"{kind} {rest}: {done.output[-2000:]} {done.exception!r}"
+        if train:
+            assert (Path(re.findall(r"--output (\S+)", rest)[0]) / "model-best" / "meta.json").is_file()
+
+
 def test_commands_and_files_exist() -> None:
     from typer.main import get_command
 
