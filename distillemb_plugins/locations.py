@@ -16,7 +16,7 @@ _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _ADAPTER = "adapter_config.json"  # a few weights to be added to a model's (PEFT)
 _PIPELINE = "meta.json"  # spaCy's
 _PIPELINE_VECTORS = "vocab/distillemb.safetensors"
-_FETCHED = ["*.json", "*.safetensors", "*.md", "*.txt", "*.txt.gz", "*.txt.xz"]  # word lists too
+_FETCHED = ["*.json", "*.safetensors", "head.onnx", "*.md", "*.txt", "*.txt.gz", "*.txt.xz"]  # word lists too
 _SHOWN = 3  # names in a message
 
 

@@ -1,7 +1,7 @@
 """Look at the NER taggers that were trained, and release the best one.
 
 python recipes/tagging/taggers.py report      # report.html: scores by type, confusions, frequent errors, curve
-python recipes/tagging/taggers.py release     # the best tagger of all languages, for AutoModelForTokenClassification
+python recipes/tagging/taggers.py release     # the best tagger of all languages, ready to be given away
 python recipes/tagging/taggers.py apart       # scores without what is near the added sentences, into the README
 """
 
@@ -18,6 +18,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
+from distillemb_plugins import __version__
 from distillemb_plugins.card import model_index, render_card
 from distillemb_plugins.data import apart_from, named_tags
 from distillemb_plugins.errors import DistillEmbError
@@ -45,6 +46,8 @@ TRAINED_ON = {
     "extended": "Trained on MasakhaNER 1.0 and 2.0 (both CC BY-NC 4.0: no commercial use) in all languages at once. No "
     "sentence of MasakhaNER 1.0's dev and test sets was among them.",
 }
+TITLE, LICENSE = "Named entities in African languages", "cc-by-nc-4.0"  # of MasakhaNER, both versions
+EXAMPLE = "Rais Samia alitembelea Nairobi ."
 LIMITS = "It was trained and scored on news. Expect less on other text, and on languages that are not named here."
 
 
@@ -112,11 +115,22 @@ def report(
 
 @app.command()
 def release(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Directory to write.")] = WORK / "release",
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write into.")] = WORK / "release",
+    name: Annotated[str, typer.Option(help="What the tagger is called.")] = "african-ner",
+    pipeline: Annotated[
+        Path | None, typer.Option(help="A spaCy pipeline of the same data, to be packaged as a wheel beside it.")
+    ] = None,
     work: Work = WORK,
     results: Annotated[Path, typer.Option(help="Scores of the taggers.")] = HERE / "results-ner.jsonl",
 ) -> None:
-    """Keep the tagger of all languages that is best on dev as a directory for `AutoModelForTokenClassification`."""
+    """Make the tagger of all languages that is best on dev ready to be given away.
+
+    Writes its Hugging Face directory, with its own code, and a card with the license and the scores of each language;
+    and with --pipeline a spaCy wheel. Each is opened in a fresh process, the directory where there is no
+    distillemb_plugins, and tags a sentence.
+    """
+    from distillemb_plugins.workflow.packages import build_wheel, open_alone, open_wheel
+
     rows = [row for row in read_results(results) if row["mode"] in ALL_AT_ONCE]
     totals: Counter[tuple[str, str, int]] = Counter()
     for row in rows:
@@ -126,8 +140,18 @@ def release(
     (mode, init_from, seed), _ = totals.most_common(1)[0]
     tagger = work / tagger_name(mode, init_from, seed)
     typer.echo(f"{tagger.name}, the best on dev", err=True)
-    save_release(tagger, pick(rows, mode=mode, init_from=init_from, seed=seed), out)
-    typer.echo(f"{out}: {megabytes(directory_bytes(out))}")
+    folder = out / name
+    save_release(tagger, pick(rows, mode=mode, init_from=init_from, seed=seed), folder)
+    typer.echo(f"{folder}: {megabytes(directory_bytes(folder))}; {told(open_alone(folder, EXAMPLE))}")
+    if pipeline is not None:
+        meta = {"version": __version__, "license": LICENSE, "description": TITLE}
+        wheel = build_wheel(pipeline, out, name.replace("-", "_"), meta)
+        typer.echo(f"{wheel}: {megabytes(directory_bytes(wheel))}; {told(open_wheel(wheel, EXAMPLE))}")
+
+
+def told(opened: dict[str, Any]) -> str:
+    """What a tagger found in the example, in words."""
+    return f"in {EXAMPLE!r} it finds " + (", ".join(" ".join(pair) for pair in opened["entities"]) or "nothing")
 
 
 def save_release(tagger: Path, rows: list[Row], out: Path) -> None:
@@ -142,7 +166,8 @@ def save_release(tagger: Path, rows: list[Row], out: Path) -> None:
     }
     front_matter = {
         "language": languages,
-        "license": "cc-by-nc-4.0",
+        "license": LICENSE,
+        "datasets": ["masakhaner"] if rows[0]["mode"] == "joint" else ["masakhaner", "masakhane/masakhaner2"],
         "library_name": "transformers",
         "pipeline_tag": "token-classification",
         "tags": ["named-entity-recognition", "distillemb"],
@@ -156,11 +181,11 @@ def save_release(tagger: Path, rows: list[Row], out: Path) -> None:
         card = render_card(
             "tagger",
             front_matter,
-            title="Named entities in African languages",
+            title=TITLE,
             name=out.name,
             about=f"A BiLSTM-CRF over word vectors that are computed from characters, for {', '.join(languages)}.",
             facts=known,
-            example="Rais Samia alitembelea Nairobi",
+            example=EXAMPLE,
             labels=[label for _, label in sorted(model.config.id2label.items())],
             training=TRAINED_ON["joint" if rows[0]["mode"] == "joint" else "extended"],
             scores=scores,
