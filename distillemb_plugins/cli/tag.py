@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 from typer import Argument, Option
 
+from .processes import cores, in_order
+
 if TYPE_CHECKING:
     from ..files import ArrivingLines
-    from ..tagging import TaggedText, Tagger
+
+_LARGE = 4 << 20  # bytes of a file from which on starting processes pays
 
 
 T = TypeVar("T")
@@ -59,6 +62,10 @@ def tag_command(
     ] = TagFormat.plain,
     out: Annotated[Path | None, Option("--out", "-o", help="File to write. Default: standard output.")] = None,
     batch_size: Annotated[int, Option(min=1, help="Sentences tagged together.")] = 512,
+    processes: Annotated[
+        int,
+        Option(min=0, help=f"Processes; 0 takes all cores for a file of {_LARGE >> 20} MB or more. They read ahead."),
+    ] = 0,
 ) -> None:
     """Tag names or parts of speech in text with a saved tagger.
 
@@ -74,38 +81,48 @@ def tag_command(
     from tqdm import tqdm
 
     from ..files import ArrivingLines, text_lines
-    from ..tagging import open_tagger
-    from ..tagging.records import WRITERS
 
-    model = open_tagger(tagger)
     arriving = ArrivingLines(sys.stdin.buffer) if str(file) == "-" else None
-    lines = text_lines(arriving or file)
+    sentences = _sentences(text_lines(arriving or file), format)
+    batches = _batches(sentences, batch_size, arriving)
+    if not processes:
+        processes = cores() if arriving is None and file.is_file() and file.stat().st_size >= _LARGE else 1
+    if processes > 1:
+        _tagging(tagger, format, to)  # what is wrong with it is told here
     count = 0
     with tqdm(desc="tag", unit=" sentences", delay=1, disable=None) as bar, _output(out) as stream:
-        for tagged in _tagged(model, lines, format, batch_size, arriving):
-            stream.writelines(WRITERS[to.value](one) for one in tagged)
+        for batch, text in in_order(_tagging, (tagger, format, to), batches, processes):
+            stream.write(text)
             stream.flush()
-            count += len(tagged)
-            bar.update(len(tagged))
+            count += len(batch)
+            bar.update(len(batch))
     if out is not None:
         typer.echo(f"{out}: {count:,} sentences.", err=True)
 
 
-def _tagged(
-    model: Tagger, lines: Iterable[tuple[int, str]], format: TextFormat, size: int, arriving: ArrivingLines | None
-) -> Iterator[list[TaggedText]]:
-    """Tag in batches; a batch ends early where more would have to be waited for."""
-    if format is TextFormat.conll:
-        from ..data.columns import blocks_of
-        from ..data.conllu import block_words
+def _tagging(name: str, format: TextFormat, to: TagFormat) -> Callable[[Any], str]:
+    """Open a tagger; the function makes of a batch what is written."""
+    from ..tagging import open_tagger
+    from ..tagging.records import WRITERS
 
-        words = (block_words(block) for block in blocks_of(lines))
-        yield from map(model.tag_words, _batches(words, size, arriving))
-    else:
-        yield from map(model.tag_texts, _batches((line for _, line in lines), size, arriving))
+    tagger, write = open_tagger(name), WRITERS[to.value]
+    tag: Any = tagger.tag_words if format is TextFormat.conll else tagger.tag_texts
+    return lambda batch: "".join(map(write, tag(batch)))
+
+
+def _sentences(lines: Iterable[tuple[int, str]], format: TextFormat) -> Iterator[str | list[str]]:
+    """The texts, or the words of each sentence."""
+    if format is TextFormat.text:
+        yield from (line for _, line in lines)
+        return
+    from ..data.columns import blocks_of
+    from ..data.conllu import block_words
+
+    yield from map(block_words, blocks_of(lines))
 
 
 def _batches(items: Iterable[T], size: int, arriving: ArrivingLines | None) -> Iterator[list[T]]:
+    """Make batches. One ends early where more would have to be waited for."""
     batch: list[T] = []
     for item in items:
         batch.append(item)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,15 +11,13 @@ import typer
 from typer import Argument, Option
 
 from .output import JsonFlag, print_json
+from .processes import cores, in_order
 
 if TYPE_CHECKING:
     from ..encoder import DistillEmb
     from ..teachers.io.writing import Pack
 
 _MANY = 50_000  # words from which on starting processes pays
-_AHEAD = 3  # batches a process that may wait
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_worker: list[tuple[DistillEmb, Pack]] = []  # what a worker process holds: one pair
 
 
 def vectors_command(
@@ -81,7 +73,7 @@ def vectors_command(
         with bar, table_writer(out, count, model.dim, sys.stdout.buffer) as write:
             batches = spool.batches(batch_size, min_count)
             for batch, rows in packed_rows(
-                model, packer(out), batches, processes or (_cores() if count >= _MANY else 1)
+                model, packer(out), batches, processes or (cores() if count >= _MANY else 1)
             ):
                 write(batch, rows)
                 bar.update(len(batch))
@@ -91,58 +83,15 @@ def vectors_command(
         typer.echo(f"{out}: {count:,} words, {model.dim} dimensions.", err=True)
 
 
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def packed_rows(
     encoder: DistillEmb, pack: Pack, batches: Iterable[list[str]], processes: int
 ) -> Iterator[tuple[list[str], bytes]]:
-    """Yield each batch with its packed vectors, in order, computed here or in several processes.
+    """Yield each batch with its packed vectors, in order; see `in_order`.
 
-    pack: makes bytes of words and their vectors; a module-level function. At most a few batches a process are held.
+    pack: makes bytes of words and their vectors; a module-level function.
     """
-    from ..errors import DistillEmbError
-
-    if processes == 1:
-        for batch in batches:
-            yield batch, pack(batch, encoder.encode(batch))
-        return
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_start, initargs=(encoder, pack))
-    waiting: deque[tuple[list[str], Future[bytes]]] = deque()
-    try:
-        with _one_thread_each():
-            for batch in batches:
-                waiting.append((batch, pool.submit(_rows, batch)))
-                if len(waiting) > _AHEAD * processes:
-                    done, rows = waiting.popleft()
-                    yield done, rows.result()
-            for done, rows in waiting:
-                yield done, rows.result()
-    except BrokenProcessPool as error:
-        raise DistillEmbError("A process was killed, perhaps for want of memory: say --processes 1.") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return in_order(_packing, (encoder, pack), batches, processes)
 
 
-def _start(encoder: DistillEmb, pack: Pack) -> None:
-    _worker.append((encoder, pack))
-
-
-def _rows(words: Sequence[str]) -> bytes:
-    encoder, pack = _worker[0]
-    return pack(words, encoder.encode(words))
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Matrix products of the processes started meanwhile use one thread: the cores are shared out already."""
-    before = {name: os.environ[name] for name in _THREADS if name in os.environ}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name in _THREADS:
-            os.environ.pop(name, None)
-        os.environ.update(before)
+def _packing(encoder: DistillEmb, pack: Pack) -> Callable[[list[str]], bytes]:
+    return lambda words: pack(words, encoder.encode(words))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -14,9 +15,8 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("spacy")
 
 from distillemb_plugins.cli import app
-from distillemb_plugins.cli.tag import TextFormat, _tagged
+from distillemb_plugins.cli.tag import TextFormat, _batches, _sentences
 from distillemb_plugins.files import ArrivingLines, text_lines
-from distillemb_plugins.tagging import TaggedText, Tagger
 
 TEXT = "Leo Rais Samia .\n\nRais Samia , Rais Samia\r\nhapana"
 
@@ -68,30 +68,18 @@ def test_a_wrong_directory_is_one_sentence(tiny_encoder_dir: Path) -> None:
     assert result.exit_code == 2 and result.stderr.count("\n") == 1 and "is an encoder" in result.stderr
 
 
-class Bare(Tagger):
-    """Cuts nothing and tags nothing."""
-
-    layers = ("ner",)
-
-    def tag_texts(self, texts: Sequence[str]) -> list[TaggedText]:
-        return [TaggedText(text, [], {}) for text in texts]
-
-    def tag_words(self, sentences: Sequence[Sequence[str]]) -> list[TaggedText]:
-        return self.tag_texts([" ".join(words) for words in sentences])
-
-
 @pytest.mark.parametrize(
     ("format", "chunks", "batches"),
     [
         (TextFormat.text, ["a\nb\nc", "d\r\n", "e\n"], [["a", "b"], ["cd"], ["e"]]),
         (TextFormat.text, ["a\nb\nc\nd\n", "e"], [["a", "b", "c"], ["d"], ["e"]]),
-        (TextFormat.conll, ["a\n\n", "b\nc\n", "\n", "d\n"], [["a"], ["b c"], ["d"]]),
+        (TextFormat.conll, ["a\n\n", "b\nc\n", "\n", "d\n"], [[["a"]], [["b", "c"]], [["d"]]]),
     ],
 )
 def test_what_has_come_is_tagged_before_more_is_waited_for(
-    format: TextFormat, chunks: list[str], batches: list[list[str]]
+    format: TextFormat, chunks: list[str], batches: list[list[Any]]
 ) -> None:
-    done: list[list[str]] = []
+    done: list[list[Any]] = []
     waits = []
 
     class Pipe:
@@ -103,8 +91,8 @@ def test_what_has_come_is_tagged_before_more_is_waited_for(
             return next(self.chunks, "").encode()
 
     arriving = ArrivingLines(Pipe())
-    for tagged in _tagged(Bare(), text_lines(arriving), format, 3, arriving):
-        done.append([one.text for one in tagged])
+    for batch in _batches(_sentences(text_lines(arriving), format), 3, arriving):
+        done.append(batch)
     assert done == batches and waits[1] > 0
 
 
@@ -112,3 +100,11 @@ def test_arriving_lines_are_those_of_a_file() -> None:
     text = "\ufeffa\r\nb\rc\n\n" + "d" * 200_000 + "\nlast"
     lines = text_lines(ArrivingLines(io.BufferedReader(io.BytesIO(text.encode()))))
     assert list(lines) == list(text_lines(io.BytesIO(text.encode())))
+
+
+def test_several_processes_give_the_same(pipeline_dir: Path, tiny_encoder_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT * 20, "utf-8")
+    alone, together = (run(pipeline_dir, tmp_path / "text.txt", "--batch-size", 3, "--processes", n) for n in (1, 2))
+    assert together.exit_code == 0 and together.stdout == alone.stdout and together.stdout.count("\n") == 61
+    wrong = run(tiny_encoder_dir, tmp_path / "text.txt", "--processes", 2)
+    assert wrong.exit_code == 2 and "is an encoder" in wrong.stderr
