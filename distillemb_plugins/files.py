@@ -11,11 +11,12 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -35,6 +36,8 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ASIDE = re.compile(r"/$|(^|/)(\.|__MACOSX|readme|licen[cs]e)[^/]*($|/)", re.IGNORECASE)
 LONGEST_LINE = 1 << 26  # bytes; without a limit, a few megabytes that unpack to one endless line fill the memory
 _ARRIVING = 1 << 16  # bytes, what a pipe holds
+# Windows refuses to rename what another program has open (a reader, a virus scanner): seconds to wait before each try.
+_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8) if os.name == "nt" else ()
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
@@ -213,14 +216,14 @@ def atomic_file(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=_temporary_sibling(path), dir=path.parent)
-    encoding = None if "b" in mode else "utf-8"
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}  # the same bytes on every system
     try:
-        with os.fdopen(handle, mode, encoding=encoding) as stream:
+        with os.fdopen(handle, mode, **text) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         Path(name).chmod(0o666 & ~_umask())  # mkstemp makes private files
-        Path(name).replace(path)
+        replace(Path(name), path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -254,6 +257,25 @@ def atomic_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[P
         raise
 
 
+def replace(source: Path, target: Path) -> None:
+    """Rename a file or directory, over what stands there; see `os.replace`.
+
+    Where the system refuses because another program has one of them open, wait a moment and try again.
+
+    Raises:
+        OSError: It cannot be done.
+    """
+    for wait in _WAITS:
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if target.is_dir():  # Windows replaces no directory, whoever has it open
+                break
+            time.sleep(wait)
+    source.replace(target)
+
+
 def _exists(path: Path) -> DistillEmbError:
     return DistillEmbError(f"{path} already exists: choose another name, or say overwrite.")
 
@@ -262,11 +284,14 @@ def _place_directory(new: Path, path: Path, overwrite: bool) -> None:
     """Give `new` its final name. Another process may do the same at any moment: the last one stays, whole."""
     while True:
         try:
-            new.replace(path)  # in one step, where nothing or an empty directory stands
+            replace(new, path)  # in one step, where nothing or an empty directory stands
             return
         except OSError as error:
             if not (path.exists() or path.is_symlink()):
                 raise
+            with suppress(OSError):  # an empty directory, which Windows does not replace
+                path.rmdir()
+                continue
             if not overwrite:
                 raise _exists(path) from error
         if _exchange(new, path):
@@ -291,7 +316,7 @@ def remove_directory(path: Path) -> None:
     """Remove a directory (or file) so that, whenever the process dies, all of it or nothing stands under its name."""
     aside = Path(tempfile.mkdtemp(prefix=_temporary_sibling(path), dir=path.parent))
     try:
-        path.replace(aside / "old")
+        replace(path, aside / "old")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -310,26 +335,32 @@ def locked(directory: Path, wait: bool = False) -> Iterator[None]:
         DistillEmbError: Another process holds it and `wait` is false.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as undo:
+        undo.callback(_remove_empty, directory)
+        _lock(directory, wait, undo)
+        yield
+
+
+def _lock(directory: Path, wait: bool, undo: ExitStack) -> None:
     try:
         import fcntl
     except ImportError:
-        yield
         return
     handle = os.open(directory, os.O_RDONLY)
+    undo.callback(os.close, handle)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DistillEmbError(
-                f"{directory} is being written by another process: wait for it, or choose another name."
-            ) from error
-        except OSError:  # a file system without locks
-            pass
-        yield
-    finally:
-        os.close(handle)
-        with suppress(OSError):
-            directory.rmdir()
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DistillEmbError(
+            f"{directory} is being written by another process: wait for it, or choose another name."
+        ) from error
+    except OSError:  # a file system without locks
+        pass
+
+
+def _remove_empty(directory: Path) -> None:
+    with suppress(OSError):
+        directory.rmdir()
 
 
 def directory_bytes(path: str | Path) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -298,13 +299,11 @@ def write_encoder(
         card = encoder_card(facts, name=path.name, config=complete, parameters=count_parameters(tensors))
     stored = _named(ENCODER_PREFIX, tensors, storage) | _named(CONTEXT_PREFIX, context or {}, storage)
     with atomic_directory(path, overwrite=overwrite) as work:
-        (work / CONFIG_FILE).write_text(_json(complete), "utf-8")
         (work / WEIGHTS_FILE).write_bytes(save(stored, metadata={"format": "pt"}))  # save_file makes it private
-        for name, text in (tokenizer_files(characters.to_dict()) | remote_code_files()).items():
-            (work / name).write_text(text, "utf-8")
-        (work / CARD_FILE).write_text(card, "utf-8")
-        if facts:
-            (work / FACTS_FILE).write_text(facts.to_json(), "utf-8")
+        texts = {CONFIG_FILE: _json(complete), CARD_FILE: card, FACTS_FILE: facts.to_json() if facts else ""}
+        texts |= tokenizer_files(characters.to_dict()) | remote_code_files()
+        for name, text in filter(itemgetter(1), texts.items()):
+            (work / name).write_bytes(text.encode())  # bytes: the same on every system
         for name, content in extra_files.items():
             (work / name).write_bytes(content)
     return path

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DistillEmbError, brief
-from .files import atomic_file, locked, remove_directory
+from .files import atomic_file, locked, remove_directory, replace
 
 SETTINGS_FILE = "settings.json"
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -234,9 +234,9 @@ def save_checkpoint(work: Path, tensors: Tensors, progress: Mapping[str, Any]) -
     file, temporary = work / CHECKPOINT_FILE, work / f".{CHECKPOINT_FILE}.tmp"
     try:
         save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, temporary, metadata)
-        with temporary.open("rb") as stream:
+        with temporary.open("r+b") as stream:  # Windows flushes no file that is open for reading only
             os.fsync(stream.fileno())
-        temporary.replace(file)
+        replace(temporary, file)
     except SafetensorError as error:  # its own name for a full disk
         raise OSError(f"{file} could not be written: {brief(error)}") from error
     finally:
