@@ -1,6 +1,8 @@
 # make quickstart   a first look and the whole way on the embedded sample, into quickstart/
 # make test         the tests     make lint   ruff and mypy     make docs   the documentation, into build/site
 # make audit        known vulnerabilities of what is installed (asks PyPI)
+# make check-installed   some tests against the wheel of the sdist, and a packaged pipeline in a fresh environment
+# make dist         sdist and wheel, into dist/
 #
 # On Linux, plain PyPI serves torch with CUDA (several GB). For the CPU build, from a machine that can reach it:
 #   make quickstart PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
@@ -12,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # What the main job needs, and nothing more: a first look should not download the recipes' extras.
 JOB_EXTRAS := spacy,train,report
 
-.PHONY: quickstart test lint docs audit format install install-dev clean
+.PHONY: quickstart test lint docs audit check-installed dist format install install-dev clean
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -49,6 +51,14 @@ docs: install-dev
 audit: install-dev
 	@$(BIN)/python -c 'import pip_audit' 2>/dev/null || $(INSTALL) --retries 1 --editable ".[audit]" 2>/dev/null || true
 	@$(BIN)/python .ci/audit.py
+
+# The wheel is made from the sdist, with the source gone. The tests are those of reading, writing and computing.
+check-installed: install-dev
+	$(BIN)/python tests/check_installed_wheel.py tests/test_encoder.py tests/test_persistence.py tests/test_bundled.py
+	$(BIN)/python tests/spacy_plugin/check_fresh_venv.py
+
+dist: install-dev
+	$(BIN)/python -m build --no-isolation --outdir dist .
 
 format: install-dev
 	$(BIN)/ruff format .

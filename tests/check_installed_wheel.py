@@ -1,10 +1,10 @@
-"""The tests against the installed wheel, with the source tree gone. Run by hand (as long as the tests take):
+"""The tests against the installed wheel of the sdist, with the source tree gone; ``make check-installed`` runs some:
 
-    python tests/check_installed_wheel.py [PYTEST ARGUMENTS]
+    python tests/check_installed_wheel.py [PYTEST ARGUMENTS]   # without arguments all of them
 
-The wheel is built without a network from a copy, and installed alone into a new virtual environment; third-party
-packages are borrowed from the environment that runs this. Only the tests are copied beside it: those of the
-repository itself (README, documentation, recipes, builds) are left out.
+The sdist is built without a network from a copy, the wheel from the unpacked sdist. It is installed alone into a new
+virtual environment; third-party packages are borrowed from the environment that runs this. Only the tests are copied
+beside it: those of the repository itself (README, documentation, workflows, recipes, builds) are left out.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tempfile
 import venv
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
-OF_THE_REPOSITORY = ("recipes", "test_readme.py", "test_docs.py", "check_*.py", "__pycache__")
+OF_THE_REPOSITORY = ("recipes", "test_readme.py", "test_docs.py", "test_workflows.py", "check_*.py", "__pycache__")
 CHECK = "import sys, distillemb_plugins as d; assert d.__file__.startswith(sys.prefix), d.__file__; print(d.__file__)"
 
 
@@ -36,17 +37,29 @@ def main(arguments: list[str]) -> int:
 
 
 def build(root: Path) -> Path:
-    """The wheel, from a copy that is removed again."""
+    """The wheel of the sdist of a copy; copy and sdist are removed again."""
     source = root / "source"
     source.mkdir()
     shutil.copytree(REPOSITORY / "distillemb_plugins", source / "distillemb_plugins")
     for file in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / file, source)
-    code = f"import setuptools.build_meta as b; b.build_wheel({str(root)!r})"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=source, stdout=subprocess.DEVNULL)
+    _run_hook("build_sdist", source, root)
+    shutil.rmtree(source)
+    (sdist,) = root.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(source, filter="data")
+    sdist.unlink()
+    (unpacked,) = source.iterdir()
+    _run_hook("build_wheel", unpacked, root)
     shutil.rmtree(source)
     (wheel,) = root.glob("*.whl")
     return wheel
+
+
+def _run_hook(hook: str, source: Path, out: Path) -> None:
+    """What ``python -m build`` runs, with the setuptools that is installed."""
+    code = f"import setuptools.build_meta as b; b.{hook}({str(out)!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=source, stdout=subprocess.DEVNULL)
 
 
 def install(wheel: Path, root: Path) -> Path:

@@ -454,3 +454,50 @@ def test_stream_helper_leaves_utf8_alone() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     _utf8(stream)
     assert stream.encoding == "utf-8"
+
+
+# -- completion ----------------------------------------------------------------------------------------------
+
+
+def completed(*words: str) -> list[str]:
+    """What the shell would offer for the last word."""
+    asked = {
+        "_DISTILLEMB_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(["distillemb", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    result = CliRunner().invoke(app, [], prog_name="distillemb", env=asked)
+    assert result.exit_code == 0, result.output
+    return result.stdout.split()
+
+
+def test_the_shell_completes_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert completed("distill", "t.npz", "--preset", "t") == ["tiny-embeddings"]
+    assert set(completed("distill", "t.npz", "--preset", "")) == {"default", "distillemb", "tiny-embeddings"}
+    assert completed("distill", "t.npz", "--student", "ngram-s") == ["ngram-sam"]
+    assert completed("config", "ner-") == ["ner-pos"]
+    assert completed("config", "ner", "--embedding", "s") == ["static"]
+    assert {"ner", "pos", "ner-pos", "textcat"} == set(completed("config", ""))
+
+
+_TAKES_ENCODER = (
+    *((verb,) for verb in ("info", "neighbors", "vectors", "evaluate", "distill", "push")),
+    *((verb, "--encoder") for verb in ("config", "pretrain")),
+)
+
+
+@pytest.mark.parametrize("before", _TAKES_ENCODER, ids=lambda before: before[0])
+def test_the_shell_completes_encoders_beside_paths(
+    before: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("after/one", "after/[two]", ".hidden"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "afar.npz").touch()
+    assert "afro11" in completed(*before, "afr") and not set(completed(*before, "afr")) & {"after/", "afar.npz"}
+    assert {"afro11", "after/", "afar.npz"} <= set(completed(*before, ""))
+    assert ".hidden/" not in completed(*before, "")
+    assert completed(*before, "after/") == ["after/[two]/", "after/one/"]
+    assert completed(*before, "./after/o") == ["./after/one/"]
+    assert completed(*before, "after/[") == ["after/[two]/"]

@@ -8,23 +8,28 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from .completion import embeddings, encoders, tasks
 from .output import refuse_unread
 
 
 def config_command(
     context: typer.Context,
-    task: Annotated[str, Argument(help="ner, pos, ner-pos or textcat.")],
+    task: Annotated[str, Argument(help="ner, pos, ner-pos or textcat.", autocompletion=tasks)],
     *,
     embedding: Annotated[
         str,
         Option(
             help="trainable (the encoder learns too), context (with pretrained layers), static (its vectors are given) "
-            "or none (to compare)."
+            "or none (to compare).",
+            autocompletion=embeddings,
         ),
     ] = "trainable",
     encoder: Annotated[
         str | None,
-        Option(help="Encoder directory, bundled name or hub id that it names; default afro11, or afro11-context."),
+        Option(
+            help="Encoder directory, bundled name or hub id that it names; default afro11, or afro11-context.",
+            autocompletion=encoders,
+        ),
     ] = None,
     lang: Annotated[str, Option(help="spaCy's code of the language; xx fits all.")] = "xx",
     out: Annotated[Path | None, Option("--out", "-o", help="File to write. Default: standard output.")] = None,

@@ -19,6 +19,7 @@ from ..distill.settings import (
     fitted_epochs,
 )
 from ..errors import DistillEmbError
+from .completion import encoders, presets, students
 from .guard import interrupt_hint
 from .output import FormatOption, JsonFlag, parse_settings, parse_value, print_json, stated_facts
 from .teach import Storage
@@ -32,13 +33,16 @@ def distill_command(
         list[str],
         typer.Argument(
             help="Teacher tables: .npz, .vec, .vec.zip, .bin, .safetensors, a spaCy pipeline. Beside them encoders: a "
-            "directory or a bundled name, which teach their vectors of the tables' words."
+            "directory or a bundled name, which teach their vectors of the tables' words.",
+            autocompletion=encoders,
         ),
     ],
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Encoder directory to write.")],
-    preset: Annotated[str, typer.Option("--preset", "-p", help=_HELP["preset"])] = "default",
-    student: Annotated[str | None, typer.Option("--student", "-s", help=_HELP["student"])] = None,
+    preset: Annotated[str, typer.Option("--preset", "-p", help=_HELP["preset"], autocompletion=presets)] = "default",
+    student: Annotated[
+        str | None, typer.Option("--student", "-s", help=_HELP["student"], autocompletion=students)
+    ] = None,
     loss: Annotated[
         list[str] | None,
         typer.Option("--loss", "-l", metavar="NAME=WEIGHT", help=f"{_HELP['losses']} Repeat for a sum."),

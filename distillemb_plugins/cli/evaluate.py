@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
+from .completion import encoders
 from .output import FormatOption, JsonFlag, LimitOption, VocabularyOption, command_line, print_json, refuse_unread
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def evaluate_command(
     context: typer.Context,
     models: Annotated[
         list[str] | None,
-        Argument(help="Encoder directories, bundled names, hub ids, or tables. May be left out with --teacher."),
+        Argument(
+            help="Encoder directories, bundled names, hub ids, or tables. May be left out with --teacher.",
+            autocompletion=encoders,
+        ),
     ] = None,
     *,
     teacher: Annotated[Path | None, Option("--teacher", "-t", help="The teacher's table.")] = None,

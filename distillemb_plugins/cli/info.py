@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DistillEmbError
+from .completion import encoders
 from .output import JsonFlag, print_json
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ _SETTINGS = ("preset", "student", "losses", "epochs", "batch_size", "max_seconds
 
 
 def info_command(
-    encoder: Annotated[str, typer.Argument(help="Encoder directory, bundled name (afro11) or hub id.")],
+    encoder: Annotated[
+        str, typer.Argument(help="Encoder directory, bundled name (afro11) or hub id.", autocompletion=encoders)
+    ],
     card: Annotated[bool, typer.Option("--card", help="Print the whole model card.")] = False,
     text: Annotated[
         list[Path] | None,

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from .completion import encoders
 from .output import FormatOption, JsonFlag, LimitOption, VocabularyOption, print_json
 
 
 def neighbors_command(
-    encoder: Annotated[str, typer.Argument(help="Encoder directory, bundled name (afro11), hub id, or a table.")],
+    encoder: Annotated[
+        str,
+        typer.Argument(help="Encoder directory, bundled name (afro11), hub id, or a table.", autocompletion=encoders),
+    ],
     words: Annotated[list[str], typer.Argument(help="Words to look up; any word will do.")],
     *,
     vocabulary: VocabularyOption = None,

@@ -11,6 +11,7 @@ import typer
 
 from ..errors import require
 from ..pretrain.settings import PretrainSettings, describe_settings
+from .completion import encoders
 from .guard import interrupt_hint
 from .output import JsonFlag, parse_settings, print_json, stated_facts
 from .teach import Storage
@@ -28,7 +29,9 @@ def pretrain_command(
         ),
     ],
     *,
-    encoder: Annotated[str, typer.Option("--encoder", "-e", help="Encoder directory, bundled name or hub id.")],
+    encoder: Annotated[
+        str, typer.Option("--encoder", "-e", help="Encoder directory, bundled name or hub id.", autocompletion=encoders)
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory to write: the encoder with its context layers.")],
     layers: Annotated[int | None, typer.Option(help=_HELP["layers"])] = None,
     size: Annotated[int | None, typer.Option(help=_HELP["size"])] = None,

@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
+from .completion import encoders
 from .output import JsonFlag, print_json
 
 
 def push_command(
-    directory: Annotated[str, typer.Argument(help="Directory of an encoder, a tagger or a classifier.")],
+    directory: Annotated[
+        str, typer.Argument(help="Directory of an encoder, a tagger or a classifier.", autocompletion=encoders)
+    ],
     repo: Annotated[str, typer.Argument(help="Repository on the hub: user/name. It is made where there is none.")],
     *,
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,

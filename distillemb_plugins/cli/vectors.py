@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
+from .completion import encoders
 from .output import JsonFlag, print_json
 from .processes import cores, in_order
 
@@ -21,7 +22,9 @@ _MANY = 50_000  # words from which on starting processes pays
 
 
 def vectors_command(
-    encoder: Annotated[str, Argument(help="Encoder directory, bundled name (afro11) or hub id.")],
+    encoder: Annotated[
+        str, Argument(help="Encoder directory, bundled name (afro11) or hub id.", autocompletion=encoders)
+    ],
     words: Annotated[
         Path, Argument(help="Word list, one word a line, or raw text with --text; - reads standard input.")
     ],

@@ -1,8 +1,9 @@
-"""A packaged pipeline in a fresh virtual environment, from its wheel and ours alone. Run by hand (half a minute):
+"""A packaged pipeline in a fresh virtual environment, from its wheel and ours alone; ``make check-installed`` runs it:
 
-    python tests/spacy_plugin/check_fresh_venv.py PIPELINE_DIR
+    python tests/spacy_plugin/check_fresh_venv.py [PIPELINE_DIR]
 
-PIPELINE_DIR is a trained pipeline with a distillemb encoder. Third-party packages are borrowed from the environment
+PIPELINE_DIR is a trained pipeline with a distillemb encoder; by default one with vectors and a trainable layer of
+`afro11`, made for this. Third-party packages are borrowed from the environment
 that runs this, so nothing is downloaded; setuptools has to be installed there.
 """
 
@@ -28,9 +29,10 @@ print(sys.argv[1], nlp.pipe_names, docs[0].vector.shape, docs[0].ents)
 """
 
 
-def main(pipeline: Path) -> None:
+def main(pipeline: Path | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
+        pipeline = pipeline or make_pipeline(root / "pipeline")
         ours = root / "ours"  # built from a copy, which leaves the repository clean
         ignored = shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info", "tests", "recipes")
         shutil.copytree(Path(__file__).parents[2], ours, ignore=ignored)
@@ -50,5 +52,17 @@ def main(pipeline: Path) -> None:
         subprocess.run([python, "-c", CHECK, module], check=True, cwd=root)
 
 
+def make_pipeline(path: Path) -> Path:
+    """A pipeline with both ways into spaCy, not trained."""
+    from distillemb_plugins.spacy_plugin import set_vectors
+
+    nlp = set_vectors(spacy.blank("xx"), "afro11")
+    model = {"@architectures": "distillemb.Tok2Vec.v1", "width": 16, "depth": 1, "pretrained": "afro11"}
+    nlp.add_pipe("tok2vec", config={"model": model})
+    nlp.initialize()
+    nlp.to_disk(path)
+    return path
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:2]))
