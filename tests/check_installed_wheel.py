@@ -12,7 +12,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import tempfile
 import venv
@@ -69,7 +68,8 @@ def install(wheel: Path, root: Path) -> Path:
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", query], check=True, capture_output=True, text=True).stdout.strip()
     subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
-    Path(site, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    borrowed = [path for path in sys.path if Path(path).name == "site-packages"]
+    Path(site, "borrowed.pth").write_text("\n".join(borrowed) + "\n", encoding="utf-8")
     return python
 
 

@@ -371,3 +371,14 @@ def test_a_saved_model_alone_opens_in_numpy(
     found = DistillEmb.from_pretrained(tmp_path / "saved").encode(["kita", "ndege"])
     wanted = DistillEmb.from_pretrained(tiny_encoder_dir).encode(["kita", "ndege"])
     np.testing.assert_allclose(found, wanted, atol=1e-6 if dtype == torch.float32 else 0.05)
+
+
+def test_only_a_new_head_is_reported_as_missing(tiny_encoder_dir: Path, tmp_path: Path) -> None:
+    """What transformers' LOAD REPORT lists; the page on troubleshooting explains it."""
+    model, info = DistillEmbForTokenClassification.from_pretrained(
+        tiny_encoder_dir, head="linear", num_labels=3, output_loading_info=True
+    )
+    assert info["missing_keys"] and not [key for key in info["missing_keys"] if ".encoder." in key]
+    model.save_pretrained(tmp_path)
+    _, info = DistillEmbForTokenClassification.from_pretrained(tmp_path, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"]

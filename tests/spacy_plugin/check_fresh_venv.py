@@ -12,7 +12,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import venv
 from pathlib import Path
@@ -47,7 +46,8 @@ def main(pipeline: Path | None = None) -> None:
         site = subprocess.run([python, "-c", query], check=True, capture_output=True, text=True).stdout.strip()
         wheels = [str(wheel) for wheel in (root / "w").glob("*.whl")]
         subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", *wheels], check=True)
-        Path(site, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+        borrowed = [path for path in sys.path if Path(path).name == "site-packages"]
+        Path(site, "borrowed.pth").write_text("\n".join(borrowed) + "\n", encoding="utf-8")
         module = f"{spacy.util.load_meta(source / 'meta.json')['lang']}_fresh"
         subprocess.run([python, "-c", CHECK, module], check=True, cwd=root)
 
