@@ -115,6 +115,8 @@ def test_a_session_survives_pickling_threads_and_fork(runtime: Runtime, tiny_enc
     with ThreadPoolExecutor(4) as pool:
         for vectors in pool.map(encoder.encode, [few] * 40):
             np.testing.assert_array_equal(vectors, expected)
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as forked:
         np.testing.assert_array_equal(forked.submit(encoder.encode, few).result(timeout=60), expected)
 
