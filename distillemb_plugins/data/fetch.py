@@ -1,0 +1,187 @@
+"""Public sources to the layout of a data folder: ``corpora/LANGUAGE/CLASS.NAME.txt.xz`` and ``tasks/TASK/LANGUAGE/``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from ..errors import DistillEmbError
+from ..facts import Corpus
+from ..files import atomic_file, iter_lines, locked
+from .cleaning import Lines
+from .contamination import TaskSentences
+from .downloads import Downloads
+from .extract import extract
+from .public_sources import Source, by_language, public_corpora, public_tasks
+
+RECORD = "sources.json"
+"""The file of the folder ``corpora`` that says what each text was made from."""
+_RULES = 1  # counted up whenever the same sources give other lines
+Entry = dict[str, Any]
+
+
+def fetch(
+    out: str | Path,
+    *,
+    classes: Collection[str] = ("OPEN",),
+    languages: Collection[str] = (),
+    names: Collection[str] = (),
+    downloads: Downloads | None = None,
+) -> dict[str, Entry]:
+    """Make raw text from public sources, without the dev and test sentences of the tasks, and put the tasks beside it.
+
+    Files that were made before from the same sources stay as they are. A line is kept in the first file of its language
+    that has it, so files depend on those before them.
+
+    Args:
+        out: The data folder to write.
+        classes: License classes of the corpora.
+        languages: Such as ``swa``; all when empty.
+        names: Of corpora; all when empty.
+        downloads: Where files come from.
+
+    Returns:
+        The record: what each text was made from, by ``LANGUAGE/NAME``.
+
+    Raises:
+        DistillEmbError: A file cannot be had or is not the one that is listed, or stands there already and was made
+            by someone else.
+    """
+    downloads = downloads or Downloads()
+    corpora = [source for source in public_corpora(classes, languages, names) if source.repository]
+    folder = Path(out) / "corpora"
+    with locked(folder), locked(downloads.folder, wait=True):
+        record, made, language, before = read_record(folder), {}, "", ""
+        work = list(by_language(corpora))
+        with tqdm(work, desc="corpora", unit=" files", disable=not downloads.progress) as bar:
+            for current, name, sources in bar:
+                if current != language:
+                    language, lines = current, Lines()
+                    sentences, before = _fetch_tasks(Path(out), language, classes, downloads)
+                bar.set_postfix_str(f"{language}/{name}")
+                key, file = f"{language}/{name}", folder / language / f"{name}.txt.xz"
+                before = _digest(before, [_listed(source, language) for source in sources])
+                if record.get(key, {}).get("digest") == before and file.is_file():
+                    for line in iter_lines([file]):
+                        lines.add(line)
+                elif file.exists() and key not in record:
+                    raise DistillEmbError(f"{file} was not made here: choose another folder, or move it away.")
+                else:
+                    record[key] = _make(file, language, sources, lines, sentences, downloads) | {"digest": before}
+                    with atomic_file(folder / RECORD, "w") as stream:
+                        stream.write(json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+                made[key] = record[key]
+    return made
+
+
+def _fetch_tasks(out: Path, language: str, classes: Collection[str], downloads: Downloads) -> tuple[TaskSentences, str]:
+    """Put the task files of a language into ``out/tasks``. Returns the dev and test sentences, and their digest."""
+    sentences: list[str] = []
+    digests: list[str] = []
+    for task in public_tasks():
+        if not task.format and task.license_class not in classes:
+            continue
+        for path, checksum in task.files.get(language, {}).items():
+            data = downloads.read_file(task.repository, task.revision, path, checksum)
+            place = out / "tasks" / task.name.format(language=language) / PurePosixPath(path).name
+            if not place.is_file() or place.read_bytes() != data:
+                with atomic_file(place) as stream:
+                    stream.write(data)
+            if task.format and place.stem != "train":
+                sentences += extract(path, data, task.format, **task.options)
+                digests.append(hashlib.sha256(data).hexdigest())
+    return TaskSentences(sentences), _digest(*digests)
+
+
+def _make(
+    file: Path, language: str, sources: Sequence[Source], lines: Lines, sentences: TaskSentences, downloads: Downloads
+) -> Entry:
+    """Write the text of a file, and return what is recorded of it."""
+    entry: Entry = {"license": sources[0].license, "sources": [source.url for source in sources]}
+    counts = {"lines": 0, "words": 0, "like_task_sentences": 0}
+    with atomic_file(file) as stream, lzma.open(stream, "wb") as packed:
+        for source in sources:
+            without = _texts(source, source.without, downloads)
+            for line in lines.clean(_texts(source, source.files[language], downloads), source.cleaning, without):
+                if sentences.is_like(line):
+                    counts["like_task_sentences"] += 1
+                    continue
+                packed.write(f"{line}\n".encode())
+                counts["lines"] += 1
+                counts["words"] += len(line.split())
+    return entry | counts
+
+
+def _texts(source: Source, files: Mapping[str, str], downloads: Downloads) -> Iterator[str]:
+    """The raw lines of files of a source."""
+    names: set[str] = set()
+    for path, checksum in files.items():
+        found = _read(source, path, checksum, downloads)
+        for place, data in found.items():
+            if not source.unique_names or PurePosixPath(place).name not in names:
+                yield from extract(place, data, source.format, **source.options)
+        names |= {PurePosixPath(place).name for place in found}
+
+
+def _read(source: Source, path: str, checksum: str, downloads: Downloads) -> dict[str, bytes]:
+    if source.archive:
+        return downloads.read_archive(source.repository, source.revision, path, checksum)
+    return {path: downloads.read_file(source.repository, source.revision, path, checksum)}
+
+
+def _listed(source: Source, language: str) -> Any:
+    """All of a source's entry that decides which lines come out."""
+    return asdict(source) | {"files": source.files[language], "note": "", "license": "", "stated": ""}
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps([_RULES, *parts], sort_keys=True).encode()).hexdigest()
+
+
+def read_record(folder: Path) -> dict[str, Entry]:
+    """Read what the texts of a folder ``corpora`` were made from. Without a record it is empty.
+
+    Raises:
+        DistillEmbError: The record is damaged.
+    """
+    place = folder / RECORD
+    try:
+        record = json.loads(place.read_text("utf-8"))
+        return {key: dict(entry) for key, entry in record.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DistillEmbError(f"{place} is damaged ({brief(error)}): remove it and the texts beside it.") from error
+
+
+def recorded_corpora(texts: Iterable[str | Path]) -> list[Corpus]:
+    """For a model card: the corpora among texts that `fetch` made, a row for each name.
+
+    Args:
+        texts: Files ``corpora/LANGUAGE/NAME.txt.xz``, or folders that hold such files. Others are left out.
+    """
+    files = [file for text in map(Path, texts) for file in ([text] if text.is_file() else sorted(text.rglob("*.txt.xz")))]
+    rows: dict[str, list[tuple[str, Entry]]] = {}
+    for file in dict.fromkeys(file.absolute() for file in files):
+        language, name = file.parent.name, file.name.removesuffix(".txt.xz")
+        entry = read_record(file.parent.parent).get(f"{language}/{name}")
+        if entry:
+            rows.setdefault(name, []).append((language, entry))
+    return [_row(name, rows[name]) for name in sorted(rows)]
+
+
+def _row(name: str, entries: Sequence[tuple[str, Entry]]) -> Corpus:
+    languages = ", ".join(language for language, _ in entries)
+    lines, words, dropped = (
+        sum(entry[count] for _, entry in entries) for count in ("lines", "words", "like_task_sentences")
+    )
+    urls = " ".join(dict.fromkeys(url for _, entry in entries for url in entry["sources"]))
+    counts = f"{lines:,} lines, {words:,} words, without {dropped:,} lines that are like dev or test sentences"
+    return Corpus(f"{name.partition('.')[2]} ({languages})", entries[0][1]["license"], f"{urls} ({counts})")
