@@ -11,7 +11,7 @@ import typer
 
 from .build import build_command
 from .config import config_command
-from .data import data_app
+from .data import data_command
 from .distill import distill_command
 from .evaluate import evaluate_command
 from .export import export_command
@@ -45,7 +45,7 @@ app = typer.Typer(
 )
 app.command("quickstart")(quickstart_command)
 app.command("build")(build_command)
-app.add_typer(data_app, name="data")
+app.command("data")(data_command)
 app.command("teach")(teach_command)
 app.command("distill")(distill_command)
 app.command("pretrain")(pretrain_command)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,74 +13,51 @@ import typer
 from .guard import interrupt_hint
 from .output import JsonFlag, print_json
 
-data_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Public raw text and task files: list them, fetch them."
-)
 
-LicenseOption = Annotated[
-    list[str] | None,
-    typer.Option("--license", help="OPEN, CLAIMED, NC, UNSTATED, RELIG or all; repeatable.", show_default="OPEN"),
-]
-LanguageOption = Annotated[list[str] | None, typer.Option("--language", help="A language code; repeatable.")]
-NamesArgument = Annotated[list[str] | None, typer.Argument(help="Corpora, such as OPEN.ntrex or ntrex. Default: all.")]
+class Action(StrEnum):
+    """What to do with the public sources."""
+
+    list = "list"
+    fetch = "fetch"
 
 
-@data_app.command("list")
-def list_command(
-    names: NamesArgument = None,
+def data_command(
+    action: Annotated[Action, typer.Argument(help="What to do.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Corpora, such as ntrex or OPEN.ntrex. Default: all.")
+    ] = None,
     *,
-    license: LicenseOption = None,
-    language: LanguageOption = None,
-    json: JsonFlag = False,
-) -> None:
-    """List the public corpora: languages, license, and the commit they are read from.
-
-    \b
-    Example:
-      distillemb data list
-      distillemb data list --license all --language swa
-    """
-    from ..data.public_sources import public_corpora
-
-    found = public_corpora(_classes(license), language or (), names or ())
-    if json:
-        print_json([{"name": s.name, "languages": list(s.files), "license": s.license, "url": s.url} for s in found])
-        return
-    width = max(len(source.name) for source in found)
-    for source in found:
-        where = source.repository and f"{source.repository}@{source.revision[:7]}"
-        about = "  ".join((where or "not found", source.license or "no license stated", " ".join(source.files)))
-        typer.echo(f"{source.name:{width}}  {about}")
-
-
-@data_app.command("fetch")
-def fetch_command(
-    names: NamesArgument = None,
-    *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Data folder to write: corpora/ and tasks/.")],
-    license: LicenseOption = None,
-    language: LanguageOption = None,
+    license: Annotated[
+        list[str] | None,
+        typer.Option(help="OPEN, CLAIMED, NC, UNSTATED, RELIG or all; repeatable. Default: OPEN.", show_default=False),
+    ] = None,
+    language: Annotated[list[str] | None, typer.Option(help="A language code, such as swa; repeatable.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Data folder to write.")] = Path("data"),
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps the downloads. Default: the user's cache.")
     ] = None,
     mirror: Annotated[
-        str | None, typer.Option(metavar="URL", help="A server to ask instead of GitHub, with the same paths.")
+        str | None, typer.Option(metavar="URL", help="A server to ask instead of GitHub's, with the same paths.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Download public text, verify it, and make corpora/LANGUAGE/NAME.txt.xz: a sentence or paragraph a line.
+    """List public raw text, or fetch it: a sentence or paragraph a line, in corpora/LANGUAGE/NAME.txt.xz.
 
     \b
     Example:
+      distillemb data list --license all --language swa
       distillemb data fetch -o data
-      distillemb data fetch -o data --language swa --language yor
-      distillemb data fetch ntrex tico19 -o data
+      distillemb data fetch ntrex tico19 --language swa --language yor
 
-    The dev and test sentences of the tasks are left out of the text. For this the task files are fetched too, into
-    tasks/; their licenses are their own (distillemb data list shows those of the text). The same command goes on after a
-    cut. What is done already is not done again. corpora/sources.json says what each file was made from; with
-    --source data/corpora that comes into a model card.
+    What is downloaded is verified. Lines that are like dev or test sentences of the tasks are left out. For this the
+    task files are fetched too, into tasks/; they have licenses of their own. After a cut, the same command goes on.
+    sources.json says what each text was made from; `--source data/corpora` brings that into a model card.
     """
+    classes = _classes(license)
+    if action is Action.list:
+        _list(classes, language or (), names or (), json)
+        return
+
     from ..data.downloads import Downloads
     from ..data.fetch import fetch
 
@@ -86,16 +65,28 @@ def fetch_command(
     given: dict[str, Any] = {"folder": cache} if cache else {}
     given |= {"files": mirror.rstrip("/"), "archives": mirror.rstrip("/")} if mirror else {}
     downloads = Downloads(progress=sys.stderr.isatty(), **given)
-    made = fetch(out, classes=_classes(license), languages=language or (), names=names or (), downloads=downloads)
+    made = fetch(out, classes=classes, languages=language or (), names=names or (), downloads=downloads)
     if json:
         print_json(made)
         return
     for key, entry in made.items():
-        typer.echo(
-            f"{key}: {entry['lines']:,} lines, {entry['words']:,} words; "
-            f"{entry['like_task_sentences']:,} like dev or test sentences left out"
-        )
+        left_out = f"{entry['like_task_sentences']:,} lines like dev or test sentences left out"
+        typer.echo(f"{key}: {entry['lines']:,} lines, {entry['words']:,} words; {left_out}")
     typer.echo(f"Next: distillemb teach {out}/corpora/*/*.txt.xz -o teacher.npz")
+
+
+def _list(classes: Sequence[str], languages: Sequence[str], names: Sequence[str], json: bool) -> None:
+    from ..data.public_sources import public_corpora
+
+    found = public_corpora(classes, languages, names)
+    if json:
+        print_json([{"name": s.name, "languages": list(s.files), "license": s.license, "url": s.url} for s in found])
+        return
+    width = max(len(source.name) for source in found)
+    for source in found:
+        where = source.repository and f"{source.repository}@{source.revision[:7]}"
+        about = (where or "not found", source.license or "no license stated", " ".join(source.files))
+        typer.echo(f"{source.name:{width}}  {'; '.join(about)}")
 
 
 def _classes(given: list[str] | None) -> tuple[str, ...]:

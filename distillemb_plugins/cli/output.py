@@ -93,7 +93,8 @@ def parse_value(text: str) -> Any:
 
 def stated_facts(languages: list[str], license: str, sources: list[str]) -> EncoderFacts:
     """What is known beyond the settings: the command, and what the user knows of the texts."""
-    from ..facts import Corpus, EncoderFacts
+    from ..data.record import stated_corpora
+    from ..facts import EncoderFacts
 
-    corpora = tuple(map(Corpus.parse, sources))
+    corpora = tuple(stated_corpora(sources))
     return EncoderFacts(languages=tuple(languages), license=license, corpora=corpora, command=command_line())

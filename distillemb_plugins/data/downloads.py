@@ -1,4 +1,4 @@
-"""Files of public repositories on this machine: downloaded once, resumed after a cut, verified whenever they are read."""
+"""Files of public repositories on this machine: downloaded once, resumed after a cut, always verified."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ class Downloads:
                     raise DistillEmbError(f"{url} cannot be unpacked ({brief(error)}): try again later.") from error
                 continue
             listing = "".join(f"{hashlib.sha256(data).hexdigest()}  {path}\n" for path, data in files.items())
-            if self._verified(hashlib.sha256(listing.encode()).hexdigest(), checksum, f"{url} ({pattern})", place, last):
+            if self._verified(
+                hashlib.sha256(listing.encode()).hexdigest(), checksum, f"{url} ({pattern})", place, last
+            ):
                 return files
         raise AssertionError
 
@@ -106,7 +108,9 @@ class Downloads:
                 self._receive(url, part)
             except urllib.error.HTTPError as error:
                 if error.code in _GONE:
-                    raise DistillEmbError(f"{url} is not there ({error.code}): the source has moved or is gone.") from None
+                    raise DistillEmbError(
+                        f"{url} is not there ({error.code}): the source has moved or is gone."
+                    ) from None
                 if error.code == 416:  # the part is longer than the file
                     part.unlink(missing_ok=True)
                 after = error.headers.get("Retry-After", "")

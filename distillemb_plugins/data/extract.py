@@ -63,7 +63,7 @@ def json_fields(data: bytes, *, names: Iterable[str]) -> Iterator[str]:
     while place < len(text):
         document, end = decoder.raw_decode(text, place)
         yield from _texts(document, wanted)
-        place = end + len(text[end:end + 80]) - len(text[end:end + 80].lstrip())
+        place = end + len(text[end : end + 80]) - len(text[end : end + 80].lstrip())
 
 
 def _texts(value: Any, names: frozenset[str]) -> Iterator[str]:
@@ -107,7 +107,7 @@ def conllu_text(data: bytes) -> Iterator[str]:
 
 
 def conllu_forms(data: bytes) -> Iterator[str]:
-    """The sentences of a CoNLL-U file from its forms: without punctuation, and without ``~`` (a word that is cut off)."""
+    """The sentences of a CoNLL-U file from its forms, without punctuation and ``~`` (a word that is cut off)."""
     for block in re.split(r"\n\s*\n", _text(data)):
         rows = [line.split("\t") for line in block.splitlines() if not line.startswith("#")]
         yield " ".join(row[1] for row in rows if row[0].isdigit() and row[3] != "PUNCT").replace("~", "")
@@ -125,13 +125,13 @@ def page(data: bytes, *, between: str = " ") -> Iterator[str]:
 
 
 def tagged_news(data: bytes) -> Iterator[str]:
-    """The sentences of titles and bodies of news with a tag ``<N>`` after each word. They end in the Ethiopic full stop."""
+    """The sentences of Amharic news with a tag ``<N>`` after each word, from its titles and bodies."""
     for part in re.findall(r"<(title|body)>(.*?)</\1>", _text(data), re.DOTALL):
         yield from re.split(r"(?<=።)", html.unescape(re.sub(r"<[^>]+>", " ", part[1]).replace("\n", " ")))
 
 
 def story(data: bytes) -> Iterator[str]:
-    """The lines of a story in Markdown, unless its license forbids commercial use. Items (``* ``) are about the story."""
+    """The lines of a story in Markdown, unless its license is non-commercial. Items (``* ``) are about the story."""
     lines = list(plain_lines(data))
     if not any(line.startswith("* License:") and "NC" in line for line in lines):
         yield from (line.lstrip("#") for line in lines if not line.startswith("* "))

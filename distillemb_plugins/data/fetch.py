@@ -1,11 +1,11 @@
-"""Public sources to the layout of a data folder: ``corpora/LANGUAGE/CLASS.NAME.txt.xz`` and ``tasks/TASK/LANGUAGE/``."""
+"""Public sources to a data folder: ``corpora/LANGUAGE/CLASS.NAME.txt.xz`` and ``tasks/TASK/LANGUAGE/``."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import lzma
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,18 +13,15 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from ..errors import DistillEmbError
-from ..facts import Corpus
 from ..files import atomic_file, iter_lines, locked
 from .cleaning import Lines
 from .contamination import TaskSentences
 from .downloads import Downloads
 from .extract import extract
 from .public_sources import Source, by_language, public_corpora, public_tasks
+from .record import Entry, read_record, write_record
 
-RECORD = "sources.json"
-"""The file of the folder ``corpora`` that says what each text was made from."""
 _RULES = 1  # counted up whenever the same sources give other lines
-Entry = dict[str, Any]
 
 
 def fetch(
@@ -56,15 +53,16 @@ def fetch(
     """
     downloads = downloads or Downloads()
     corpora = [source for source in public_corpora(classes, languages, names) if source.repository]
-    folder = Path(out) / "corpora"
+    out = Path(out)
+    folder = out / "corpora"
     with locked(folder), locked(downloads.folder, wait=True):
-        record, made, language, before = read_record(folder), {}, "", ""
+        record, made, language, before = read_record(out), {}, "", ""
         work = list(by_language(corpora))
         with tqdm(work, desc="corpora", unit=" files", disable=not downloads.progress) as bar:
             for current, name, sources in bar:
                 if current != language:
                     language, lines = current, Lines()
-                    sentences, before = _fetch_tasks(Path(out), language, classes, downloads)
+                    sentences, before = _fetch_tasks(out, language, classes, downloads)
                 bar.set_postfix_str(f"{language}/{name}")
                 key, file = f"{language}/{name}", folder / language / f"{name}.txt.xz"
                 before = _digest(before, [_listed(source, language) for source in sources])
@@ -75,8 +73,7 @@ def fetch(
                     raise DistillEmbError(f"{file} was not made here: choose another folder, or move it away.")
                 else:
                     record[key] = _make(file, language, sources, lines, sentences, downloads) | {"digest": before}
-                    with atomic_file(folder / RECORD, "w") as stream:
-                        stream.write(json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+                    write_record(out, record)
                 made[key] = record[key]
     return made
 
@@ -143,45 +140,3 @@ def _listed(source: Source, language: str) -> Any:
 
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps([_RULES, *parts], sort_keys=True).encode()).hexdigest()
-
-
-def read_record(folder: Path) -> dict[str, Entry]:
-    """Read what the texts of a folder ``corpora`` were made from. Without a record it is empty.
-
-    Raises:
-        DistillEmbError: The record is damaged.
-    """
-    place = folder / RECORD
-    try:
-        record = json.loads(place.read_text("utf-8"))
-        return {key: dict(entry) for key, entry in record.items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise DistillEmbError(f"{place} is damaged ({brief(error)}): remove it and the texts beside it.") from error
-
-
-def recorded_corpora(texts: Iterable[str | Path]) -> list[Corpus]:
-    """For a model card: the corpora among texts that `fetch` made, a row for each name.
-
-    Args:
-        texts: Files ``corpora/LANGUAGE/NAME.txt.xz``, or folders that hold such files. Others are left out.
-    """
-    files = [file for text in map(Path, texts) for file in ([text] if text.is_file() else sorted(text.rglob("*.txt.xz")))]
-    rows: dict[str, list[tuple[str, Entry]]] = {}
-    for file in dict.fromkeys(file.absolute() for file in files):
-        language, name = file.parent.name, file.name.removesuffix(".txt.xz")
-        entry = read_record(file.parent.parent).get(f"{language}/{name}")
-        if entry:
-            rows.setdefault(name, []).append((language, entry))
-    return [_row(name, rows[name]) for name in sorted(rows)]
-
-
-def _row(name: str, entries: Sequence[tuple[str, Entry]]) -> Corpus:
-    languages = ", ".join(language for language, _ in entries)
-    lines, words, dropped = (
-        sum(entry[count] for _, entry in entries) for count in ("lines", "words", "like_task_sentences")
-    )
-    urls = " ".join(dict.fromkeys(url for _, entry in entries for url in entry["sources"]))
-    counts = f"{lines:,} lines, {words:,} words, without {dropped:,} lines that are like dev or test sentences"
-    return Corpus(f"{name.partition('.')[2]} ({languages})", entries[0][1]["license"], f"{urls} ({counts})")

@@ -22,7 +22,8 @@ class Source:
     Several sources may have one name: their text goes into one file, in this order.
 
     Args:
-        name: Of a corpus, as its file is called (``OPEN.ntrex``), or the folder of a task (``ner/masakhaner1/{language}``).
+        name: Of a corpus, as its file is called (``OPEN.ntrex``), or the folder of a task
+            (``ner/masakhaner1/{language}``).
         files: By language, the files with their SHA-256. In an archive they may be patterns; their checksum is that of
             what ``sha256sum`` prints for the files that match, sorted. For some it is git's id of the file instead.
         repository: ``OWNER/NAME`` on GitHub, or "" where the source is lost.

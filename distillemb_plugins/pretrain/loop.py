@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..data.record import recorded_corpora
 from ..distill.progress import TrainingLog, TrainingState
 from ..encoder import DistillEmb
 from ..errors import require
@@ -83,10 +84,20 @@ def pretrain(
         run = Pretraining(files, corpus, work, settings, progress)
         run.train()
         if run.is_main:
-            run.write(out, facts or files.facts, overwrite or resume)
+            run.write(out, _with_texts(facts or files.facts, groups), overwrite or resume)
             remove_directory(work)
         run.accelerator.wait_for_everyone()
     return out
+
+
+def _with_texts(facts: EncoderFacts, texts: Mapping[str, Sequence[Path]]) -> EncoderFacts:
+    """The facts with all texts: those that have a record of their source, and the languages of the others."""
+    rows = list(facts.corpora)
+    for language, files in texts.items():
+        others = [file for file in files if not recorded_corpora([file])]
+        rows += [TextFacts(language)] if others and language not in {row.name for row in rows} else []
+    rows += recorded_corpora([file for files in texts.values() for file in files])
+    return replace(facts, corpora=tuple(dict.fromkeys(rows)))
 
 
 def _digest(files: EncoderFiles) -> str:
@@ -241,10 +252,8 @@ class Pretraining:
             {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
             for module in (body.encoder, body.context_layers)
         )
-        named = {corpus.name for corpus in facts.corpora}
         facts = replace(
             facts,
-            corpora=(*facts.corpora, *(TextFacts(name) for name in self.corpus.languages if name not in named)),
             scores={**facts.scores, SCORES: self.state.progress.scores},
             settings={**facts.settings, "pretraining": self.settings.to_dict()},
             versions=current_versions(),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import DistillEmb
+from ..data.record import stated_corpora
 from ..errors import DistillEmbError, brief
 from ..facts import FACTS_FILE, HELD_OUT, Corpus
 from ..files import atomic_directory, atomic_file
@@ -27,7 +28,7 @@ from .taggers import spacy_code
 def write_encoder_facts(encoder: Path, settings: BuildSettings, facts: Facts) -> None:
     """Complete the facts of the kept encoder, which was distilled before it was known how it would score."""
     kind = facts["encoder"]["kind"]
-    corpora, teachers = [Corpus.parse(source) for source in settings.sources], ["teacher"]
+    corpora, teachers = stated_corpora(settings.sources), ["teacher"]
     if kind == "joint":
         corpora.append(Corpus(f"what {BUNDLED} learned from", "CC BY-SA 4.0", f"the card of {BUNDLED}"))
         teachers.append(BUNDLED)
