@@ -19,8 +19,9 @@ from ..text import normalize
 from .sources import task_file
 
 SHORT, LONG = 16, 40  # letters
-_TAGGED = ("ner/masakhaner1", "ner/masakhaner2", "pos/masakhapos", "ner/say-amh-conll")
 _TWEETS = "cls/afrisenti"
+TASKS = ("ner/masakhaner1", "ner/masakhaner2", "pos/masakhapos", "ner/say-amh-conll", _TWEETS)
+"""The tasks whose dev and test sentences raw text must not hold."""
 _NO_LETTERS = re.compile(r"[\W_]+")
 
 
@@ -69,7 +70,7 @@ def task_sentences(data: Path) -> TaskSentences:
 
 
 def _sentences(data: Path) -> Iterator[str]:
-    for task in (*_TAGGED, _TWEETS):
+    for task in TASKS:
         folder = task_file(data, *task.split("/"))
         for split in ("dev", "test") if folder else ():
             if task == _TWEETS:

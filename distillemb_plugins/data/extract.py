@@ -46,12 +46,6 @@ def column(data: bytes, *, name: str, delimiter: str = "\t", quoted: bool = True
     yield from (row[place] for row in rows if len(row) > place)
 
 
-def first_column(data: bytes) -> Iterator[str]:
-    """The sentences of a tagged file: one word a line in the first column, and an empty line after each sentence."""
-    for block in re.split(r"\n\s*\n", "\n".join(plain_lines(data))):
-        yield " ".join(line.split()[0] for line in block.splitlines() if line.strip())
-
-
 def json_fields(data: bytes, *, names: Iterable[str]) -> Iterator[str]:
     """The texts of named fields, however deep they stand, of one JSON document or of several (JSON lines).
 
@@ -149,7 +143,6 @@ def sheet_strings(data: bytes) -> Iterator[str]:
 EXTRACTORS: dict[str, Callable[..., Iterator[str]]] = {
     "lines": plain_lines,
     "column": column,
-    "first-column": first_column,
     "json": json_fields,
     "tmx": tmx,
     "stm": stm,

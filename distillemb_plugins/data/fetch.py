@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from ..errors import DistillEmbError
 from ..files import atomic_file, iter_lines, locked
 from .cleaning import Lines
-from .contamination import TaskSentences
+from .contamination import TASKS, TaskSentences, task_sentences
 from .downloads import Downloads
 from .extract import extract
 from .public_sources import Source, by_language, public_corpora, public_tasks
@@ -51,50 +51,47 @@ def fetch(
         DistillEmbError: A file cannot be had or is not the one that is listed, or stands there already and was made
             by someone else.
     """
-    downloads = downloads or Downloads()
+    downloads, out = downloads or Downloads(), Path(out)
     corpora = [source for source in public_corpora(classes, languages, names) if source.repository]
-    out = Path(out)
-    folder = out / "corpora"
-    with locked(folder), locked(downloads.folder, wait=True):
-        record, made, language, before = read_record(out), {}, "", ""
-        work = list(by_language(corpora))
-        with tqdm(work, desc="corpora", unit=" files", disable=not downloads.progress) as bar:
-            for current, name, sources in bar:
-                if current != language:
-                    language, lines = current, Lines()
-                    sentences, before = _fetch_tasks(out, language, classes, downloads)
-                bar.set_postfix_str(f"{language}/{name}")
-                key, file = f"{language}/{name}", folder / language / f"{name}.txt.xz"
-                before = _digest(before, [_listed(source, language) for source in sources])
-                if record.get(key, {}).get("digest") == before and file.is_file():
-                    for line in iter_lines([file]):
-                        lines.add(line)
-                elif file.exists() and key not in record:
-                    raise DistillEmbError(f"{file} was not made here: choose another folder, or move it away.")
-                else:
-                    record[key] = _make(file, language, sources, lines, sentences, downloads) | {"digest": before}
-                    write_record(out, record)
-                made[key] = record[key]
+    record, made, language, before = read_record(out), {}, "", ""
+    with locked(out / "corpora"), locked(downloads.folder, wait=True):
+        checked = _fetch_tasks(out, {*classes}, downloads)
+        sentences = task_sentences(out)
+        for current, name, sources in tqdm([*by_language(corpora)], desc="corpora", disable=not downloads.progress):
+            if current != language:
+                language, before, lines = current, _digest(checked), Lines()
+            key, file = f"{language}/{name}", out / "corpora" / language / f"{name}.txt.xz"
+            before = _digest(before, [_listed(source, language) for source in sources])
+            if record.get(key, {}).get("digest") == before and file.is_file():
+                for line in iter_lines([file]):
+                    lines.add(line)
+            elif file.exists() and key not in record:
+                raise DistillEmbError(f"{file} was not made here: choose another folder, or move it away.")
+            else:
+                made_of = _make(file, language, sources, lines, sentences, downloads)
+                record[key] = {**made_of, "digest": before}
+                write_record(out, record)
+            made[key] = record[key]
     return made
 
 
-def _fetch_tasks(out: Path, language: str, classes: Collection[str], downloads: Downloads) -> tuple[TaskSentences, str]:
-    """Put the task files of a language into ``out/tasks``. Returns the dev and test sentences, and their digest."""
-    sentences: list[str] = []
-    digests: list[str] = []
+def _fetch_tasks(out: Path, classes: Collection[str], downloads: Downloads) -> list[str]:
+    """Put the tasks that text is checked against into ``out/tasks``, and those of the classes.
+
+    Returns the checksums of what text is checked against.
+    """
+    checksums: list[str] = []
     for task in public_tasks():
-        if not task.format and task.license_class not in classes:
-            continue
-        for path, checksum in task.files.get(language, {}).items():
-            data = downloads.read_file(task.repository, task.revision, path, checksum)
-            place = out / "tasks" / task.name.format(language=language) / PurePosixPath(path).name
-            if not place.is_file() or place.read_bytes() != data:
-                with atomic_file(place) as stream:
-                    stream.write(data)
-            if task.format and place.stem != "train":
-                sentences += extract(path, data, task.format, **task.options)
-                digests.append(hashlib.sha256(data).hexdigest())
-    return TaskSentences(sentences), _digest(*digests)
+        checked = task.name.partition("/{")[0] in TASKS
+        for language, files in task.files.items() if checked or task.license_class in classes else ():
+            for path, checksum in files.items():
+                place = out / "tasks" / task.name.format(language=language) / PurePosixPath(path).name
+                data = downloads.read_file(task.repository, task.revision, path, checksum)
+                if not place.is_file() or place.read_bytes() != data:
+                    with atomic_file(place) as stream:
+                        stream.write(data)
+            checksums += files.values() if checked else ()
+    return checksums
 
 
 def _make(
