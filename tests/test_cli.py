@@ -27,7 +27,7 @@ from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.facts import EncoderFacts
 from distillemb_plugins.teachers import Teacher, load_teacher, save_teacher, training
 
-VERBS = ("quickstart", "build", "teach", "distill", "evaluate", "neighbors", "vectors", "info")
+VERBS = ("quickstart", "build", "data", "teach", "distill", "evaluate", "neighbors", "vectors", "info")
 
 
 def run(*arguments: object, given: str | None = None) -> Result:

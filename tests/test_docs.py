@@ -83,7 +83,7 @@ def folder(
 
 
 def run_distillemb(words: list[str]) -> None:
-    if words[1] in ("build", "push"):  # minutes, and a network: tests of their own run them
+    if words[1] in ("build", "data", "push"):  # minutes, and a network: tests of their own run them
         tool("hooks").verbs()[words[1]].make_context(words[1], words[2:])
         return
     extra = SMALL.get(words[1], [])
