@@ -25,7 +25,7 @@ class Coverage:
         with_unknown: Those that hold an unknown character.
         unknown: How often each unknown character occurs, the most frequent first.
         bare: The same for marked letters that are read without their marks.
-        told_apart: Whether the encoder has ids for unknown characters, so that words which differ in them differ.
+        told_apart: Whether each has an id nevertheless, so that words which differ in them differ.
     """
 
     words: int
@@ -76,15 +76,38 @@ class Coverage:
         )
 
 
-def coverage(characters: CharTable, words: Mapping[str, int] | Iterable[str]) -> Coverage:
+def unlearned_characters(characters: CharTable, settings: Mapping[str, Any]) -> frozenset[str]:
+    """The characters that have an id although no training word held them: the last ones of the table.
+
+    Args:
+        characters: Of the encoder.
+        settings: Of its distillation (``EncoderFacts.settings``), of which ``more_characters`` is read.
+    """
+    more = str(settings.get("more_characters") or "")
+    places = {
+        c: n for n, c in enumerate(dict.fromkeys(split_characters(more.lower() if characters.lowercase else more)))
+    }
+    found: list[str] = []
+    for character in reversed(characters.characters):
+        if places.get(character, len(places)) >= (places[found[-1]] if found else len(places)):
+            break
+        found.append(character)
+    return frozenset(found)
+
+
+def coverage(
+    characters: CharTable, words: Mapping[str, int] | Iterable[str], settings: Mapping[str, Any] | None = None
+) -> Coverage:
     """Count the words of a text whose characters an encoder does not know.
 
     Args:
         characters: Of the encoder (``DistillEmb.characters``, ``DistillEmbTokenizer.characters``).
         words: Tokens of the text, or how often each occurs. Tokens without a letter do not count.
+        settings: Of the encoder's distillation (``DistillEmb.facts.settings``), if they are known.
     """
     counts = words if isinstance(words, Mapping) else Counter(words)
-    known, total, with_unknown = set(characters.characters), 0, 0
+    unlearned = unlearned_characters(characters, settings or {})
+    known, total, with_unknown = set(characters.characters) - unlearned, 0, 0
     unknown, bare = Counter[str](), Counter[str]()
     seen: dict[str, bool] = {}
     for word, number in counts.items():
@@ -96,16 +119,22 @@ def coverage(characters: CharTable, words: Mapping[str, int] | Iterable[str]) ->
             if character in known:
                 continue
             if character not in seen:
-                seen[character] = characters.knows(character)
+                seen[character] = character not in unlearned and characters.knows(character)
             (bare if seen[character] else unknown)[character] += number
             missing |= not seen[character]
         with_unknown += number if missing else 0
-    return Coverage(total, with_unknown, dict(unknown.most_common()), dict(bare.most_common()), characters.hashed > 0)
+    told_apart = characters.hashed > 0 or unlearned.issuperset(unknown)
+    return Coverage(total, with_unknown, dict(unknown.most_common()), dict(bare.most_common()), told_apart)
 
 
-def low_coverage_warning(characters: CharTable, words: Mapping[str, int] | Iterable[str], where: str) -> str | None:
+def low_coverage_warning(
+    characters: CharTable,
+    words: Mapping[str, int] | Iterable[str],
+    where: str,
+    settings: Mapping[str, Any] | None = None,
+) -> str | None:
     """What training should warn of when many of its words hold unknown characters; else None."""
-    found = coverage(characters, words)
+    found = coverage(characters, words, settings)
     return f"{where}: {found.describe()} {found.advice()}" if found.is_low else None
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.characters import CharTable
 from distillemb_plugins.cli import app
-from distillemb_plugins.coverage import coverage, low_coverage_warning
+from distillemb_plugins.coverage import coverage, low_coverage_warning, unlearned_characters
 from distillemb_plugins.persistence import read_encoder, write_encoder
 
 LATIN = "abcdefghijklmnopqrstuvwxyz"
@@ -38,6 +38,17 @@ def test_hashed_characters_are_not_learned_but_told_apart() -> None:
     found = coverage(CharTable(LATIN, hashed=8), TWI)
     assert found.unknown == {"ɛ": 6, "ɔ": 6} and found.told_apart
     assert "told apart" in found.advice() and "one vector" not in found.advice()
+
+
+def test_letters_that_have_an_id_and_were_never_learned_are_told() -> None:
+    words, more = ["ŋoma", "nyumba"], "ɛŋɔ"
+    table = CharTable.learn(words, more=more)
+    assert "ɛ" in table.characters and unlearned_characters(table, {"more_characters": more}) == {"ɛ", "ɔ"}
+    assert unlearned_characters(table, {}) == frozenset()
+    found = coverage(table, ["ɛyɛ", "ŋoma"], {"more_characters": more})
+    assert found.unknown == {"ɛ": 2} and found.told_apart and coverage(table, ["ɛyɛ"]).unknown == {}
+    afro11 = DistillEmb.from_pretrained("afro11")
+    assert "ɛ" in coverage(afro11.characters, TWI, afro11.facts.settings).unknown
 
 
 def test_nothing_is_said_where_there_is_nothing_to_say() -> None:

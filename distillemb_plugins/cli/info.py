@@ -74,7 +74,7 @@ def text_coverage(model: DistillEmb, files: list[Path]) -> Coverage:
     counts: Counter[str] = Counter()
     for tokens in read_tokens(files, progress=sys.stderr.isatty()):
         counts.update(tokens)
-    return coverage(model.characters, counts)
+    return coverage(model.characters, counts, model.facts.settings)
 
 
 def describe(model: DistillEmb) -> dict[str, Any]:

@@ -158,7 +158,8 @@ class FineTuner(Trainer):
         if args.evaluations:
             args.eval_strategy, args.eval_steps = "steps", max(1, steps // args.evaluations)
             args.__post_init__()
-        if warning := low_coverage_warning(processing_class.characters, _words_of(train_dataset), "The training set"):
+        characters, distilled = processing_class.characters, getattr(model, "encoder_facts", {}).get("settings", {})
+        if warning := low_coverage_warning(characters, _words_of(train_dataset), "The training set", distilled):
             warnings.warn(warning, stacklevel=2)
         score, self.main_score = scorer_for(model, "tokens" in train_dataset.column_names)
         options: dict[str, Any] = {

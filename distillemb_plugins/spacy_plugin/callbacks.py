@@ -36,7 +36,7 @@ def create_set_vectors(
             )
         set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, where=WHERE)
         encoder = cast(DistillEmbVectors, nlp.vocab.vectors).encoder
-        warn_of_characters(encoder.characters, _training_docs(nlp), WHERE)
+        warn_of_characters(encoder.files, _training_docs(nlp), WHERE)
         return nlp
 
     return callback

@@ -130,7 +130,7 @@ def _init(model: Model[Any, Any], X: Any = None, Y: Any = None, *, pretrained: s
         )
     model.set_dim("nO", int(files.config["context_size"]))
     shim.load(files)
-    warn_of_characters(files.characters, X or [], WHERE)
+    warn_of_characters(files, X or [], WHERE)
 
 
 def _forward(model: Model[Any, Any], docs: list[Doc], is_train: bool) -> tuple[Ragged, Callable[[Ragged], list[Doc]]]:

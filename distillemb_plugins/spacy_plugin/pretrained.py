@@ -6,7 +6,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 
-from ..characters import CharTable
 from ..coverage import low_coverage_warning
 from ..errors import DistillEmbError
 from ..persistence import EncoderFiles, read_encoder
@@ -33,8 +32,8 @@ def read_pretrained(pretrained: str | None, where: str) -> EncoderFiles:
         raise DistillEmbError(f'{where}: pretrained = "{pretrained}" cannot be used. {error}') from error
 
 
-def warn_of_characters(characters: CharTable, docs: Iterable[Iterable[object]], where: str) -> None:
+def warn_of_characters(files: EncoderFiles, docs: Iterable[Iterable[object]], where: str) -> None:
     """Warn when many words of documents hold characters that the encoder does not know."""
     words = Counter(str(token) for doc in docs for token in doc)
-    if warning := low_coverage_warning(characters, words, where):
+    if warning := low_coverage_warning(files.characters, words, where, files.facts.settings):
         warnings.warn(warning, stacklevel=2)

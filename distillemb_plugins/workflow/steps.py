@@ -180,8 +180,8 @@ class Build:
                 for number, svg in enumerate(word_maps(found.word_map.words, found.word_map.vectors[:2])):
                     (self.work / f"map-{number}.svg").write_text(svg, "utf-8")
             counts = encoders.word_counts(teacher)
-            tables = {kind: DistillEmb.from_pretrained(path).characters for kind, path in paths.items()}
-            covered = {kind: coverage(characters, counts) for kind, characters in tables.items()}
+            opened = {kind: DistillEmb.from_pretrained(path) for kind, path in paths.items()}
+            covered = {kind: coverage(one.characters, counts, one.facts.settings) for kind, one in opened.items()}
             told = {kind: one.to_dict() | _told(one) for kind, one in covered.items() if one.unknown}
             return found.to_dict() | {"coverage": told}
 
