@@ -61,7 +61,7 @@ def export_model(source: str | Path, out: str | Path, *, overwrite: bool = False
     config, crf = model.config, getattr(model, "crf", None)
     labels = [] if task == FEATURES else [config.id2label[number] for number in range(model.num_labels)]
     stored = {name.removeprefix("distillemb."): values.numpy() for name, values in model.state_dict().items()}
-    head, inputs = b"", []
+    head, inputs = b"", list[str]()
     if task != FEATURES or config.context_layers:
         head, inputs = head_graph(config, stored, classifier=task != FEATURES, pools=task == CLASSES)
     about = {

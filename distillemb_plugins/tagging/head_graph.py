@@ -44,8 +44,8 @@ class Graph:
     def constant(self, value: NDArray[Any] | float) -> str:
         """Add a constant and return its name."""
         name = f"constant_{len(self._constants)}"
-        array = np.ascontiguousarray(value, None if isinstance(value, np.ndarray) else np.float32)
-        self._constants.append(self._numpy.from_array(array.reshape(np.shape(value)), name))
+        array = value if isinstance(value, np.ndarray) else np.array(value, np.float32)
+        self._constants.append(self._numpy.from_array(array, name))
         return name
 
     def linear(self, x: str, weights: Weights, name: str) -> str:

@@ -103,7 +103,8 @@ class SpacyTagger(Tagger):
         return [TaggedText(*one, self._tags(doc)) for doc, one in zip(docs, joined, strict=True)]
 
     def _tags(self, words: Iterable[Token]) -> dict[str, list[str]]:
-        words, tags = list(words), {}
+        words = list(words)
+        tags: dict[str, list[str]] = {}
         if NER in self.layers:
             tags[NER] = [f"{word.ent_iob_}-{word.ent_type_}" if word.ent_type_ else OUTSIDE for word in words]
         if POS in self.layers:

@@ -124,7 +124,8 @@ def batches(arrays: Arrays, places: Sequence[tuple[int, int]]) -> Iterator[tuple
 
 def join_words(sentences: Iterable[Sequence[str]]) -> tuple[list[str], list[Spans]]:
     """Each sentence as a text whose words blanks part, and where they stand in it."""
-    texts, spans = [], []
+    texts: list[str] = []
+    spans: list[Spans] = []
     for words in sentences:
         ends = np.cumsum([len(word) + 1 for word in words], dtype=int).tolist()
         texts.append(" ".join(words))
