@@ -18,6 +18,8 @@ from distillemb_plugins.files import atomic_file, locked
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DATA = ROOT.parent / "shared" / "data"
+# The languages of the raw text that the teachers of afro11 learned from.
+RAW_TEXT = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "tir", "wol", "yor")
 Row = dict[str, Any]
 Cell = Callable[[list[Row]], str]  # of a table: what it says of the rows of a group
 # Options that scripts have in common.
@@ -119,12 +121,22 @@ def seeds(rows: Iterable[Row]) -> str:
     return str(len({row["seed"] for row in rows}))
 
 
+def seed_score(name: str, digits: int = 1, only: Sequence[str] = (), but: Sequence[str] = ()) -> Cell:
+    """A cell: a score's mean over the languages of a group, and its spread over the seeds."""
+
+    def cell(rows: list[Row]) -> str:
+        languages = {row["language"] for row in rows} - set(but)
+        return mean_spread(seed_means(rows, name, sorted(languages & set(only) if only else languages)), digits)
+
+    return cell
+
+
 def table(
-    first: str, groups: Iterable[tuple[str, list[Row]]], columns: Mapping[str, Cell], last: Sequence[str] = ()
+    first: str, groups: Iterable[tuple[str, list[Row]]], columns: Mapping[str, Cell], *last: Sequence[str]
 ) -> str:
-    """A Markdown table with a line for each group of rows that is not empty, and a last line; "" for no groups."""
+    """A Markdown table with a line for each group of rows that is not empty, and last lines; "" for no groups."""
     lines = [[label, *(cell(rows) for cell in columns.values())] for label, rows in groups if rows]
-    return markdown_table([first, *columns], [*lines, last] if last else lines) if lines else ""
+    return markdown_table([first, *columns], [*lines, *filter(None, last)]) if lines else ""
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

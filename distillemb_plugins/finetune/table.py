@@ -19,6 +19,7 @@ from ..hf import (
 )
 from ..hf.tokenization_distillemb import build_tokenizer
 from ..vectors import Floats
+from .models import label_names
 
 _FIRST_WORD = UNKNOWN_ID + 1  # before it stand padding and words without a vector, whose vectors are zero
 
@@ -64,29 +65,35 @@ class TableForSequenceClassification(_OnTable, DistillEmbForSequenceClassificati
     """The classifier on a table."""
 
 
-def table_model(words: Sequence[str], vectors: Floats, *, tagger: bool, **head: Any) -> tuple[Any, DistillEmbTokenizer]:
+def table_model(
+    words: Sequence[str], vectors: Floats, labels: Sequence[str], *, tagger: bool, seed: int = 0, **config: Any
+) -> tuple[Any, DistillEmbTokenizer]:
     """Make a tagger or a classifier on fixed word vectors. The weights of its head are new.
 
     Args:
         words: The words that have a vector.
         vectors: Their vectors, float32 ``[words, dim]``.
+        labels: The tags or classes, in the order of their numbers.
         tagger: Whether it tags words, or classifies texts.
-        head: What else the configuration says: ``head``, ``head_hidden_size``, ``id2label`` ...
+        seed: The weights of the head are drawn from it.
+        **config: What else the configuration says: ``head``, ``head_hidden_size`` ...
 
     Returns:
         The model, and a tokenizer whose ``char_ids`` are the rows of the words.
     """
     rows = WordRows(words)
-    config = DistillEmbConfig(
+    settings = DistillEmbConfig(
         encoder_type="ngram-bag",  # built and thrown away: the table takes its place
         encoder_args={"buckets": 1},
         dim=vectors.shape[1],
         vocab_size=len(rows.rows) + _FIRST_WORD,
         max_chars=1,
         freeze_encoder=True,
-        **head,
+        **label_names(labels),
+        **config,
     )
-    model: Any = (TableForTokenClassification if tagger else TableForSequenceClassification)(config)
+    torch.manual_seed(seed)
+    model: Any = (TableForTokenClassification if tagger else TableForSequenceClassification)(settings)
     with torch.no_grad():
         weight = model.distillemb.encoder.table.weight
         weight.zero_()

@@ -14,6 +14,7 @@ import numpy as np
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.data.tagged import labels_of
 from distillemb_plugins.errors import DistillEmbError
+from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, unit_rows
 from recipes.embeddings.systems import BUNDLED, ENCODER, table_path
@@ -49,20 +50,9 @@ def static_vectors(table: Path) -> Vectors:
 
 def random_vectors(encoder: Path, seed: int) -> Vectors:
     """The vectors of an encoder's architecture with weights drawn from `seed`."""
-    import torch
+    from distillemb_plugins.finetune import random_encoder
 
-    from distillemb_plugins.hf import DistillEmbConfig, DistillEmbModel, DistillEmbTokenizer
-
-    torch.manual_seed(seed)
-    model = DistillEmbModel(DistillEmbConfig.from_pretrained(encoder, memory=None)).eval()
-    characters = DistillEmbTokenizer.from_pretrained(encoder).characters
-
-    def vectors(words: Sequence[str]) -> Floats:
-        ids = torch.from_numpy(characters.encode(list(words)).astype(np.int64))
-        with torch.inference_mode():
-            return np.concatenate([model.encoder(rows).numpy() for rows in ids.split(1024)])
-
-    return vectors
+    return DistillEmb(random_encoder(read_encoder(encoder), seed)).encode
 
 
 def mean_vectors(texts: Sequence[str], vectors: Vectors) -> Floats:
@@ -137,28 +127,19 @@ def run_bilstm(task: Task, data: Path, work: Path, run: Row) -> Row:
     The best of the evaluations by dev is kept. The system `static` has a table in the place of the encoder, with a row
     for each word of the task, that does not learn.
     """
-    from transformers import set_seed
-
-    from distillemb_plugins.finetune import FineTuneArguments, fine_tune, predict
+    from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
     from distillemb_plugins.finetune.table import table_model
-    from distillemb_plugins.hf import DistillEmbConfig, DistillEmbForSequenceClassification, DistillEmbTokenizer
 
     dataset, _ = texts_of(data, task.name, run["language"])
-    names, system, encoder = labels_of(dataset["train"]), run["system"], work / ENCODER
-    head: Row = {"head": "bilstm", "head_hidden_size": HIDDEN, "id2label": dict(enumerate(names))}
-    head["label2id"] = {name: number for number, name in enumerate(names)}
-    set_seed(run["seed"])  # the head is drawn from it
-    model: Any
+    names, system = labels_of(dataset["train"]), run["system"]
+    head: Row = {"tagger": False, "seed": run["seed"], "head": "bilstm", "head_hidden_size": HIDDEN}
     if system == "static":
         words = sorted(task.words(data, run["language"]))
         vectors = static_vectors(table_path("static", task.name, run["language"], work))
-        model, tokenizer = table_model(words, unit_rows(vectors(words)), tagger=False, **head)
+        model, tokenizer = table_model(words, unit_rows(vectors(words)), names, **head)
     else:
-        tokenizer = DistillEmbTokenizer.from_pretrained(encoder)
-        config = DistillEmbConfig.from_pretrained(encoder, memory=None, **head)
-        kind = DistillEmbForSequenceClassification
-        frozen = system == "frozen"
-        model = kind(config) if system == "random" else kind.from_pretrained(encoder, freeze_encoder=frozen, **head)
+        head |= {"pretrained": system != "random", "freeze_encoder": system == "frozen"}
+        model, tokenizer = build_model(work / ENCODER, names, **head)
     batches = math.ceil(len(dataset["train"]) / FineTuneArguments.per_device_train_batch_size)
     epochs = max(2, round(run["steps"] / batches))
     with tempfile.TemporaryDirectory() as folder:

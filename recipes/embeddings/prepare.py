@@ -24,14 +24,16 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
+from distillemb_plugins import DistillEmb
 from distillemb_plugins.data.sources import corpus_files
 from distillemb_plugins.errors import require
 from distillemb_plugins.files import atomic_directory, atomic_file, iter_lines
+from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.text import normalize, tokenize
 from recipes.embeddings import systems as names
 from recipes.embeddings.systems import ENCODER, FASTTEXT, PPMI_SVD, SYSTEMS, TABLES, WORK, source, table_path
-from recipes.embeddings.tasks import RAW_TEXT, TASKS, TEXT_TASKS, Languages
-from recipes.results import DEFAULT_DATA, Data, Work, check_choice, run_app
+from recipes.embeddings.tasks import TASKS, TEXT_TASKS, Languages
+from recipes.results import DEFAULT_DATA, RAW_TEXT, Data, Work, check_choice, run_app
 
 DIM, PPMI_SVD_DIM = 300, 200
 FLORET_ROWS = 50_000
@@ -122,21 +124,11 @@ def distill_encoder(work: Path, teacher: str, name: str, limit: int | None = Non
 
 def random_encoder(work: Path, seed: int = 0) -> Path:
     """The encoder's twin: the same architecture and characters, weights drawn anew, no codebook of words."""
-    import torch
-
-    from distillemb_plugins.hf.configuration_distillemb import DistillEmbConfig
-    from distillemb_plugins.hf.encoders_distillemb import build_encoder
-    from distillemb_plugins.persistence import read_encoder, write_encoder
+    from distillemb_plugins import finetune
 
     out = work / names.RANDOM
     if not out.is_dir():
-        files = read_encoder(work / ENCODER)
-        config = {name: files.config[name] for name in ("encoder_type", "encoder_args", "dim")}
-        torch.manual_seed(seed)
-        sizes: dict[str, Any] = {"vocab_size": len(files.characters), "max_chars": files.characters.max_chars}
-        module = build_encoder(DistillEmbConfig(**config, **sizes))
-        tensors = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
-        write_encoder(out, config, tensors, files.characters)
+        DistillEmb(finetune.random_encoder(read_encoder(work / ENCODER), seed)).save_pretrained(out)
     return out
 
 

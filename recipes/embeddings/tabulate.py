@@ -29,15 +29,28 @@ from distillemb_plugins.evaluate.tagging import seen_accuracy
 from distillemb_plugins.files import atomic_file
 from recipes import results as shared
 from recipes.embeddings.systems import COMMON, DISTILLED, HERE, SYSTEMS, TAGGERS
-from recipes.embeddings.tasks import RAW_TEXT, SPLITS, TASKS, TEXT_TASKS, Languages, texts_of
-from recipes.results import Cell, Row, mean_spread, megabytes, pick, score, seed_means, seeds, table, whole_seeds
+from recipes.embeddings.tasks import SPLITS, TASKS, TEXT_TASKS, Languages, texts_of
+from recipes.results import (
+    RAW_TEXT,
+    Cell,
+    Row,
+    mean_spread,
+    megabytes,
+    pick,
+    score,
+    seed_means,
+    seed_score,
+    seeds,
+    table,
+    whole_seeds,
+)
+from recipes.tables import differences_table, joint_table, languages_table, starred, transfer_table
 
 NAMED_TABLES = ("static", "floret", "compressed")  # in the target
 LOW_DATA_SYSTEMS = ("hash", "static", "finetuned", "static-ppmi_svd", "finetuned-ppmi_svd")
 SHARES = (10, 25, 50, 100)  # per cent of the training sentences
 TREEBANK_TEXT = {"wo_wtb": "wol", "pcm_nsc": "pcm"}  # the language of a treebank
 MANY = 0.2  # of a language's test sentences in the raw text: the means without such languages are given as well
-OWN = "MasakhaPOS "  # the tests of the languages themselves
 Rows = list[Row]
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -57,16 +70,6 @@ def systems_of(rows: Rows) -> list[tuple[str, Rows]]:
         for system in systems
     ]
     return [(label, own) for label, own in named if own]
-
-
-def seed_score(name: str, digits: int, only: Sequence[str] = (), but: Sequence[str] = ()) -> Cell:
-    """A cell: a score's mean over the languages of a group, and its spread over the seeds."""
-
-    def cell(own: Rows) -> str:
-        languages = {row["language"] for row in own} - set(but)
-        return mean_spread(seed_means(own, name, sorted(languages & set(only) if only else languages)), digits)
-
-    return cell
 
 
 def systems_table(rows: Rows, scores: dict[str, str], digits: int = 1, parts: bool = False) -> str:
@@ -98,21 +101,6 @@ def models_table(rows: Rows, name: str) -> str:
     return table(
         "model, system", systems_of(rows), {one: score(name, 1, "–", language=one) for one in languages_of(rows)}
     )
-
-
-def languages_table(rows: Rows, name: str, first: str, mean: bool = False, share: str = "") -> str:
-    """A score of every language and system of a task with one model; a row of means; a share that a language has."""
-    systems, languages = systems_of(rows), languages_of(rows)
-    columns = {"unseen, % of words": shared.fact(share, ".0f")} if share else {}
-    columns |= {system: score(name, system=system) for system, _ in systems}
-    means = [mean_spread(seed_means(own, name, languages)) for _, own in systems]
-    last = ["**mean**", *(f"**{one}**" if one else "" for one in means)] if mean else []
-    return table(first, [(starred(one), pick(rows, language=one)) for one in languages], columns, last)
-
-
-def starred(language: str) -> str:
-    """A language's code, with a star where the raw text of the teachers does not hold it."""
-    return f"{language} *" if language in pos.LANGUAGES and language not in RAW_TEXT else language
 
 
 # -- NER
@@ -181,76 +169,6 @@ def draw_low_data(rows: Rows, out: Path) -> None:
         axes.legend()
         with atomic_file(out, "w") as stream:
             stream.write(svg_text(drawing))
-
-
-# -- POS
-
-
-def transfer_rows(rows: Rows) -> Rows:
-    """A row for each test of transfer of each row."""
-    return [row | {"test": test, **scores} for row in rows for test, scores in row["transfer"].items()]
-
-
-def transfer_table(rows: Rows) -> str:
-    """Per test of transfer and set trained on, each system's accuracy; the share of words the training text lacks.
-
-    The joint tagger on MasakhaPOS is not transfer: `joint_table` has it.
-    """
-    found = [r for r in transfer_rows(rows) if not (r["language"] == pos.JOINT and r["test"].startswith(OWN))]
-    columns = {"trained on": shared.fact("language"), "unseen, % of words": shared.fact("unseen_share", ".0f")}
-    columns |= {system: score("accuracy", system=system) for system, _ in systems_of(rows)}
-    places = [(test.name, language) for test in pos.TRANSFER_TESTS for language in test.trained_on]
-    return table("test", [(name, pick(found, test=name, language=language)) for name, language in places], columns)
-
-
-def joint_table(rows: Rows) -> str:
-    """Accuracy per language of one joint tagger beside the languages' own taggers, and the means."""
-    own = [row | {"kind": "own", **row["test"]} for row in pick(rows, language=pos.LANGUAGES)]
-    joint = [row for row in transfer_rows(pick(rows, language=pos.JOINT)) if row["test"].startswith(OWN)]
-    found = own + [row | {"kind": "joint", "language": row["test"].removeprefix(OWN)} for row in joint]
-    columns, means = {}, []
-    for system, kind in product((one for one in COMMON if pick(joint, system=one)), ("own", "joint")):
-        columns[f"{system}, {kind}"] = score("accuracy", system=system, kind=kind)
-        scores: dict[str, list[float]] = {}
-        for row in pick(found, system=system, kind=kind):
-            scores.setdefault(row["language"], []).append(row["accuracy"])
-        means.append(f"**{statistics.fmean(map(statistics.fmean, scores.values())):.1f}**" if scores else "")
-    groups = [(starred(one), pick(found, language=one)) for one in pos.LANGUAGES]
-    return table("language", groups, columns, ["**mean**", *means])
-
-
-def differences_table(rows: Rows) -> str:
-    """Where the encoders win and lose: against each other system, language by language, on the seeds of both."""
-    groups: list[tuple[str, Rows]] = []
-    for ours, other in product(DISTILLED, (system for system in COMMON if system not in DISTILLED)):
-        groups.append((f"{ours} - {other}", []))
-        for language in pos.LANGUAGES:
-            one, two = (pick(rows, language=language, system=system) for system in (ours, other))
-            gaps = {name: _gap(one, two, name) for name in ("accuracy", "unseen")}
-            groups[-1][1].extend([{"language": language, **gaps}] if gaps["accuracy"] is not None else [])
-
-    def gap(name: str, languages: Sequence[str] = pos.LANGUAGES) -> Cell:
-        def cell(own: Rows) -> str:
-            values = [row[name] for row in pick(own, language=tuple(languages)) if row[name] is not None]
-            return f"{statistics.fmean(values):+.2f}" if values else ""
-
-        return cell
-
-    def behind(own: Rows) -> str:
-        lost = sorted((row["accuracy"], row["language"]) for row in own if row["accuracy"] < 0)
-        listed = ", ".join(f"{language} {gap:+.1f}" for gap, language in lost)
-        return f"{len(lost)} of {len(own)}" + (f": {listed}" if lost else "")
-
-    others = [one for one in pos.LANGUAGES if one not in RAW_TEXT]
-    columns = {"mean difference": gap("accuracy"), "taught": gap("accuracy", RAW_TEXT)}
-    columns |= {"others": gap("accuracy", others), "on unseen words": gap("unseen"), "behind in": behind}
-    return table("encoder against", groups, columns)
-
-
-def _gap(ours: Rows, others: Rows, name: str) -> float | None:
-    one, two = ({row["seed"]: row["test"][name] for row in rows} for rows in (ours, others))
-    both = [seed for seed in one.keys() & two.keys() if one[seed] is not None]
-    return statistics.fmean(one[seed] - two[seed] for seed in both) if both else None
 
 
 # -- what was tried, and the data
@@ -348,18 +266,20 @@ def write(
         scores = {"dev F1": "dev_f1", "test F1": "test_f1", "seen": "test_f1_seen", "never seen": "test_f1_unseen"}
         speed = [row | {"words_per_second": row["test_words_per_second"]} for row in full]
         blocks["ner-target"] = target(full)
-        blocks["ner-languages"] = languages_table(full, "test_f1", "test F1", mean=True)
+        blocks["ner-languages"] = languages_table(full, SYSTEMS, languages_of(full), "test_f1", "test F1", mean=True)
         blocks["ner-systems"] = systems_table(speed, scores)
     if {row["share"] for row in ner} >= set(SHARES):
         blocks["ner-low-data"] = low_data_table(ner)
         draw_low_data(ner, readme.with_name("low-data.svg"))
     if tagged:
+        others = [system for system in COMMON if system not in DISTILLED]
         scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}
         blocks["pos-systems"] = systems_table(pick(tagged, language=pos.LANGUAGES), scores, 2, parts=True)
-        blocks["pos-differences"] = differences_table(tagged)
-        blocks["pos-languages"] = languages_table(tagged, "test.accuracy", "trained on")
-        blocks["pos-unseen"] = languages_table(tagged, "test.unseen", "trained on", share="test.unseen_share")
-        blocks["pos-joint"], blocks["pos-transfer"] = joint_table(tagged), transfer_table(tagged)
+        blocks["pos-differences"] = differences_table(tagged, product(DISTILLED, others))
+        every = (COMMON, languages_of(tagged))
+        blocks["pos-languages"] = languages_table(tagged, *every, "test.accuracy", "trained on")
+        blocks["pos-unseen"] = languages_table(tagged, *every, "test.unseen", "trained on", share="test.unseen_share")
+        blocks["pos-joint"], blocks["pos-transfer"] = joint_table(tagged, COMMON), transfer_table(tagged, COMMON)
     scores = {"test weighted F1": "test_f1", "test macro F1": "test_macro_f1", "dev weighted F1": "dev_f1"}
     for task in TEXT_TASKS:
         if found := pick(rows, task=task):

@@ -25,14 +25,13 @@ from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 from distillemb_plugins.spacy_plugin.training import numpy_matmul
 from distillemb_plugins.text import tokenize
 from recipes.embeddings.systems import COMMON, TAGGERS
-from recipes.results import Row
+from recipes.results import RAW_TEXT, Row
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
     from spacy.tokens import Doc
     from spacy.training import Example
 
-RAW_TEXT = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "tir", "wol", "yor")  # languages of the teachers
 SPLITS = ("train", "dev", "test")
 Languages = Annotated[list[str], typer.Option("--language", help="Which languages or POS sets; all of the task.")]
 

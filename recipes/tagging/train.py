@@ -33,7 +33,7 @@ from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate.tagging import entity_scores, per_type, seen_accuracy, seen_scores
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.locations import bundled
-from recipes.results import DEFAULT_DATA, add_result, read_results, run_app, run_missing
+from recipes.results import DEFAULT_DATA, add_result, check_choice, read_results, run_app, run_missing
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "training"
@@ -64,13 +64,6 @@ Epochs = Annotated[int, typer.Option(help="Passes over the training sentences; 0
 DEFAULT_ENCODERS = HERE.parent / "embeddings" / "training"  # where recipes/embeddings makes them
 
 
-def check_choice(kind: str, given: Sequence[str], known: Sequence[str]) -> None:
-    """Raises `DistillEmbError` for a name that is not known."""
-    for name in given:
-        if name not in known:
-            raise DistillEmbError(f"There is no {kind} {name}: choose from {', '.join(known)}.")
-
-
 def find_encoder(encoders: Path, name: str) -> Path:
     """The directory of an encoder. Raises `DistillEmbError` when it was not made."""
     if name in SHIPPED:
@@ -81,22 +74,6 @@ def find_encoder(encoders: Path, name: str) -> Path:
             f"{path} is not there: run `python recipes/embeddings/prepare.py all`, or give --encoder."
         )
     return path
-
-
-def open_model(source: Path, names: Sequence[str], head: Mapping[str, Any], seed: int) -> tuple[Any, Any]:
-    """A tagger with what is pretrained in a directory, and its tokenizer. What is new is drawn from `seed`."""
-    import torch
-    from transformers.utils import logging
-
-    from distillemb_plugins.hf import DistillEmbForTokenClassification, DistillEmbTokenizer
-
-    logging.set_verbosity_error()  # the weights of the head are new, as they should be
-    torch.manual_seed(seed)
-    labels = {"id2label": dict(enumerate(names)), "label2id": {name: n for n, name in enumerate(names)}}
-    model = DistillEmbForTokenClassification.from_pretrained(
-        str(source), ignore_mismatched_sizes=True, **labels, **head
-    )
-    return model, DistillEmbTokenizer.from_pretrained(str(source))
 
 
 @app.command()
@@ -115,7 +92,7 @@ def ner(
     results: Results = HERE / "results-ner.jsonl",
 ) -> None:
     """Train NER taggers and score dev and test."""
-    check_choice("mode", mode, list(NER["modes"]))
+    check_choice("mode", mode, NER["modes"])
     if encoder is None:
         check_choice("encoder", [init_from], STARTS)
     tasks = {name: load_task(data, name) for name in language}
@@ -162,7 +139,7 @@ def extend_tasks(data: Path, tasks: dict[str, Any]) -> dict[str, Any]:
 
 def train_ner(tasks: dict[str, Any], run: dict[str, Any], source: Path, work: Path, results: Path, epochs: int) -> None:
     """Train one tagger on the tasks, and keep it, its learning curve, and a row of results a language."""
-    from distillemb_plugins.finetune import FineTuneArguments, fine_tune
+    from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune
 
     mode, seed = run["mode"], run["seed"]
     if not source.is_dir():
@@ -171,7 +148,8 @@ def train_ner(tasks: dict[str, Any], run: dict[str, Any], source: Path, work: Pa
     out = work / tagger_name(mode, run["init_from"], seed, "" if mode in ALL_AT_ONCE else next(iter(tasks)))
     joined = join_datasets(tasks)
     over = NER["over_context"] if run["init_from"] == "afro11-context" else {"head": {}, "training": {}}
-    model, tokenizer = open_model(source, labels_of(joined["train"]), {**NER["head"], **over["head"]}, seed)
+    head = {**NER["head"], **over["head"]}
+    model, tokenizer = build_model(source, labels_of(joined["train"]), seed=seed, **head)
     settings = {**NER["common"], **NER["modes"][mode], **over["training"]}
     settings |= {"num_train_epochs": epochs} if epochs else {}
     args = FineTuneArguments(str(work / f"{out.name}.work"), **settings, seed=seed, disable_tqdm=False)
@@ -218,7 +196,7 @@ def pos(
 ) -> None:
     """Train POS taggers and score dev, test, and the tests of transfer. The set "joint" holds all languages."""
     check_choice("training set", trained_on, pos_sets.SETS)
-    check_choice("system", system, list(POS["systems"]))
+    check_choice("system", system, POS["systems"])
     runs = [{"trained_on": t, "system": s, "seed": one} for one in seed for t in trained_on for s in system]
     settings = {"num_train_epochs": epochs} if epochs else {}
 
@@ -260,12 +238,12 @@ def train_pos(
     languages: Sequence[str] = pos_sets.LANGUAGES,
 ) -> dict[str, Any]:
     """Train one tagger, keep the best by dev accuracy, and score it: the rest of a row of results."""
-    from distillemb_plugins.finetune import FineTuneArguments, fine_tune
+    from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune
 
     files = pos_sets.pos_files(data, run["trained_on"], languages)
     dataset = tagged_dataset({split: files[split] for split in ("train", "dev")}, "pos")
     head = {**POS["head"], "freeze_encoder": run["system"] == "frozen"}
-    model, tokenizer = open_model(encoder, labels_of(dataset["train"]), head, run["seed"])
+    model, tokenizer = build_model(encoder, labels_of(dataset["train"]), seed=run["seed"], **head)
     given = {**POS["common"], **settings}
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:

@@ -18,7 +18,6 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from datasets import DatasetDict
 
@@ -29,14 +28,8 @@ from distillemb_plugins.data.sources import task_files
 from distillemb_plugins.data.tagged import labels_of, named_tags, tagged_dataset
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate.tagging import class_scores, entity_scores
-from distillemb_plugins.finetune import FineTuneArguments, fine_tune, predict
+from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
 from distillemb_plugins.finetune.table import table_model
-from distillemb_plugins.hf import (
-    DistillEmbConfig,
-    DistillEmbForSequenceClassification,
-    DistillEmbForTokenClassification,
-    DistillEmbTokenizer,
-)
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, check_choice, run_app, run_missing
@@ -77,31 +70,21 @@ def part_of(dataset: Any, share: float, seed: int, limit: int) -> Any:
     return {**dataset, "train": dataset["train"].select(sorted(order[: round(share * len(order))]))}
 
 
-def head_settings(task: str, labels: Sequence[str], hidden: int) -> Row:
-    """What a configuration says of the head of all systems."""
-    names = dict(enumerate(labels))
-    head = {"head": "bilstm" if task == "sentiment" else "bilstm-crf", "head_hidden_size": hidden}
-    return head | {"id2label": names, "label2id": {name: number for number, name in names.items()}}
-
-
-def build_model(task: str, system: str, path: Path, words: Iterable[str], head: Row, seed: int) -> Any:
+def make_model(task: str, system: str, path: Path, words: Iterable[str], labels: Sequence[str], **settings: Any) -> Any:
     """A model that is not trained, its tokenizer, and the bytes of the embedding below its head.
 
     The system static holds a table of the task's words, centered and at length 1 as the encoders' targets were, unseen
     words by their n-grams; it is not trained.
     """
-    kind: Any = DistillEmbForSequenceClassification if task == "sentiment" else DistillEmbForTokenClassification
+    settings |= {"tagger": task != "sentiment", "head": "bilstm" if task == "sentiment" else "bilstm-crf"}
     if system == "static":
         wanted = sorted(set(words))
         rows, found = load_teacher(path).center().normalize().lookup(wanted)
         known = [word for word, has in zip(wanted, found, strict=True) if has]
-        torch.manual_seed(seed)
-        return *table_model(known, rows[found], tagger=task != "sentiment", **head), path.stat().st_size
-    tokenizer = DistillEmbTokenizer.from_pretrained(path)
-    torch.manual_seed(seed)
+        return *table_model(known, rows[found], labels, **settings), path.stat().st_size
+    model, tokenizer = build_model(path, labels, pretrained=system != "random", **settings)
     if system != "random":
-        return kind.from_pretrained(path, **head), tokenizer, weights_bytes(path)
-    model = kind(DistillEmbConfig.from_pretrained(path, **head, memory=None, storage="float32"))
+        return model, tokenizer, weights_bytes(path)
     return model, tokenizer, 4 * sum(parameter.numel() for parameter in model.distillemb.encoder.parameters())
 
 
@@ -124,7 +107,7 @@ def run_row(run: Row, data: Path, work: Path) -> Row:
     labels, texts = labels_of(dataset["train"]), task == "sentiment"
     sentences = [map(tokenize, split["text"]) if texts else split["tokens"] for split in dataset.values()]
     words = {word for split in sentences for sentence in split for word in sentence}
-    model, tokenizer, size = build_model(task, system, path, words, head_settings(task, labels, run["hidden"]), seed)
+    model, tokenizer, size = make_model(task, system, path, words, labels, head_hidden_size=run["hidden"], seed=seed)
     part = part_of(dataset, run["share"], seed, run["limit"])
     with tempfile.TemporaryDirectory() as folder:
         settings = {**SETTINGS[task], "num_train_epochs": run["epochs"], "seed": seed}

@@ -18,6 +18,7 @@ from recipes import results
 from recipes.embeddings import classifiers, prepare, systems, tabulate, tasks, train
 from recipes.embeddings.systems import COMMON, SYSTEMS, TABLES, source, table_path
 from recipes.embeddings.tasks import TASKS
+from recipes.tables import languages_table
 
 from .projects import run_project
 
@@ -419,7 +420,7 @@ def test_parts_of_the_sentences_are_averaged_over_the_seeds() -> None:
 def test_a_mean_counts_only_seeds_with_all_languages() -> None:
     rows = ner_rows("hash", {"swa": 60, "amh": 40}) + ner_rows("hash", {"swa": 90}, seed=1)
     assert results.seed_means(rows, "test_f1", ["amh", "swa"]) == [50]
-    table = tabulate.languages_table(rows, "test_f1", "test F1", mean=True)
+    table = languages_table(rows, ["hash"], ["amh", "swa"], "test_f1", "test F1", mean=True)
     assert "| **mean** | **50.0** |" in table and "| swa | 75.0 ± 21.2 |" in table
 
 
@@ -453,29 +454,6 @@ def test_means_leave_out_seeds_without_all_languages() -> None:
     scores = {"test": "test.accuracy", "seen": "test.seen", "unseen": "test.unseen"}
     table = tabulate.systems_table(rows, scores, 2, parts=True)
     assert table.splitlines()[2].split(" | ")[1:8] == ["2", "85.00", "85.00", "75.00", "90.00", "80.00", "1"]
-
-
-def test_losses_are_named() -> None:
-    rows = [pos_row("finetuned", "swa", 0, 90), pos_row("static", "swa", 0, 91), pos_row("static", "swa", 1, 50)]
-    rows += [pos_row("finetuned", "xho", 0, 80), pos_row("static", "xho", 0, 78)]
-    table = tabulate.differences_table(rows)
-    assert "| finetuned - static | +0.50 | -1.00 | +2.00 | +0.50 | 1 of 2: swa -1.0 |" in table
-
-
-def test_the_joint_tagger_stands_beside_the_own_taggers_and_not_under_transfer() -> None:
-    scores = {"accuracy": 80.0, "unseen_share": 9.0}
-    joint = pos_row("frozen", pos.JOINT, 0, 75)
-    joint["transfer"] = {
-        "MasakhaPOS swa": scores,
-        "MasakhaPOS hau": scores | {"accuracy": 70.0},
-        "UD Wolof-WTB": scores,
-    }
-    own = [pos_row("frozen", "swa", 0, 90), pos_row("frozen", "swa", 1, 94)]
-    text = tabulate.joint_table([*own, joint])
-    assert "| swa | 92.0 ± 2.8 | 80.0 |" in text and "| hau |  | 70.0 |" in text
-    assert text.splitlines()[-1] == "| **mean** | **92.0** | **75.0** |"
-    transfer = tabulate.transfer_table([*own, joint])
-    assert "UD Wolof-WTB" in transfer and "MasakhaPOS" not in transfer
 
 
 def test_means_are_of_the_languages_that_all_systems_have_and_of_whole_seeds() -> None:

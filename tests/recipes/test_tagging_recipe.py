@@ -17,6 +17,7 @@ pytest.importorskip("datasets")
 torch = pytest.importorskip("torch")
 
 from distillemb_plugins.data import pos as pos_sets
+from distillemb_plugins.finetune import build_model
 from recipes.tagging import tabulate, taggers, train
 from tests.recipes.projects import run_project
 
@@ -181,7 +182,7 @@ def test_the_tables_are_written(done: Any) -> None:
 
 def test_a_frozen_encoder_does_not_move(tiny_encoder_dir: Path) -> None:
     frozen, free = (
-        train.open_model(tiny_encoder_dir, ["NOUN", "VERB"], {**train.POS["head"], "freeze_encoder": freeze}, 0)[0]
+        build_model(tiny_encoder_dir, ["NOUN", "VERB"], **train.POS["head"], freeze_encoder=freeze)[0]
         for freeze in (True, False)
     )
     assert not any(p.requires_grad for p in frozen.distillemb.parameters())
@@ -212,7 +213,7 @@ def test_what_does_not_exist_is_refused(tmp_path: Path, option: str, message: st
 
 def row(system: str, language: str, seed: int, accuracy: float) -> dict[str, Any]:
     test = {"accuracy": accuracy, "seen": accuracy, "unseen": accuracy - 10, "unseen_share": 10.0}
-    return {"system": system, "trained_on": language, "seed": seed, "test": test, "transfer": {}} | {
+    return {"system": system, "language": language, "seed": seed, "test": test, "transfer": {}} | {
         "embedding_bytes": 10, "model_bytes": 20, "cpu_seconds": 1.0, "words_per_second": 5
     }  # fmt: skip
 
@@ -221,26 +222,3 @@ def test_means_leave_out_seeds_without_all_languages() -> None:
     rows = [row("frozen", "swa", 0, 90), row("frozen", "xho", 0, 80), row("frozen", "swa", 1, 99)]
     cells = tabulate.table_of_systems(rows).splitlines()[2].split(" | ")
     assert cells[1:7] == ["85.00", "90.00", "80.00", "85.00", "75.00", "1"]
-
-
-def test_losses_are_named() -> None:
-    rows = [row("finetuned", "swa", 0, 90), row("random", "swa", 0, 91), row("random", "swa", 1, 50)]
-    rows += [row("finetuned", "xho", 0, 80), row("random", "xho", 0, 78)]
-    text = tabulate.differences(rows)
-    assert "| finetuned - random | +0.50 | -1.00 | +2.00 | +0.50 | 1 of 2: swa -1.0 |" in text
-
-
-def test_the_joint_tagger_stands_beside_the_own_taggers_and_not_under_transfer() -> None:
-    scores = {"accuracy": 80.0, "unseen_share": 9.0}
-    joint = row("frozen", pos_sets.JOINT, 0, 75)
-    joint["transfer"] = {
-        "MasakhaPOS swa": scores,
-        "MasakhaPOS hau": scores | {"accuracy": 70.0},
-        "UD Wolof-WTB": scores,
-    }
-    own = [row("frozen", "swa", 0, 90), row("frozen", "swa", 1, 94)]
-    text = tabulate.joint_gain([*own, joint])
-    assert "| swa | 92.0 ± 2.8 | 80.0 |" in text and "| hau |  | 70.0 |" in text
-    assert text.splitlines()[-1] == "| **mean** | **92.0** | **75.0** |"
-    transfer = tabulate.table_of_transfer([*own, joint])
-    assert "UD Wolof-WTB" in transfer and "MasakhaPOS" not in transfer

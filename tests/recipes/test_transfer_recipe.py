@@ -228,9 +228,11 @@ def test_distilling_writes_an_encoder_and_its_facts(tiny_teacher: Teacher, tmp_p
 def test_random_weights_have_the_encoders_form_and_not_its_weights(tiny_encoder_dir: Path) -> None:
     import torch
 
-    head = train.head_settings("ner", tigrinya.TAGS, 4)
     wanted = [("amharic", 0), ("random", 5), ("random", 5), ("random", 6)]
-    made = [train.build_model("ner", system, tiny_encoder_dir, [], head, seed)[0] for system, seed in wanted]
+    made = [
+        train.make_model("ner", system, tiny_encoder_dir, [], tigrinya.TAGS, head_hidden_size=4, seed=seed)[0]
+        for system, seed in wanted
+    ]
     weights = [model.distillemb.encoder.state_dict() for model in made]
     name = next(name for name, tensor in weights[0].items() if tensor.dim() > 1)
     assert weights[0].keys() == weights[1].keys()
@@ -246,8 +248,7 @@ def test_the_static_system_holds_fasttexts_vectors_and_does_not_train_them(tmp_p
     file = train_teacher(
         [tmp_path / "t.txt"], tmp_path / "t.bin", dim=8, epochs=1, buckets=50, threads=1, progress=False
     )
-    head = train.head_settings("ner", tigrinya.TAGS, 4)
-    model, tokenizer, size = train.build_model("ner", "static", file, ["ሰላም", "ለሰላም"], head, 0)
+    model, tokenizer, size = train.make_model("ner", "static", file, ["ሰላም", "ለሰላም"], tigrinya.TAGS, head_hidden_size=4)
     assert size == file.stat().st_size
     rows = torch.from_numpy(tokenizer.characters.encode(["ሰላም", "ለሰላም", "unheard-of"]))[None]
     vectors = model.distillemb.encode_words(rows, torch.ones(1, 3, dtype=torch.bool))[0].detach().numpy()

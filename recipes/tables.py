@@ -1,0 +1,100 @@
+"""Tables of taggers in spaCy and in Hugging Face. The `language` of a row is the set that it was trained on."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from itertools import product
+
+from distillemb_plugins.data import pos
+from recipes.results import RAW_TEXT, Cell, Row, fact, mean_spread, pick, score, seed_means, table
+
+OWN = "MasakhaPOS "  # the tests of the languages themselves
+Rows = list[Row]
+
+
+def starred(language: str) -> str:
+    """A language's code, with a star where the raw text of the teachers does not hold it."""
+    return f"{language} *" if language in pos.LANGUAGES and language not in RAW_TEXT else language
+
+
+def languages_table(
+    rows: Rows, systems: Iterable[str], languages: Sequence[str], name: str, first: str, *, mean: bool = False,
+    share: str = "",
+) -> str:  # fmt: skip
+    """A score of every language and system; a row of means; a share that a language has."""
+    known = [system for system in systems if pick(rows, system=system)]
+    columns = {"unseen, % of words": fact(share, ".0f")} if share else {}
+    columns |= {system: score(name, system=system) for system in known}
+    means = [mean_spread(seed_means(pick(rows, system=system), name, languages)) for system in known]
+    last = ["**mean**", *(f"**{one}**" if one else "" for one in means)] if mean else []
+    return table(first, [(starred(one), pick(rows, language=one)) for one in languages], columns, last)
+
+
+def _transfer_rows(rows: Rows) -> Rows:
+    """A row for each test of transfer of each row."""
+    return [row | {"test": test, **scores} for row in rows for test, scores in row["transfer"].items()]
+
+
+def transfer_table(rows: Rows, systems: Iterable[str]) -> str:
+    """Per test of transfer and set trained on, each system's accuracy; the share of words the training text lacks.
+
+    The joint tagger on MasakhaPOS is not transfer: `joint_table` has it.
+    """
+    found = [r for r in _transfer_rows(rows) if not (r["language"] == pos.JOINT and r["test"].startswith(OWN))]
+    columns = {"trained on": fact("language"), "unseen, % of words": fact("unseen_share", ".0f")}
+    columns |= {system: score("accuracy", system=system) for system in systems if pick(rows, system=system)}
+    places = [(test.name, language) for test in pos.TRANSFER_TESTS for language in test.trained_on]
+    return table("test", [(name, pick(found, test=name, language=language)) for name, language in places], columns)
+
+
+def joint_table(rows: Rows, systems: Iterable[str]) -> str:
+    """Accuracy per language of one joint tagger beside the languages' own taggers, and the means."""
+    own = [row | {"kind": "own", **row["test"]} for row in pick(rows, language=pos.LANGUAGES)]
+    joint = [row for row in _transfer_rows(pick(rows, language=pos.JOINT)) if row["test"].startswith(OWN)]
+    found = own + [row | {"kind": "joint", "language": row["test"].removeprefix(OWN)} for row in joint]
+    columns, means = {}, []
+    for system, kind in product((one for one in systems if pick(joint, system=one)), ("own", "joint")):
+        columns[f"{system}, {kind}"] = score("accuracy", system=system, kind=kind)
+        scores: dict[str, list[float]] = {}
+        for row in pick(found, system=system, kind=kind):
+            scores.setdefault(row["language"], []).append(row["accuracy"])
+        means.append(f"**{statistics.fmean(map(statistics.fmean, scores.values())):.1f}**" if scores else "")
+    groups = [(starred(one), pick(found, language=one)) for one in pos.LANGUAGES]
+    return table("language", groups, columns, ["**mean**", *means])
+
+
+def differences_table(rows: Rows, pairs: Iterable[tuple[str, str]]) -> str:
+    """Where encoders win and lose against other systems, language by language, on the seeds that both have."""
+    groups: list[tuple[str, Rows]] = []
+    for ours, other in pairs:
+        groups.append((f"{ours} - {other}", []))
+        for language in pos.LANGUAGES:
+            one, two = (pick(rows, language=language, system=system) for system in (ours, other))
+            gaps = {name: _gap(one, two, name) for name in ("accuracy", "unseen")}
+            groups[-1][1].extend([{"language": language, **gaps}] if gaps["accuracy"] is not None else [])
+    others = [one for one in pos.LANGUAGES if one not in RAW_TEXT]
+    columns = {"mean difference": _mean_gap("accuracy"), "taught": _mean_gap("accuracy", RAW_TEXT)}
+    columns |= {"others": _mean_gap("accuracy", others), "on unseen words": _mean_gap("unseen"), "behind in": _behind}
+    return table("encoder against", groups, columns)
+
+
+def _gap(ours: Rows, others: Rows, name: str) -> float | None:
+    one, two = ({row["seed"]: row["test"][name] for row in rows} for rows in (ours, others))
+    both = [seed for seed in one.keys() & two.keys() if one[seed] is not None]
+    return statistics.fmean(one[seed] - two[seed] for seed in both) if both else None
+
+
+def _mean_gap(name: str, languages: Sequence[str] = pos.LANGUAGES) -> Cell:
+    def cell(rows: Rows) -> str:
+        values = [row[name] for row in pick(rows, language=tuple(languages)) if row[name] is not None]
+        return f"{statistics.fmean(values):+.2f}" if values else ""
+
+    return cell
+
+
+def _behind(rows: Rows) -> str:
+    """A cell: in how many languages, in which, and how far."""
+    lost = sorted((row["accuracy"], row["language"]) for row in rows if row["accuracy"] < 0)
+    listed = ", ".join(f"{language} {gap:+.1f}" for gap, language in lost)
+    return f"{len(lost)} of {len(rows)}" + (f": {listed}" if lost else "")
