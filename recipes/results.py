@@ -112,8 +112,8 @@ def score(name: str, digits: int = 1, nothing: str = "", **values: Any) -> Cell:
 
 
 def fact(name: str, spec: str = "") -> Cell:
-    """A cell: what the first row of a group says."""
-    return lambda rows: format(figure(rows[0], name), spec)
+    """A cell: what the first row of a group says; "" when it says nothing."""
+    return lambda rows: format(figure(rows[0], name), spec) if name.split(".", maxsplit=1)[0] in rows[0] else ""
 
 
 def seeds(rows: Iterable[Row]) -> str:

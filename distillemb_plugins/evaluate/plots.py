@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,33 @@ def _label_points(axes: Any, points: Sequence[SizePoint]) -> None:
             va="center",
             fontsize=8,
         )
+
+
+def line_plots(panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]], x_label: str, y_label: str) -> str:
+    """Lines through means, with bands from the lowest to the highest value, as SVG.
+
+    Args:
+        panels: By title, side by side: the lines by label, each with the values (of several seeds) at its places.
+        x_label: What the places are.
+        y_label: What the values are.
+    """
+    colors: dict[str, str] = {}
+    with figure_of(3.8 * len(panels) + 0.4, 3.6, len(panels)) as (drawing, side_by_side):
+        for axes, (title, lines) in zip(side_by_side, panels.items(), strict=True):
+            for label, points in lines.items():
+                color = colors.setdefault(label, COLORS[len(colors) % len(COLORS)])
+                means, *band = ([of(values) for values in points.values()] for of in (fmean, min, max))
+                axes.plot(list(points), means, marker="o", markersize=4, color=color, label=label)
+                axes.fill_between(list(points), *band, color=color, alpha=0.12)
+            axes.set(title=title, xlabel=x_label, ylabel=y_label)
+            axes.grid(alpha=0.3)
+        named = {
+            label: line for axes in side_by_side for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        if named:
+            place = {"loc": "outside lower center", "ncols": 3, "frameon": False, "fontsize": 8}
+            drawing.legend(named.values(), named.keys(), **place)
+        return svg_text(drawing)
 
 
 def word_maps(words: Sequence[str], tables: Sequence[Floats]) -> list[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..report import Report, Section
-from .plots import figure_of, svg_text
+from .plots import line_plots
 from .tagging import Sentences, compared_entities, confusion_rows, score_rows, score_tagging
 
 _FREQUENT = 15  # errors that are listed
@@ -30,7 +30,9 @@ def error_report(
     gold, found = ([tags for part in sentences.values() for tags in part[n]] for n in (1, 2))
     whole = _scores(report.section(f"All, {split}"), gold, found)
     if history:
-        whole.figure(_curve(history), "F1 on dev against epochs", title="F1 on dev by epoch")
+        curve = {epoch["epoch"]: [epoch["f1"]] for epoch in history}
+        svg = line_plots({"": {"": curve}}, "epoch", "F1 on dev, per cent")
+        whole.figure(svg, "F1 on dev against epochs", title="F1 on dev by epoch")
     for language, (words, true, guesses) in sentences.items():
         section = _scores(report.section(language), true, guesses)
         frequent = Counter(_mistakes(words, true, guesses)).most_common(_FREQUENT)
@@ -50,11 +52,3 @@ def _mistakes(words: Sentences, gold: Sentences, found: Sentences) -> Iterator[t
         for place, label, guess in compared_entities(*tags):
             if label != guess:
                 yield " ".join(sentence[place]), label, guess
-
-
-def _curve(history: Sequence[Mapping[str, float]]) -> str:
-    with figure_of(5, 3) as (figure, axes):
-        axes.plot([h["epoch"] for h in history], [h["f1"] for h in history], marker="o", markersize=3)
-        axes.set(xlabel="epoch", ylabel="F1 on dev, per cent")
-        axes.grid(alpha=0.3)
-        return svg_text(figure)

@@ -24,7 +24,7 @@ from distillemb_plugins.data.conll import Layout, read_sentences
 from distillemb_plugins.data.overlap import share_in_text
 from distillemb_plugins.data.sources import corpus_files, task_files
 from distillemb_plugins.data.tagged import check_tagged, labels_of, tagged_dataset
-from distillemb_plugins.evaluate.plots import figure_of, svg_text
+from distillemb_plugins.evaluate.plots import line_plots
 from distillemb_plugins.evaluate.tagging import seen_accuracy
 from distillemb_plugins.files import atomic_file
 from recipes import results as shared
@@ -155,22 +155,6 @@ def low_data_table(rows: Rows) -> str:
     return shared.markdown_table(["mean test F1", *(f"{share} %" for share in SHARES)], lines)
 
 
-def draw_low_data(rows: Rows, out: Path) -> None:
-    """Draw `low_data_points` as an SVG file, the same bytes from the same figures."""
-    with figure_of(6, 4) as (drawing, axes):
-        for system, found in low_data_points(rows).items():
-            means = [statistics.fmean(values) for values in found.values()]
-            deviations = [statistics.stdev(values) if len(values) > 1 else 0.0 for values in found.values()]
-            axes.errorbar(list(found), means, deviations, marker="o", capsize=3, label=system)
-        axes.set_xlabel("training sentences (per cent)")
-        axes.set_ylabel("mean test F1")
-        axes.set_xticks(SHARES)
-        axes.grid(alpha=0.3)
-        axes.legend()
-        with atomic_file(out, "w") as stream:
-            stream.write(svg_text(drawing))
-
-
 # -- what was tried, and the data
 
 
@@ -270,7 +254,8 @@ def write(
         blocks["ner-systems"] = systems_table(speed, scores)
     if {row["share"] for row in ner} >= set(SHARES):
         blocks["ner-low-data"] = low_data_table(ner)
-        draw_low_data(ner, readme.with_name("low-data.svg"))
+        with atomic_file(readme.with_name("low-data.svg"), "w") as stream:
+            stream.write(line_plots({"": low_data_points(ner)}, "training sentences (per cent)", "mean test F1"))
     if tagged:
         others = [system for system in COMMON if system not in DISTILLED]
         scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}

@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.data.overlap import sentence_key
 from distillemb_plugins.data.sources import corpus_files, task_files
-from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.facts import HELD_OUT
 from distillemb_plugins.files import atomic_file, encoder_bytes, iter_lines
 from distillemb_plugins.persistence import resolve
@@ -35,13 +34,20 @@ from distillemb_plugins.workflow.settings import BUNDLED, WITHOUT
 from distillemb_plugins.workflow.taggers import score_tagger, tagger_config, train_tagger
 from recipes.results import (
     DEFAULT_DATA,
+    Data,
+    Results,
+    Row,
+    check_choice,
     markdown_table,
-    mean_spread,
     megabytes,
+    pick,
     read_results,
-    replace_block,
     run_app,
     run_missing,
+    score,
+    seeds,
+    table,
+    write_blocks,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -92,12 +98,11 @@ BLOCKS = {
     "choice": (WITHOUT, BUNDLED, "own", "joint", "joint-svd", "ppmi-svd", "cbow", "min-count-5", "no-memory"),
     "amount": (WITHOUT, "text-20k", "text-100k", "own"),
 }
-Results = Annotated[Path, typer.Option(help="Where the scores are kept (JSON lines).")]
 
 
 @app.command()
 def run(
-    data: Annotated[Path, typer.Option(help="Folder with corpora/ and tasks/.")] = DEFAULT_DATA,
+    data: Data = DEFAULT_DATA,
     system: Annotated[list[str], typer.Option(help="Which systems; all when not given.")] = list(SYSTEMS),
     seed: Annotated[list[int], typer.Option(help="Seeds of the tagger; repeat for several.")] = [0, 1, 2],
     steps: Annotated[int, typer.Option(help="Updates of each tagger.")] = 1000,
@@ -105,9 +110,7 @@ def run(
     results: Results = HERE / "results.jsonl",
 ) -> None:
     """Make each system's encoder once, and train and score a tagger on it with every seed."""
-    unknown = sorted(set(system) - set(SYSTEMS))
-    if unknown:
-        raise DistillEmbError(f"There is no system {unknown[0]}: choose from {', '.join(SYSTEMS)}.")
+    check_choice("system", system, SYSTEMS)
     runs = [dict(zip(KEY, (name, one_seed, steps), strict=True)) for one_seed in seed for name in system]
     run_missing(results, runs, KEY, lambda row: measure(**row, data=data, work=work))
 
@@ -188,40 +191,31 @@ def record(
     write_json(out, kept)
 
 
-@app.command()
-def table(
+@app.command("table")
+def write_table(
     results: Results = HERE / "results.jsonl",
     recorded: Annotated[Path, typer.Option(help="The figures of a whole build.")] = HERE / "luo.json",
     readme: Path = HERE / "README.md",
 ) -> None:
     """Write the tables of what has been run into the README."""
     rows = read_results(results)
-    for block, systems in BLOCKS.items():
-        lines = [line for name in systems if (line := _line(name, rows))]
-        if lines:
-            head = ["encoder", "dev F1", "test F1", "seeds", "size", "seconds"]
-            replace_block(readme, block, markdown_table(head, lines))
+    columns = {"dev F1": score("dev"), "test F1": score("test"), "seeds": seeds}
+    columns |= {"size": lambda own: megabytes(own[0]["bytes"], ""), "seconds": lambda own: _made_in(own, rows)}
+    groups = {name: (system.title, pick(rows, system=name)) for name, system in SYSTEMS.items()}
+    blocks = {block: table("encoder", [groups[name] for name in names], columns) for block, names in BLOCKS.items()}
     if recorded.is_file():
-        replace_block(readme, "luo", markdown_table(["Luo", ""], _build_rows(read_json(recorded))))
+        blocks["luo"] = markdown_table(["Luo", ""], _build_rows(read_json(recorded)))
+    write_blocks(readme, blocks)
 
 
-def _line(system: str, every: list[dict[str, Any]]) -> list[str]:
-    rows = [row for row in every if row["system"] == system]
-    if not rows:
-        return []
-    made = rows[0].get("distil_seconds", 0)
-    if made:  # the teacher is made by the first system that needs it, and costs the others as much
-        name = SYSTEMS[system].teacher_name
-        shared = [row for row in every if "teach_seconds" in row and SYSTEMS[row["system"]].teacher_name == name]
+def _made_in(own: list[Row], rows: list[Row]) -> str:
+    """A cell: seconds of the encoder. Its teacher is made by the first system that needs it, and counts for all."""
+    made = own[0].get("distil_seconds", 0)
+    if made:
+        name = SYSTEMS[own[0]["system"]].teacher_name
+        shared = [row for row in rows if "teach_seconds" in row and SYSTEMS[row["system"]].teacher_name == name]
         made += max(row["teach_seconds"] for row in shared)
-    return [
-        SYSTEMS[system].title,
-        mean_spread([row["dev"] for row in rows]),
-        mean_spread([row["test"] for row in rows]),
-        str(len(rows)),
-        megabytes(rows[0]["bytes"]) if rows[0]["bytes"] else "",
-        f"{made:.0f}" if made else "",
-    ]
+    return f"{made:.0f}" if made else ""
 
 
 def _build_rows(facts: dict[str, Any]) -> list[list[str]]:

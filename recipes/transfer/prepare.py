@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
+from distillemb_plugins.data import tigrinya
 from distillemb_plugins.data.sources import corpus_files
+from distillemb_plugins.data.tigrinya import Sentence, letters, sentence_letters
 from distillemb_plugins.distill import DistillSettings, distill
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_file, iter_lines
@@ -30,9 +32,8 @@ from distillemb_plugins.persistence import resolve
 from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
 from distillemb_plugins.text import tokenize
 from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, add_result, run_app
-from recipes.transfer import tabulate, tigrinya
+from recipes.transfer import tabulate
 from recipes.transfer.tabulate import HERE
-from recipes.transfer.tigrinya import Sentence, letters, sentence_letters
 
 WORK, RESULTS = HERE / "training", HERE / "results.jsonl"
 WINDOW = 25  # letters by which a test sentence is recognized in raw text

@@ -14,7 +14,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins.evaluate.plots import COLORS, figure_of, svg_text
+from distillemb_plugins.evaluate.plots import line_plots
 from distillemb_plugins.files import atomic_file
 from recipes import results as shared
 from recipes.results import Cell, Row, fact, mean_spread, megabytes, pick, score, seed_means, seeds, table
@@ -116,24 +116,13 @@ def cost_table(rows: Rows) -> str:
 
 def share_plot(rows: Rows) -> str:
     """Mean test F1 against the share of the training data, a line for each system and a panel for each task, as SVG."""
-    tasks = [task for task in TASKS if pick(rows, task=task)]
-    with figure_of(3.8 * len(tasks) + 0.4, 3.6, len(tasks)) as (drawing, panels):
-        for task, axes in zip(tasks, panels, strict=True):
-            for color, (system, label) in zip(COLORS, TIGRINYA_SYSTEMS.items(), strict=False):
-                own = pick(rows, task=task, system=system)
-                shares = sorted({row["share"] for row in own})
-                scores = [[row["test_f1"] for row in pick(own, share=share)] for share in shares]
-                if not own:
-                    continue
-                places = [100 * share for share in shares]
-                axes.plot(places, [sum(s) / len(s) for s in scores], marker="o", color=color, label=label)
-                axes.fill_between(places, [min(s) for s in scores], [max(s) for s in scores], color=color, alpha=0.12)
-            axes.set_title(TASKS[task])
-            axes.set_xlabel("% of the training data")
-            axes.set_ylabel("test F1")
-        named = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        drawing.legend(named.values(), named.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
-        return svg_text(drawing)
+    panels: dict[str, dict[str, dict[float, list[float]]]] = {}
+    for task, title in TASKS.items():
+        for system, label in TIGRINYA_SYSTEMS.items():
+            for row in sorted(pick(rows, task=task, system=system), key=lambda row: float(row["share"])):
+                line = panels.setdefault(title, {}).setdefault(label, {})
+                line.setdefault(100 * row["share"], []).append(row["test_f1"])
+    return line_plots(panels, "% of the training data", "test F1")
 
 
 @app.command(help=__doc__)

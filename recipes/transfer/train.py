@@ -23,6 +23,7 @@ from datasets import DatasetDict
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
+from distillemb_plugins.data import tigrinya
 from distillemb_plugins.data.classification import classification_dataset
 from distillemb_plugins.data.sources import task_files
 from distillemb_plugins.data.tagged import labels_of, named_tags, tagged_dataset
@@ -33,7 +34,6 @@ from distillemb_plugins.finetune.table import table_model
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, check_choice, run_app, run_missing
-from recipes.transfer import tigrinya
 from recipes.transfer.prepare import LEFT_OUT, RESULTS, WORK, encoder_path, teacher_path, weights_bytes
 from recipes.transfer.tabulate import LEFT_OUT_SYSTEMS, TIGRINYA_SYSTEMS
 

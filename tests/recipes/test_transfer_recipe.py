@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from distillemb_plugins import DistillEmbError
+from distillemb_plugins.data import tigrinya
 from distillemb_plugins.teachers import Teacher, load_teacher, save_teacher, train_teacher
 from recipes.results import read_results
-from recipes.transfer import prepare, tabulate, tigrinya, train
+from recipes.transfer import prepare, tabulate, train
 
 from .projects import read_project, run_project
 

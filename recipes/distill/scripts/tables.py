@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,14 +36,17 @@ from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers import Teacher, load_teacher
 from recipes.results import (
     DEFAULT_DATA,
+    Cell,
     Data,
     Row,
     Work,
+    fact,
     markdown_table,
     megabytes,
     read_results,
     run_app,
     run_missing,
+    table,
     write_blocks,
 )
 
@@ -243,16 +246,19 @@ def _ordered(results: Path, names: list[str]) -> list[Row]:
     return [found[name] for name in names if name in found]
 
 
+def _table(rows: list[Row], columns: Mapping[str, Cell]) -> str:
+    return table("", [(row["name"], [row]) for row in rows], columns)
+
+
 def _table_a(rows: list[Row]) -> str:
     teacher = next(row["mean"] for row in rows if row["name"] == "teacher")
-    header = ["", *SETS, "mean", "of the teacher", "on disk", "held-out cosine", "minutes"]
-    lines = []
-    for row in rows:
-        scores = [f"{row['spearman'][name]:.3f}" for name in SETS]
-        means = [f"**{row['mean']:.3f}**", f"{100 * row['mean'] / teacher:.1f} %", megabytes(row["bytes"])]
-        trained = [f"{row['cosine']:.3f}", f"{row['seconds'] / 60:.1f}"] if "cosine" in row else ["", ""]
-        lines.append([row["name"], *scores, *means, *trained])
-    return markdown_table(header, lines)
+    columns = {name: fact(f"spearman.{name}", ".3f") for name in SETS}
+    columns["mean"] = lambda own: f"**{own[0]['mean']:.3f}**"
+    columns["of the teacher"] = lambda own: f"{100 * own[0]['mean'] / teacher:.1f} %"
+    columns["on disk"] = lambda own: megabytes(own[0]["bytes"])
+    columns["held-out cosine"] = fact("cosine", ".3f")
+    columns["minutes"] = lambda own: f"{own[0]['seconds'] / 60:.1f}" if "seconds" in own[0] else ""
+    return _table(rows, columns)
 
 
 def _table_neighbors(rows: list[Row]) -> str:
@@ -261,14 +267,11 @@ def _table_neighbors(rows: list[Row]) -> str:
 
 
 def _table_b(rows: list[Row]) -> str:
-    header = ["", "parameters", "seconds", "examples", "cosine", "P@1", "P@10", "overlap@10", "analogies"]
-    lines = []
-    for row in rows:
-        scores = [f"{row[k]:.3f}" if k in row else "" for k in ("cosine", "p_at_1", "p_at_10", "overlap_at_10")]
-        training = [f"{row[k]:,.0f}" if k in row else "" for k in ("parameters", "seconds", "examples")]
-        analogies = "" if row["analogies"] is None else f"{100 * row['analogies']:.1f} %"
-        lines.append([row["name"], *training, *scores, analogies])
-    return markdown_table(header, lines)
+    columns = {name: fact(name, ",.0f") for name in ("parameters", "seconds", "examples")}
+    scores = {"cosine": "cosine", "P@1": "p_at_1", "P@10": "p_at_10", "overlap@10": "overlap_at_10"}
+    columns |= {title: fact(name, ".3f") for title, name in scores.items()}
+    columns["analogies"] = lambda own: "" if own[0]["analogies"] is None else f"{100 * own[0]['analogies']:.1f} %"
+    return _table(rows, columns)
 
 
 if __name__ == "__main__":

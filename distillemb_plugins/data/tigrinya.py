@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distillemb_plugins.data.sources import task_file
-from distillemb_plugins.data.tagged import dataset_of, split_sentences, tag_names
-from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.files import numbered_lines
+from ..errors import DistillEmbError
+from ..files import numbered_lines
+from .sources import task_file
+from .tagged import dataset_of, split_sentences, tag_names
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -111,8 +111,12 @@ def split(sentences: list[Sentence], seed: int = 0) -> dict[str, list[Sentence]]
 
 
 def tigrinya_dataset(data: Path) -> DatasetDict:
-    """The splits as `distillemb_plugins.data.tagged` gives them."""
-    parts = split(tigrinya_corpus(data).sentences)
-    words = {name: [[word for word, _ in sentence] for sentence in part] for name, part in parts.items()}
-    tags = {name: [[tag for _, tag in sentence] for sentence in part] for name, part in parts.items()}
-    return dataset_of({name: (words[name], tags[name]) for name in parts}, TAGS)
+    """The splits as `tagged_dataset` gives them."""
+    columns = {
+        name: (
+            [[word for word, _ in sentence] for sentence in part],
+            [[tag for _, tag in sentence] for sentence in part],
+        )
+        for name, part in split(tigrinya_corpus(data).sentences).items()
+    }
+    return dataset_of(columns, TAGS)
