@@ -112,11 +112,7 @@ def split(sentences: list[Sentence], seed: int = 0) -> dict[str, list[Sentence]]
 
 def tigrinya_dataset(data: Path) -> DatasetDict:
     """The splits as `tagged_dataset` gives them."""
-    columns = {
-        name: (
-            [[word for word, _ in sentence] for sentence in part],
-            [[tag for _, tag in sentence] for sentence in part],
-        )
-        for name, part in split(tigrinya_corpus(data).sentences).items()
-    }
-    return dataset_of(columns, TAGS)
+    parts = split(tigrinya_corpus(data).sentences)
+    words = {name: [[word for word, _ in sentence] for sentence in part] for name, part in parts.items()}
+    tags = {name: [[tag for _, tag in sentence] for sentence in part] for name, part in parts.items()}
+    return dataset_of({name: (words[name], tags[name]) for name in parts}, TAGS)

@@ -145,22 +145,12 @@ def train_classifier(encoder: Path, task: str, data: Path, out: Path, *, epochs:
     Returns:
         The scores on ``dev`` and ``test`` (F1 or accuracy, per cent), the ``seconds`` and the ``bytes``.
     """
-    from transformers.utils import logging
-
     from ..data.tagged import labels_of, named_tags, tagged_dataset
     from ..evaluate.tagging import accuracy, entity_scores
-    from ..finetune import FineTuneArguments, fine_tune, predict
-    from ..hf import DistillEmbForTokenClassification, DistillEmbTokenizer
+    from ..finetune import FineTuneArguments, build_model, fine_tune, predict
 
     dataset = tagged_dataset({split: data / f"{split}.txt" for split in ("train", "dev", "test")}, task)
-    names = dict(enumerate(labels_of(dataset["train"])))
-    labels = {"id2label": names, "label2id": {name: number for number, name in names.items()}}
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()  # the head's weights are new: no report of missing ones
-    logging.disable_progress_bar()
-    model = DistillEmbForTokenClassification.from_pretrained(str(encoder), **HEADS[task], **labels)
-    logging.set_verbosity(level)
-    tokenizer = DistillEmbTokenizer.from_pretrained(str(encoder))
+    model, tokenizer = build_model(encoder, labels_of(dataset["train"]), seed=seed, **HEADS[task])
     options: dict[str, Any] = {"num_train_epochs": epochs, "per_device_train_batch_size": 16, "seed": seed}
     arguments = FineTuneArguments(str(work_path(out)), save_strategy="epoch", **options, **ARGUMENTS[task])
     result = fine_tune(model, tokenizer, dataset, arguments)

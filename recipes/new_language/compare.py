@@ -32,23 +32,8 @@ from distillemb_plugins.workflow.encoders import distill_encoder, teach
 from distillemb_plugins.workflow.inputs import prepare_tagged, prepare_text, read_splits
 from distillemb_plugins.workflow.settings import BUNDLED, WITHOUT
 from distillemb_plugins.workflow.taggers import score_tagger, tagger_config, train_tagger
-from recipes.results import (
-    DEFAULT_DATA,
-    Data,
-    Results,
-    Row,
-    check_choice,
-    markdown_table,
-    megabytes,
-    pick,
-    read_results,
-    run_app,
-    run_missing,
-    score,
-    seeds,
-    table,
-    write_blocks,
-)
+from recipes import results as shared
+from recipes.results import DEFAULT_DATA, Data, Results, Row, check_choice, markdown_table, megabytes, pick, score
 
 HERE = Path(__file__).resolve().parent
 LANGUAGE, TASK = "luo", "ner/masakhaner1"
@@ -112,7 +97,7 @@ def run(
     """Make each system's encoder once, and train and score a tagger on it with every seed."""
     check_choice("system", system, SYSTEMS)
     runs = [dict(zip(KEY, (name, one_seed, steps), strict=True)) for one_seed in seed for name in system]
-    run_missing(results, runs, KEY, lambda row: measure(**row, data=data, work=work))
+    shared.run_missing(results, runs, KEY, lambda row: measure(**row, data=data, work=work))
 
 
 def measure(system: str, seed: int, steps: int, data: Path, work: Path) -> dict[str, Any]:
@@ -191,21 +176,23 @@ def record(
     write_json(out, kept)
 
 
-@app.command("table")
-def write_table(
+@app.command()
+def table(
     results: Results = HERE / "results.jsonl",
     recorded: Annotated[Path, typer.Option(help="The figures of a whole build.")] = HERE / "luo.json",
     readme: Path = HERE / "README.md",
 ) -> None:
     """Write the tables of what has been run into the README."""
-    rows = read_results(results)
-    columns = {"dev F1": score("dev"), "test F1": score("test"), "seeds": seeds}
+    rows = shared.read_results(results)
+    columns = {"dev F1": score("dev"), "test F1": score("test"), "seeds": shared.seeds}
     columns |= {"size": lambda own: megabytes(own[0]["bytes"], ""), "seconds": lambda own: _made_in(own, rows)}
     groups = {name: (system.title, pick(rows, system=name)) for name, system in SYSTEMS.items()}
-    blocks = {block: table("encoder", [groups[name] for name in names], columns) for block, names in BLOCKS.items()}
+    blocks = {
+        block: shared.table("encoder", [groups[name] for name in names], columns) for block, names in BLOCKS.items()
+    }
     if recorded.is_file():
         blocks["luo"] = markdown_table(["Luo", ""], _build_rows(read_json(recorded)))
-    write_blocks(readme, blocks)
+    shared.write_blocks(readme, blocks)
 
 
 def _made_in(own: list[Row], rows: list[Row]) -> str:
@@ -213,8 +200,8 @@ def _made_in(own: list[Row], rows: list[Row]) -> str:
     made = own[0].get("distil_seconds", 0)
     if made:
         name = SYSTEMS[own[0]["system"]].teacher_name
-        shared = [row for row in rows if "teach_seconds" in row and SYSTEMS[row["system"]].teacher_name == name]
-        made += max(row["teach_seconds"] for row in shared)
+        same = [row for row in rows if "teach_seconds" in row and SYSTEMS[row["system"]].teacher_name == name]
+        made += max(row["teach_seconds"] for row in same)
     return f"{made:.0f}" if made else ""
 
 
@@ -237,4 +224,4 @@ def _build_rows(facts: dict[str, Any]) -> list[list[str]]:
 
 
 if __name__ == "__main__":
-    run_app(app)
+    shared.run_app(app)

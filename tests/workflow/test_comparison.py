@@ -48,7 +48,7 @@ def test_the_comparison_runs_resumes_and_fills_the_readme(
     assert results.read_bytes() == before
 
     readme.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in ("choice", "amount", "luo")), "utf-8")
-    recipe.write_table(results, tmp_path / "absent.json", readme)
+    recipe.table(results, tmp_path / "absent.json", readme)
     assert "| no encoder |" in readme.read_text("utf-8")
 
 
@@ -62,7 +62,7 @@ def test_a_shared_teacher_counts_for_every_system_that_uses_it(recipe: ModuleTyp
     ]
     results.write_text("".join(json.dumps(row | common) + "\n" for row in rows), "utf-8")
     readme.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in ("choice", "amount")), "utf-8")
-    recipe.write_table(results, tmp_path / "absent.json", readme)
+    recipe.table(results, tmp_path / "absent.json", readme)
     ends = [line.split(" | ")[-1] for line in readme.read_text("utf-8").splitlines() if line.startswith("| Luo text")]
     assert ends == ["40 |", "42 |", "60 |", "40 |"]  # own, joint and cbow of the first table, own of the second
 
@@ -74,7 +74,7 @@ def test_a_whole_run_is_recorded_and_put_into_the_readme(
     recorded, readme = tmp_path / "luo.json", tmp_path / "README.md"
     recipe.record(options.out, recorded)
     readme.write_text("<!-- luo -->\n<!-- /luo -->\n", "utf-8")
-    recipe.write_table(tmp_path / "none.jsonl", recorded, readme)
+    recipe.table(tmp_path / "none.jsonl", recorded, readme)
     assert f"| test F1 without an encoder | {facts['test']['without']['score']:.1f} |" in readme.read_text("utf-8")
     assert str(options.out) not in recorded.read_text("utf-8"), "no machine's paths are kept"
 
