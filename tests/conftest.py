@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -54,6 +59,67 @@ def _one_torch_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+# A process that has imported transformers, and runs each block of code in a child of its own.
+_SERVER = """
+import json, os, sys, traceback
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "distillemb_plugins":
+            raise ModuleNotFoundError(name, name=name)
+
+answers, sys.stdout = sys.stdout, sys.stderr
+import torch, transformers
+
+torch.set_num_threads(1)
+for line in sys.stdin:
+    if os.fork():
+        answer = {"error": "The process died."} if os.wait()[1] else None
+    else:
+        code, given, blocked = json.loads(line)
+        if blocked:
+            sys.meta_path.insert(0, Blocker())
+        try:
+            names = {"given": given}
+            exec(code, names)
+            answer = {"result": names["result"]}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+    if answer:
+        print(json.dumps(answer), file=answers, flush=True)
+        if "names" in globals():
+            os._exit(0)
+"""
+
+
+@pytest.fixture(scope="session")
+def fresh_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """Runs code that reads `given` and sets `result`, in a process that has transformers and has not imported us.
+
+    Unless ``package=True``, it cannot import us either. It has caches of its own and no network. Each call is a fork of
+    one process, because transformers takes seconds to import.
+    """
+    folder = tmp_path_factory.mktemp("fresh-process")
+    environment = {**os.environ, "HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1"}
+    for name in ("PYTHONPATH", "HF_MODULES_CACHE", "HF_HUB_CACHE"):
+        environment.pop(name, None)
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    with (folder / "stderr").open("w") as errors:
+        process = subprocess.Popen([sys.executable, "-c", _SERVER], cwd=folder, env=environment, stderr=errors, **pipes)
+    assert process.stdin and process.stdout
+
+    def run(code: str, given: Any, package: bool = False) -> Any:
+        assert process.stdin and process.stdout
+        process.stdin.write(json.dumps([code, given, not package]) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline() or '{"error": "It ended."}')
+        assert "error" not in answer, answer["error"] + (folder / "stderr").read_text("utf-8")[-3000:]
+        return answer["result"]
+
+    yield run
+    process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session")

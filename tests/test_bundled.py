@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,9 +67,8 @@ def test_hugging_face_opens_it(vectors: np.ndarray) -> None:
 
 
 REMOTE = """
-import json, sys
 from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, AutoTokenizer
-path, out = sys.argv[1:]
+path, out, words = given
 trust = {"trust_remote_code": True}
 tokenizer = AutoTokenizer.from_pretrained(path, **trust)
 model = AutoModel.from_pretrained(path, **trust).eval()
@@ -78,26 +76,17 @@ AutoConfig.from_pretrained(path, **trust)
 AutoModelForTokenClassification.from_pretrained(path, num_labels=3, **trust)
 model.save_pretrained(out)
 tokenizer.save_pretrained(out)
-batch = tokenizer([json.loads(sys.stdin.read())], is_split_into_words=True, return_tensors="pt")
-print("RESULT" + json.dumps(model(**batch).last_hidden_state[0].tolist()))
+batch = tokenizer([words], is_split_into_words=True, return_tensors="pt")
+result = model(**batch).last_hidden_state[0].tolist()
 """
 
 
-def test_hugging_face_opens_it_as_any_directory_with_remote_code(vectors: np.ndarray, tmp_path: Path) -> None:
+def test_hugging_face_opens_it_as_any_directory_with_remote_code(
+    vectors: np.ndarray, tmp_path: Path, fresh_process: Callable[..., Any]
+) -> None:
     """In a process that did not import us; what it saves there is complete, with the whole code."""
-    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
-    environment.pop("HF_MODULES_CACHE", None)
-    done = subprocess.run(
-        [sys.executable, "-c", REMOTE, str(resolve("afro11")), str(tmp_path / "saved")],
-        env=environment,
-        input=json.dumps(WORDS[:-1]),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    np.testing.assert_allclose(json.loads(done.stdout.split("RESULT")[1]), vectors[:-1], atol=1e-5)
+    found = fresh_process(REMOTE, [str(resolve("afro11")), str(tmp_path / "saved"), WORDS[:-1]], package=True)
+    np.testing.assert_allclose(found, vectors[:-1], atol=1e-5)
     np.testing.assert_array_equal(DistillEmb.from_pretrained(tmp_path / "saved").encode(WORDS), vectors)
     for name, code in remote_code_files().items():
         assert (tmp_path / "saved" / name).read_text("utf-8") == code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -12,20 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from ..averaging import update_average
-from ..errors import require
 from .losses import Objective, student_uses_bf16
-from .progress import LOG_FILE, Progress, TrainingLog, TrainingState
+from .progress import Progress, TrainingLog, TrainingRun, TrainingState
 from .sampling import WordSampler, sampling_weights, shared_batch_size
 from .settings import DistillSettings
 from .student import Runner, build_student, predict, prepare_inputs, unseen_characters, with_unknown_characters
 from .targets import Targets
 from .validation import HeldOut
 
+LOG_FILE = "distill_log.jsonl"
 _AGREE_EVERY = 16  # steps between two agreements of several processes on the time
-_CHECKPOINT_EPOCH_ENDS_AFTER = 10.0  # seconds since the last checkpoint
 _WITH_UNKNOWN = 0.03  # of the words of a step: so many are read with an unknown character in them
 _START = 1 / 25  # one_cycle begins at this share of the peak (Smith & Topin 2018, as in torch)
 _END = 1e-4  # and ends, of where it began, at this
@@ -33,7 +30,7 @@ _END = 1e-4  # and ends, of where it began, at this
 Callback = Callable[[Progress], None]
 
 
-class Distillation:
+class Distillation(TrainingRun):
     """A run: the data on its device, the student, and the state that a checkpoint in `work` keeps."""
 
     def __init__(
@@ -44,11 +41,8 @@ class Distillation:
         corpus: Sequence[str | Path] = (),
         progress: bool = False,
     ) -> None:
-        self.targets, self.settings, self.work = targets, settings, work
-        self.accelerator = accelerator = require("accelerate", "train").Accelerator(cpu=settings.device == "cpu")
-        self.is_main: bool = accelerator.is_main_process
-        self.device: torch.device = accelerator.device
-        self.show = progress and self.is_main
+        super().__init__(settings, work, LOG_FILE, progress)
+        self.targets, accelerator = targets, self.accelerator
         self.characters, self.config, encoder = build_student(targets, settings)
         self._char_ids = torch.from_numpy(self.characters.encode(targets.words).astype(np.int64))
         self._unseen = unseen_characters(self.characters, self._char_ids[torch.from_numpy(targets.train)])
@@ -62,12 +56,10 @@ class Distillation:
             self.objective = Objective(settings, targets, tables, corpus, work, self.show, self._gather)
         validated = self.is_main and len(targets.held_out)
         self.validators = [HeldOut(table, targets.held_out) for table in targets.vectors] if validated else []
-        self.module, self._optimizer = accelerator.prepare(
-            Runner(encoder, student_uses_bf16(settings.bf16, settings.student, self.device)),
-            _optimizer(encoder, settings),
-        )
+        runner = Runner(encoder, student_uses_bf16(settings.bf16, settings.student, self.device))
+        self.module, self.optimizer = accelerator.prepare(runner, _optimizer(encoder, settings))
         self.encoder: nn.Module = accelerator.unwrap_model(self.module).encoder
-        self.state = TrainingState(self.encoder, self._optimizer.optimizer)
+        self.state = TrainingState(self.encoder, self.optimizer.optimizer)
         share = size // accelerator.num_processes  # of the batch, computed by this process
         self._own = torch.arange(share, device=self.device) + share * accelerator.process_index
         self._agreed: float | None = None
@@ -85,47 +77,23 @@ class Distillation:
         if resume:
             self.state.load(self.work)
         self.accelerator.wait_for_everyone()
-        state, total = self.state.progress, self.settings.epochs * self.sampler.steps_per_epoch
-        with tqdm(total=total, initial=state.total_steps, disable=not self.show, desc="distill", unit="step") as bar:
-            log = TrainingLog(self.work / LOG_FILE if self.is_main else None, state, bar)
-            saved, interval = time.perf_counter(), self.settings.checkpoint_seconds
-            while state.epoch < self.settings.epochs and not state.finished:
-                begun = time.perf_counter()
-                losses, rate = self.step()
-                state.seconds += time.perf_counter() - begun
-                log.step(losses, rate)
-                if self._time_is_up() or state.step == 0:
-                    self._end_of_epoch(log)
-                    interval = min(interval, _CHECKPOINT_EPOCH_ENDS_AFTER)
-                if callback is not None:
-                    callback(state)
-                if time.perf_counter() - saved >= interval or state.finished:
-                    log.flush()
-                    if self.is_main:
-                        self.state.save(self.work)
-                    saved, interval = time.perf_counter(), self.settings.checkpoint_seconds
+        state = self.state.progress
+        state.finished |= state.epoch >= self.settings.epochs
+        self.run_steps(self.settings.epochs * self.sampler.steps_per_epoch, "distill", callback)
         self.encoder.load_state_dict(self.state.best or self._weights())
         if self.state.best:
             self.state.averaged = {}
             state.scores = self._scores()
 
     def step(self) -> tuple[dict[str, Tensor], float]:
-        """Do the next optimizer step. Returns the losses by name (on the device) and the learning rate."""
         settings, state = self.settings, self.state.progress
         epoch, step = state.epoch, state.step
-        rate = self._set_rate()
         batch = torch.from_numpy(self.sampler.batch(epoch, step)).to(self.device)
         own = batch[self._own]
         self.module.train()
         predicted = self.module(*self._read(own, self.sampler.unknown_rng(epoch, step)))
         total, parts = self.objective(predicted, batch, self._own, self.sampler.negatives_rng(epoch, step))
-        self._optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(total)
-        if settings.clip:
-            self.accelerator.clip_grad_norm_(self.module.parameters(), settings.clip)
-        self._optimizer.step()
-        state.total_steps += 1
-        state.examples += len(batch)
+        rate = self.descend(total, len(batch), self._rate_factor())
         state.epoch, state.step = (epoch, step + 1) if step + 1 < self.sampler.steps_per_epoch else (epoch + 1, 0)
         if settings.ema:
             weights = self.encoder.state_dict()
@@ -147,15 +115,12 @@ class Distillation:
             column[chosen.to(self.device)] = new
         return columns
 
-    def _set_rate(self) -> float:
+    def _rate_factor(self) -> float:
         settings, state = self.settings, self.state.progress
         done = state.total_steps / (settings.epochs * self.sampler.steps_per_epoch)
         if settings.max_seconds:
             done = max(done, self._clock() / settings.max_seconds)
-        factor = rate_factor(settings.schedule, done, state.epoch, settings.warmup, settings.gamma)
-        for group in self.state.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-        return settings.learning_rate * factor
+        return rate_factor(settings.schedule, done, state.epoch, settings.warmup, settings.gamma)
 
     def _clock(self) -> float:
         """Seconds of training, the same in every process: their mean at the last agreement."""
@@ -167,20 +132,22 @@ class Distillation:
             self._agreed = float(self.accelerator.reduce(seconds, reduction="mean"))
         return self._agreed
 
-    def _time_is_up(self) -> bool:
-        limit, state = self.settings.max_seconds, self.state.progress
-        state.finished |= limit is not None and self._clock() >= limit
-        return state.finished
-
-    def _end_of_epoch(self, log: TrainingLog) -> None:
+    def after_step(self, log: TrainingLog) -> bool:
         settings, state = self.settings, self.state.progress
+        state.finished |= settings.max_seconds is not None and self._clock() >= settings.max_seconds
+        if not (state.finished or state.step == 0):
+            return False
         state.finished |= state.epoch >= settings.epochs
-        if not len(self.targets.held_out) or not (state.finished or state.epoch % settings.validate_every == 0):
-            return
-        state.scores = self._scores()
-        log.validation()
-        if not settings.patience:
-            return
+        if len(self.targets.held_out) and (state.finished or state.epoch % settings.validate_every == 0):
+            state.scores = self._scores()
+            log.validation()
+            if settings.patience:
+                self._keep_best()
+        return True
+
+    def _keep_best(self) -> None:
+        """Keep the weights of the best score, and end the training where there was none for too long."""
+        settings, state = self.settings, self.state.progress
         score = state.scores[settings.monitor]
         if state.best is None or score > state.best:
             state.best, state.worse = score, 0

@@ -1,9 +1,12 @@
-"""How far a training is: the checkpoint that it goes on from, its log (a JSON line each), and the progress bar."""
+"""A training on accelerate's devices: its steps, its log (a JSON line each), and its checkpoint."""
 
 from __future__ import annotations
 
 import json
+import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
+from ..errors import require
 from ..files import atomic_file
 from ..runs import CHECKPOINT_FILE, damaged, load_checkpoint, save_checkpoint
 
-LOG_FILE = "distill_log.jsonl"
 _STEPS_A_LINE = 100
+_CHECKPOINT_SCORES_AFTER = 10.0  # seconds since the last checkpoint
 
 
 @dataclass
@@ -141,6 +146,63 @@ class TrainingLog:
         if "losses" in found:
             shown["loss"] = found["losses"]["loss"]
         self._bar.set_postfix({name: f"{value:.4f}" for name, value in shown.items()}, refresh=False)
+
+
+class TrainingRun(ABC):
+    """A run in a work directory. Subclasses prepare what learns, and say what a step is and when it is over."""
+
+    state: TrainingState
+    module: nn.Module  # this and the optimizer as accelerate wraps them
+    optimizer: Any
+
+    def __init__(self, settings: Any, work: Path, log_file: str, progress: bool) -> None:
+        self.settings, self.work, self.log_file = settings, work, work / log_file
+        self.accelerator = require("accelerate", "train").Accelerator(cpu=settings.device == "cpu")
+        self.is_main: bool = self.accelerator.is_main_process
+        self.device: torch.device = self.accelerator.device
+        self.show = progress and self.is_main
+
+    @abstractmethod
+    def step(self) -> tuple[dict[str, Tensor], float]:
+        """Do the next optimizer step. Returns the losses by name (on the device) and the learning rate."""
+
+    @abstractmethod
+    def after_step(self, log: TrainingLog) -> bool:
+        """Score and end where it is time to. Returns whether a checkpoint should follow soon."""
+
+    def run_steps(self, total: int, name: str, callback: Callable[[Progress], None] | None = None) -> None:
+        """Do steps until the run is finished, about `total` as the bar shows, and keep log and checkpoints."""
+        state = self.state.progress
+        with tqdm(total=total, initial=state.total_steps, disable=not self.show, desc=name, unit="step") as bar:
+            log = TrainingLog(self.log_file if self.is_main else None, state, bar)
+            saved, interval = time.perf_counter(), self.settings.checkpoint_seconds
+            while not state.finished:
+                begun = time.perf_counter()
+                losses, rate = self.step()
+                state.seconds += time.perf_counter() - begun
+                log.step(losses, rate)
+                if self.after_step(log):
+                    interval = min(interval, _CHECKPOINT_SCORES_AFTER)
+                if callback is not None:
+                    callback(state)
+                if time.perf_counter() - saved >= interval or state.finished:
+                    log.flush()
+                    if self.is_main:
+                        self.state.save(self.work)
+                    saved, interval = time.perf_counter(), self.settings.checkpoint_seconds
+
+    def descend(self, loss: Tensor, examples: int, factor: float) -> float:
+        """Move the weights against the gradients of a loss, by a factor on their peak rates. Returns the rate."""
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        if self.settings.clip:
+            self.accelerator.clip_grad_norm_(self.module.parameters(), self.settings.clip)
+        self.optimizer.step()
+        self.state.progress.total_steps += 1
+        self.state.progress.examples += examples
+        return float(self.settings.learning_rate * factor)
 
 
 def _drop_after(file: Path, step: int) -> None:

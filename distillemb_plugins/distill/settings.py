@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DistillEmbError
+from ..settings import ABOVE, FROM_ZERO, SHARE, check_choice, check_settings, is_number, meanings, setting
 
 STUDENTS = (
     "distillemb-small", "distillemb-mid", "distillemb-large", "char-cnn", "char-rnn", "ngram-bag", "ngram-sam", "cnn"
@@ -63,26 +64,6 @@ def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-_RANGES: dict[str, Callable[[float], bool]] = {
-    "above 0": lambda value: value > 0,
-    "of at least 0": lambda value: value >= 0,
-    "from 0 to below 1": lambda value: 0 <= value < 1,
-}
-_ABOVE, _FROM_ZERO, _SHARE = _RANGES
-
-
-def _setting(
-    default: Any, doc: str, *, choices: tuple[Any, ...] = (), least: int | None = None, number: str | None = None
-) -> Any:
-    """A field with its meaning and its check: one of `choices`, an integer from `least`, or a `number` of a range."""
-    if choices:
-        doc = f"{doc} One of {', '.join(map(str, choices))}."
-    metadata = {"doc": doc, "choices": choices, "least": least, "number": number}
-    if isinstance(default, dict):
-        return field(default_factory=default.copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
 @dataclass(frozen=True, kw_only=True)
 class DistillSettings:
     """How a student is trained.
@@ -95,94 +76,94 @@ class DistillSettings:
         DistillEmbError: A value cannot be, or two settings do not go together.
     """
 
-    preset: str = _setting(
+    preset: str = setting(
         DEFAULT_PRESET, "Settings to start from; what else is given changes it.", choices=tuple(PRESETS)
     )
     # the student
-    student: str = _setting("cnn", "Encoder type.", choices=STUDENTS)
-    encoder_args: dict[str, Any] = _setting({}, "Sizes that differ from the defaults of the encoder type.")  # noqa: RUF009
-    max_chars: int = _setting(16, "Characters of a word that are read.", least=1)
-    align: str | None = _setting(
+    student: str = setting("cnn", "Encoder type.", choices=STUDENTS)
+    encoder_args: dict[str, Any] = setting({}, "Sizes that differ from the defaults of the encoder type.")  # noqa: RUF009
+    max_chars: int = setting(16, "Characters of a word that are read.", least=1)
+    align: str | None = setting(
         None, "Where a word stands in its row; None, as the student is made for.", choices=(None, "left", "center")
     )
-    lowercase: bool | None = _setting(None, "Lower-case words first; None does so if no teacher's word has a capital.")
-    min_char_count: int = _setting(1, "Characters seen less often in the training words are unknown.", least=1)
-    max_characters: int | None = _setting(None, "Most characters that are known.", least=1)
-    more_characters: str = _setting("", "Characters that are known whether or not the training words have them.")
-    hashed_characters: int = _setting(
+    lowercase: bool | None = setting(None, "Lower-case words first; None does so if no teacher's word has a capital.")
+    min_char_count: int = setting(1, "Characters seen less often in the training words are unknown.", least=1)
+    max_characters: int | None = setting(None, "Most characters that are known.", least=1)
+    more_characters: str = setting("", "Characters that are known whether or not the training words have them.")
+    hashed_characters: int = setting(
         256, "Ids that unknown characters share by hash, a multiple of 4; 0 for a single one.", least=0
     )
     # the objective
-    losses: dict[str, float] = _setting(  # noqa: RUF009
+    losses: dict[str, float] = setting(  # noqa: RUF009
         {"cosine": 1.0, "info_nce": 0.05}, f"Losses and their weights. Names: {', '.join(LOSSES)}."
     )
-    temperature: float = _setting(0.05, "Of info_nce.", number=_ABOVE)
-    margin: float = _setting(1.0, "Of triplet.", number=_FROM_ZERO)
-    hard_negatives: str = _setting(
+    temperature: float = setting(0.05, "Of info_nce.", number=ABOVE)
+    margin: float = setting(1.0, "Of triplet.", number=FROM_ZERO)
+    hard_negatives: str = setting(
         "none",
         "Negatives of triplet and info_nce: words of a random window of corpus tokens that are nearest to the word "
         "(DistillEmb), or some of the teacher's nearest neighbors.",
         choices=("none", "window", "neighbors"),
     )
-    window: int = _setting(32, "Corpus tokens of a run.", least=2)
-    negatives: int = _setting(1, "Hard negatives of an example.", least=1)
-    neighbors: int = _setting(32, "Nearest words that hard negatives are drawn from.", least=1)
-    global_words: int = _setting(10, "Words of the global loss, half nearest neighbors, half random.", least=2)
-    combine: str = _setting(
+    window: int = setting(32, "Corpus tokens of a run.", least=2)
+    negatives: int = setting(1, "Hard negatives of an example.", least=1)
+    neighbors: int = setting(32, "Nearest words that hard negatives are drawn from.", least=1)
+    global_words: int = setting(10, "Words of the global loss, half nearest neighbors, half random.", least=2)
+    combine: str = setting(
         "losses",
         "Several teachers as averaged losses, or as one teacher of their unit vectors (svd: of the concatenation).",
         choices=("losses", "concat", "average", "svd"),
     )
-    dim: int | None = _setting(None, "Width of the vectors, with combine svd.", least=1)
-    center: bool = _setting(True, "Subtract the teacher's mean vector (before remove_top and normalize).")
-    remove_top: int = _setting(0, "Main directions that are removed from the teacher.", least=0)
-    normalize: bool = _setting(True, "Scale the teacher's vectors to length 1.")
+    dim: int | None = setting(None, "Width of the vectors, with combine svd.", least=1)
+    center: bool = setting(True, "Subtract the teacher's mean vector (before remove_top and normalize).")
+    remove_top: int = setting(0, "Main directions that are removed from the teacher.", least=0)
+    normalize: bool = setting(True, "Scale the teacher's vectors to length 1.")
     # the training
-    sampling: str = _setting(
+    sampling: str = setting(
         "uniform", "Words are drawn once an epoch each, or by frequency.", choices=("uniform", "log", "power")
     )
-    power: float = _setting(0.5, "Of the frequency, with sampling power.", number=_FROM_ZERO)
-    batch_size: int = _setting(1024, "Words of a step, over all processes.", least=2)
-    epochs: int = _setting(20, "Passes over as many examples as there are training words.", least=1)
-    max_seconds: float | None = _setting(
-        None, "Stop after so much training time (validation not counted); the schedule is fitted to it.", number=_ABOVE
+    power: float = setting(0.5, "Of the frequency, with sampling power.", number=FROM_ZERO)
+    batch_size: int = setting(1024, "Words of a step, over all processes.", least=2)
+    epochs: int = setting(20, "Passes over as many examples as there are training words.", least=1)
+    max_seconds: float | None = setting(
+        None, "Stop after so much training time (validation not counted); the schedule is fitted to it.", number=ABOVE
     )
-    learning_rate: float = _setting(3e-3, "Highest learning rate of AdamW.", number=_ABOVE)
-    table_learning_rate: float | None = _setting(
-        1e-2, "Highest learning rate of embedding tables, without weight decay; None as the rest.", number=_ABOVE
+    learning_rate: float = setting(3e-3, "Highest learning rate of AdamW.", number=ABOVE)
+    table_learning_rate: float | None = setting(
+        1e-2, "Highest learning rate of embedding tables, without weight decay; None as the rest.", number=ABOVE
     )
-    weight_decay: float = _setting(0.0, "Of AdamW.", number=_FROM_ZERO)
-    betas: tuple[float, float] = _setting((0.9, 0.98), "Of AdamW.")
-    clip: float = _setting(1.0, "Largest gradient norm, 0 for none.", number=_FROM_ZERO)
-    schedule: str = _setting(
+    weight_decay: float = setting(0.0, "Of AdamW.", number=FROM_ZERO)
+    betas: tuple[float, float] = setting((0.9, 0.98), "Of AdamW.")
+    clip: float = setting(1.0, "Largest gradient norm, 0 for none.", number=FROM_ZERO)
+    schedule: str = setting(
         "one_cycle", "Learning rate over time.", choices=("constant", "cosine", "one_cycle", "linear", "step")
     )
-    warmup: float = _setting(0.1, "Share of the training with a rising rate.", number=_SHARE)
-    gamma: float = _setting(0.95, "Factor on the learning rate an epoch, with schedule step.", number=_ABOVE)
-    ema: float = _setting(0.0, "Decay of the moving average of the weights, 0 for none.", number=_SHARE)
-    bf16: str = _setting(
+    warmup: float = setting(0.1, "Share of the training with a rising rate.", number=SHARE)
+    gamma: float = setting(0.95, "Factor on the learning rate an epoch, with schedule step.", number=ABOVE)
+    ema: float = setting(0.0, "Decay of the moving average of the weights, 0 for none.", number=SHARE)
+    bf16: str = setting(
         "auto",
         "What is computed in bfloat16: the products of the losses, or all, the student as well. Where the hardware "
         "multiplies bfloat16, auto takes the losses, and on a CPU a cnn as well.",
         choices=("auto", "off", "losses", "all"),
     )
     # validation and output
-    held_out: int | float = _setting(0.02, "Words never trained on, for validation: a number (2000) or a share (0.02).")
-    validate_every: int = _setting(1, "Epochs between two validations.", least=1)
-    monitor: str = _setting(
+    held_out: int | float = setting(0.02, "Words never trained on, for validation: a number (2000) or a share (0.02).")
+    validate_every: int = setting(1, "Epochs between two validations.", least=1)
+    monitor: str = setting(
         "cosine", "The score that patience looks at.", choices=("cosine", "p_at_1", "p_at_10", "overlap_at_10")
     )
-    patience: int = _setting(
+    patience: int = setting(
         0, "Stop after so many validations without a better score and keep the best weights; 0 never.", least=0
     )
-    checkpoint_seconds: float = _setting(300.0, "Time between two checkpoints.", number=_ABOVE)
-    storage: str = _setting("float32", "How the weights are stored.", choices=("float32", "float16", "int8"))
-    codebook_words: int = _setting(
+    checkpoint_seconds: float = setting(300.0, "Time between two checkpoints.", number=ABOVE)
+    storage: str = setting("float32", "How the weights are stored.", choices=("float32", "float16", "int8"))
+    codebook_words: int = setting(
         0, "Keep what the network misses of so many frequent training words, in a residual codebook; 0 none.", least=0
     )
-    codebook_bytes: int = _setting(16, "Bytes of a word in the residual codebook, besides 4 for its key.", least=1)
-    device: str = _setting("auto", "Where it is trained.", choices=("auto", "cpu"))
-    seed: int = _setting(0, "Equal seeds give equal encoders on one machine.", least=0)
+    codebook_bytes: int = setting(16, "Bytes of a word in the residual codebook, besides 4 for its key.", least=1)
+    device: str = setting("auto", "Where it is trained.", choices=("auto", "cpu"))
+    seed: int = setting(0, "Equal seeds give equal encoders on one machine.", least=0)
 
     if not TYPE_CHECKING:  # type checkers see the one that dataclass makes
 
@@ -191,11 +172,10 @@ class DistillSettings:
             if unknown := sorted(given.keys() - known.keys()):
                 raise TypeError(f"DistillSettings has no setting {', '.join(unknown)}.")
             preset = given.setdefault("preset", known["preset"].default)
-            _check(known["preset"], preset)
+            check_choice("preset", preset, tuple(PRESETS))
             for name, value in {**default_settings(), **PRESETS[preset], **given}.items():
                 object.__setattr__(self, name, dict(value) if isinstance(value, dict) else value)
-            for one in known.values():
-                _check(one, getattr(self, one.name))
+            check_settings(self)
             _check_together(self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -216,7 +196,7 @@ class DistillSettings:
 
 def describe_settings() -> dict[str, str]:
     """Return what each setting means, by name."""
-    return {one.name: one.metadata["doc"] for one in fields(DistillSettings)}
+    return meanings(DistillSettings)
 
 
 def check_corpus(settings: DistillSettings, corpus: Sequence[str | Path]) -> None:
@@ -246,41 +226,20 @@ def default_settings() -> dict[str, Any]:
     return {one.name: one.default_factory() if callable(one.default_factory) else one.default for one in given}
 
 
-def _check(one: Field[Any], value: Any) -> None:
-    choices, least, number = (one.metadata[name] for name in ("choices", "least", "number"))
-    if choices:
-        _one_of(one.name, value, choices)
-    if value is None and "None" in str(one.type):
-        return
-    if least is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-        raise DistillEmbError(f"{one.name} is {value!r}: give a whole number of at least {least}.")
-    if number is not None and not (_is_number(value) and _RANGES[number](value)):
-        raise DistillEmbError(f"{one.name} is {value!r}: give a number {number}.")
-
-
-def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    if value not in choices:
-        raise DistillEmbError(f"{name} is {value!r}: choose one of {', '.join(map(str, choices))}.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _check_together(settings: DistillSettings) -> None:
     betas, held, losses = settings.betas, settings.held_out, settings.losses
-    if len(betas) != 2 or not all(_is_number(beta) and 0 <= beta < 1 for beta in betas):
+    if len(betas) != 2 or not all(is_number(beta) and 0 <= beta < 1 for beta in betas):
         raise DistillEmbError(f"betas are {betas!r}: give two numbers from 0 to below 1.")
     object.__setattr__(settings, "betas", (float(betas[0]), float(betas[1])))
-    if not _is_number(held) or held < 0 or (isinstance(held, float) and held >= 1):
+    if not is_number(held) or held < 0 or (isinstance(held, float) and held >= 1):
         raise DistillEmbError(f"held_out is {held!r}: give a number of words, or a share from 0 to below 1.0.")
     if settings.patience and not held:
         raise DistillEmbError("patience needs a validation score, and held_out is 0: hold some words out.")
     if not isinstance(losses, dict) or not losses:
         raise DistillEmbError(f"losses are {losses!r}: give weights by name, such as {{'cosine': 1.0}}.")
     for name, weight in losses.items():
-        _one_of("A loss", name, LOSSES)
-        if not _is_number(weight) or weight < 0:
+        check_choice("A loss", name, LOSSES)
+        if not is_number(weight) or weight < 0:
             raise DistillEmbError(f"The weight of the loss {name} is {weight!r}: give a number of at least 0.")
     if sum(losses.values()) <= 0:
         raise DistillEmbError(f"The weights of the losses {', '.join(losses)} sum to nothing: give one above 0.")

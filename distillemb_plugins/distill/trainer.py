@@ -23,8 +23,7 @@ from ..quantization import check_storage
 from ..runs import CHECKPOINT_FILE, begun_settings, check_output, work_directory, work_path
 from ..teachers import Teacher
 from ..vectors import unit_rows
-from .loop import Callback, Distillation
-from .progress import LOG_FILE
+from .loop import LOG_FILE, Callback, Distillation
 from .residual_codebook import fit_residual_codebook
 from .settings import DistillSettings, current_names
 from .targets import AnyTeacher, Targets, build_targets

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,10 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from ..data.record import recorded_corpora
-from ..distill.progress import TrainingLog, TrainingState
+from ..distill.progress import TrainingLog, TrainingRun, TrainingState
 from ..encoder import DistillEmb
 from ..errors import require
 from ..facts import Corpus as TextFacts
@@ -107,17 +105,15 @@ def _digest(files: EncoderFiles) -> str:
     return digest.hexdigest()[:16]
 
 
-class Pretraining:
+class Pretraining(TrainingRun):
     """One run: the text, the model on its device, and how far it is."""
 
     def __init__(
         self, files: EncoderFiles, corpus: Corpus, work: Path, settings: PretrainSettings, progress: bool = False
     ) -> None:
-        self.accelerator = require("accelerate", "train").Accelerator(cpu=settings.device == "cpu")
-        self.is_main: bool = self.accelerator.is_main_process
-        device = self.accelerator.device
-        on_gpu = device.type != "cpu"
-        self.files, self.settings, self.corpus, self.work, self.show = files, settings, corpus, work, progress
+        super().__init__(settings, work, LOG_FILE, progress)
+        device, on_gpu = self.device, self.device.type != "cpu"
+        self.files, self.corpus = files, corpus
         self.batches = Batches(corpus, settings, device)
         vocabulary = self.batches.vocabulary
         samples = (0 if on_gpu else CPU_SAMPLES) if settings.samples is None else settings.samples
@@ -135,7 +131,7 @@ class Pretraining:
             own = DistillEmb.from_files(files, cache_size=0).encode(corpus.words[:vocabulary])
             self.model.start_output(own, corpus.counts[:vocabulary])
         optimizer = _optimizer(self.model, settings)
-        self.module, self._optimizer = self.accelerator.prepare(self.model, optimizer)
+        self.module, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.state = TrainingState(self.model, optimizer)
         if on_gpu if settings.compile is None else settings.compile:
             body = self.model.model.distillemb
@@ -149,28 +145,8 @@ class Pretraining:
     def train(self) -> None:
         """Train from the last checkpoint, if there is one, to the end."""
         self.state.load(self.work)
-        settings, state = self.settings, self.state.progress
-        file = self.work / LOG_FILE if self.is_main else None
-        shown = {"disable": not (self.show and self.is_main), "desc": "pretrain", "unit": "step"}
-        with tqdm(total=self._steps_in_all(), initial=state.total_steps, **shown) as bar:
-            log = TrainingLog(file, state, bar)
-            saved = time.monotonic()
-            for lines in self._next_batches():
-                begun = time.perf_counter()
-                loss, rate = self.step(lines)
-                state.seconds += time.perf_counter() - begun
-                log.step({"loss": loss}, rate)
-                late = settings.max_seconds is not None and state.seconds >= settings.max_seconds
-                state.finished = late or state.examples >= self.total
-                if state.finished or state.total_steps % settings.evaluate_every == 0:
-                    state.scores = self.evaluate()
-                    log.validation()
-                if self.is_main and (state.finished or time.monotonic() - saved >= settings.checkpoint_seconds):
-                    log.flush()
-                    self.state.save(self.work)
-                    saved = time.monotonic()
-                if state.finished:
-                    return
+        self._next_lines = self._batches_to_come()
+        self.run_steps(self._steps_in_all(), "pretrain")
 
     def _steps_in_all(self) -> int:
         """About how many steps there are, for the bar."""
@@ -178,7 +154,7 @@ class Pretraining:
         per_step = max(words, 0.9 * self.settings.batch_words) * self.accelerator.num_processes
         return max(1, round(self.total / per_step))
 
-    def _next_batches(self) -> Iterator[Lines]:
+    def _batches_to_come(self) -> Iterator[Lines]:
         """This process's batches from where the run stands; every process takes every n-th."""
         state, processes = self.state.progress, self.accelerator.num_processes
         while not state.finished:
@@ -189,40 +165,40 @@ class Pretraining:
                 yield batches[(start + self.accelerator.process_index) % len(batches)]
             state.epoch, state.step = state.epoch + 1, 0
 
-    def step(self, lines: Lines) -> tuple[Tensor, float]:
-        """Do one step. Returns the loss, on its device, and the learning rate."""
-        settings, state = self.settings, self.state.progress
+    def step(self) -> tuple[dict[str, Tensor], float]:
+        lines = next(self._next_lines)
         self.module.train()
         if self.model.vectors is not None:
             self.model.model.distillemb.encoder.eval()
-        seed = [settings.seed, 2, state.total_steps, self.accelerator.process_index]
+        seed = [self.settings.seed, 2, self.state.progress.total_steps, self.accelerator.process_index]
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))  # of dropout
-        rate = self._set_rate()
         batch = self.batches(lines, seed)
         with self._autocast():
             loss = self.module(batch, self._draw(), self.log_expected)
-        self._optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        if settings.clip:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), settings.clip)
-        self._optimizer.step()
-        state.total_steps += 1
-        state.examples += int(self.corpus.lengths[lines].sum()) * self.accelerator.num_processes
-        return loss.detach(), rate
+        words = int(self.corpus.lengths[lines].sum()) * self.accelerator.num_processes
+        rate = self.descend(loss, words, self._rate_factor())
+        return {"loss": loss.detach()}, rate
+
+    def after_step(self, log: TrainingLog) -> bool:
+        settings, state = self.settings, self.state.progress
+        late = settings.max_seconds is not None and state.seconds >= settings.max_seconds
+        state.finished = late or state.examples >= self.total
+        scored = state.finished or state.total_steps % settings.evaluate_every == 0
+        if scored:
+            state.scores = self.evaluate()
+            log.validation()
+        return scored
 
     def _autocast(self) -> Any:
         return torch.autocast(self.accelerator.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
 
-    def _set_rate(self) -> float:
+    def _rate_factor(self) -> float:
         settings, state = self.settings, self.state.progress
         done = state.examples / self.total
         if settings.max_seconds:
             done = max(done, state.seconds / settings.max_seconds)
         factor = min(1.0, (state.total_steps + 1) / max(1, settings.warmup))
-        factor *= max(_FLOOR, 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-        for group in self.state.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-        return settings.learning_rate * factor
+        return factor * max(_FLOOR, 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
     def _draw(self) -> Tensor | None:
         """The words that this step tells the right ones from; None for all."""

@@ -15,7 +15,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from distillemb_plugins.distill import DistillSettings, distill, training_speed
-from distillemb_plugins.distill.progress import LOG_FILE, Progress
+from distillemb_plugins.distill.loop import LOG_FILE
+from distillemb_plugins.distill.progress import Progress
 from distillemb_plugins.distill.trainer import few_steps
 from distillemb_plugins.encoder import DistillEmb
 from distillemb_plugins.errors import DistillEmbError
