@@ -179,10 +179,10 @@ class Distillation(TrainingRun):
 
 
 def rate_factor(schedule: str, progress: float, epoch: int, warmup: float = 0.0, gamma: float = 0.95) -> float:
-    """Compute the factor on the learning rate.
+    """The factor on the learning rate at a share of the training (`progress`, as `warmup`).
 
     constant is 1; linear and cosine fall to 0; one_cycle rises from 1/25 by half a cosine, then falls to almost 0;
-    step is ``gamma ** epoch`` (torch's StepLR of one epoch). `progress` and `warmup` are shares of the training.
+    step is ``gamma ** epoch`` (torch's StepLR of one epoch).
     """
     progress = min(max(progress, 0.0), 1.0)
     rest = (progress - warmup) / (1 - warmup)

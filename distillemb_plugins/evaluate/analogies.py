@@ -125,15 +125,10 @@ def score_analogies(
 
 
 def answer_ranks(questions: NDArray[np.intp], unit: Floats) -> NDArray[np.int64]:
-    """Rank each right answer among all words but the three of its question.
+    """Rank each right answer among all words but the three of its question: int64 ``[q]``, from 0.
 
-    Args:
-        questions: Rows of a, b, c, d in `unit`, intp ``[q, 4]``.
-        unit: float32 ``[n, dim]``, unit rows.
-
-    Returns:
-        Ranks from 0, int64 ``[q]``. A right answer that is itself one of the three can never be found (gensim counts
-        it as wrong): its rank is n.
+    questions: rows of a, b, c, d in `unit`, intp ``[q, 4]``. unit: float32 ``[n, dim]``, unit rows. A right answer
+    that is itself one of the three can never be found (gensim counts it as wrong): its rank is n.
     """
     ranks = np.full(len(questions), len(unit), dtype=np.int64)
     if not len(questions):

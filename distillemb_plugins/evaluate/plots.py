@@ -95,10 +95,7 @@ def _label_points(axes: Any, points: Sequence[SizePoint]) -> None:
 def line_plots(panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]], x_label: str, y_label: str) -> str:
     """Lines through means, with bands from the lowest to the highest value, as SVG.
 
-    Args:
-        panels: By title, side by side: the lines by label, each with the values (of several seeds) at its places.
-        x_label: What the places are.
-        y_label: What the values are.
+    panels: by title, side by side: the lines by label, each with its values (of several seeds) at places on the axis.
     """
     colors: dict[str, str] = {}
     with figure_of(3.8 * len(panels) + 0.4, 3.6, len(panels)) as (drawing, side_by_side):

@@ -20,11 +20,8 @@ def error_report(
 ) -> Report:
     """Build the page.
 
-    Args:
-        title: Its heading.
-        sentences: For each language the words, the right tags and the tagger's tags of the sentences.
-        history: ``epoch`` and ``f1`` of each evaluation while the tagger was trained.
-        split: What the sentences are called.
+    sentences: for each language the words, the right tags and the tagger's tags. history: ``epoch`` and ``f1`` of each
+    evaluation while the tagger was trained. split: what the sentences are called.
     """
     report = Report(title)
     gold, found = ([tags for part in sentences.values() for tags in part[n]] for n in (1, 2))

@@ -50,10 +50,7 @@ class Corpus:
 def texts_by_language(texts: Sequence[str | Path]) -> dict[str, list[Path]]:
     """Group text files by their folder's name, which stands for the language, as in ``corpora/swa/news.txt.xz``.
 
-    Folders given as texts are taken with all files in them. ``NAME=FILE`` names the language itself.
-
-    Raises:
-        DistillEmbError: There is no file, or one does not exist.
+    Folders are taken with all files in them. ``NAME=FILE`` names the language itself.
     """
     groups: dict[str, list[Path]] = {}
     for text in texts:
@@ -73,17 +70,9 @@ def texts_by_language(texts: Sequence[str | Path]) -> dict[str, list[Path]]:
 def open_corpus(
     texts: Mapping[str, Sequence[Path]], characters: CharTable, work: Path, longest: int, progress: bool = False
 ) -> Corpus:
-    """Read texts into `work`, or open what an interrupted run completed there.
+    """Read the texts of each language into `work`, or open what an interrupted run completed there.
 
-    Args:
-        texts: Files of each language.
-        characters: The encoder's character table.
-        work: The run's work directory.
-        longest: Words of a line; longer ones are cut into several.
-        progress: Show a bar.
-
-    Raises:
-        DistillEmbError: The texts hold no word, or a file cannot be read.
+    Lines of more than `longest` words are cut into several.
     """
     if not (work / CORPUS_FILE).is_file():
         _build(texts, characters, work, longest, progress)

@@ -42,10 +42,8 @@ def build_model(files: EncoderFiles, settings: PretrainSettings, vocabulary: int
 class PretrainModel(nn.Module):
     """A masked-word model on batches of word numbers.
 
-    Args:
-        model: What learns.
-        rows: int32 ``[distinct, max_chars]``, the characters of all words.
-        vectors: float16 ``[distinct, dim]``, the vectors of all words, where the encoder does not learn.
+    rows: int32 ``[distinct, max_chars]``, the characters of all words. vectors: float16 ``[distinct, dim]``, their
+    vectors, where the encoder does not learn.
     """
 
     def __init__(

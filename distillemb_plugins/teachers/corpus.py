@@ -51,20 +51,10 @@ def make_corpus(
     progress: bool,
     min_words: int = 0,
 ) -> Corpus:
-    """Tokenize texts into a directory, streaming.
+    """Tokenize texts into a directory, streaming, and count a vocabulary of the `limit` most frequent words.
 
-    Text is brought to NFC, so that the two spellings of a tone-marked letter are counted as one word.
-
-    Args:
-        texts: Text files, plain or compressed.
-        directory: Where the shards go.
-        min_count: Leave out of the vocabulary what occurs less often; None fits it to the text.
-        limit: Most words of the vocabulary, the most frequent ones.
-        progress: Show a bar.
-        min_words: Refuse a text of fewer words.
-
-    Raises:
-        DistillEmbError: There is no word, there are too few, or none occurs `min_count` times.
+    Text is brought to NFC, so that the two spellings of a tone-marked letter are counted as one word. Without a
+    min_count, one that fits the text is taken. A text of fewer than min_words is refused.
     """
     writer = _ShardWriter(directory)
     for tokens in read_tokens(texts, progress=progress):
@@ -92,11 +82,7 @@ def make_corpus(
 
 
 def open_corpus(directory: Path) -> Corpus | None:
-    """Open what `make_corpus` completed in a directory; None where it did not.
-
-    Raises:
-        DistillEmbError: It is damaged.
-    """
+    """Open what `make_corpus` completed in a directory; None where it did not."""
     file = directory / CORPUS_FILE
     if not file.is_file():
         return None

@@ -22,19 +22,10 @@ _BLOCK = 1024
 def ngram_buckets(
     words: Sequence[str], min_n: int, max_n: int, buckets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hash the character n-grams of ``<word>`` into buckets.
+    """Hash the n-grams of ``<word>``, of `min_n` to `max_n` characters, into buckets.
 
     The hash is FNV-1a over the UTF-8 bytes, each sign-extended to 32 bits, as fastText does by accident of C++'s
-    signed char.
-
-    Args:
-        words: n words.
-        min_n: Length of the shortest n-gram, in characters.
-        max_n: Length of the longest one.
-        buckets: Number of buckets.
-
-    Returns:
-        All bucket numbers, int64 ``[total]``, word after word, and how many each word has, int64 ``[n]``.
+    signed char. Returns all bucket numbers, int64 ``[total]``, word after word, and how many each word has.
     """
     if not words or max_n < 1 or buckets < 1:
         return np.zeros(0, np.int64), np.zeros(len(words), np.int64)
@@ -87,13 +78,7 @@ def _extend(
 
 
 class NgramTable:
-    """Vectors of words from fastText's n-gram matrix, exactly as fastText computes them.
-
-    Args:
-        matrix: float32 ``[buckets, dim]``. It may be memory-mapped.
-        min_n: Length of the shortest n-gram, in characters.
-        max_n: Length of the longest one.
-    """
+    """Vectors of words from fastText's n-gram matrix, float32 ``[buckets, dim]``, as fastText computes them."""
 
     def __init__(self, matrix: Floats, min_n: int, max_n: int) -> None:
         self.matrix = matrix
@@ -129,14 +114,7 @@ class NgramTable:
 class FloretTable:
     """Vectors of words from floret's table, as floret computes them: one mean over words and n-grams alike.
 
-    Args:
-        matrix: float32 ``[buckets, dim]``. It may be memory-mapped.
-        min_n: Length of the shortest n-gram, in characters.
-        max_n: Length of the longest one.
-        hashes: Rows of each n-gram, 1 to 4.
-        seed: Of the hash.
-        begin: What stands before each word.
-        end: What stands after it.
+    matrix: float32 ``[buckets, dim]``. hashes: rows of each n-gram, 1 to 4. begin, end: what stands around each word.
     """
 
     def __init__(
@@ -195,11 +173,7 @@ class FloretTable:
 
 
 def murmur3_128(texts: Sequence[bytes], seed: int) -> NDArray[np.uint32]:
-    """Hash byte strings with MurmurHash3_x64_128, those of one length at a time.
-
-    Returns:
-        uint32 ``[n, 4]``, the four words of each hash.
-    """
+    """Hash byte strings with MurmurHash3_x64_128, those of one length at a time: uint32 ``[n, 4]``."""
     result = np.zeros((len(texts), 4), dtype=np.uint32)
     by_length: dict[int, list[int]] = {}
     for position, text in enumerate(texts):

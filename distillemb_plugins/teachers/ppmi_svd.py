@@ -32,24 +32,11 @@ _POWER_ITERATIONS = 4
 
 
 def ppmi_svd_vectors(corpus: Corpus, dim: int, window: int, contexts: int, seed: int, progress: bool) -> Floats:
-    """Compute the vectors of a corpus's words.
+    """Compute the vectors of a corpus's words, float32 ``[n, dim]``, with a mean squared length of `dim`.
 
     The memory it takes grows with the distinct pairs of word and context: 0.7 GB for 12 million words of text.
-
-    Args:
-        corpus: The tokenized text with its vocabulary of n words.
-        dim: Width of a vector.
-        window: Positions on each side.
-        contexts: How many of the most frequent words are told apart as neighbors. The others count as one, and so does
-            the sentence's edge.
-        seed: Of the randomized SVD.
-        progress: Show a bar.
-
-    Returns:
-        float32 ``[n, dim]`` in the order of ``corpus.counts``. The mean squared length of a vector is `dim`.
-
-    Raises:
-        DistillEmbError: `dim` is more than the words or the contexts allow.
+    contexts: how many of the most frequent words are told apart as neighbors. The others count as one, and so does the
+    sentence's edge.
     """
     counts = context_counts(corpus, window, contexts, progress)
     most = min(counts.shape) - 1
@@ -59,17 +46,10 @@ def ppmi_svd_vectors(corpus: Corpus, dim: int, window: int, contexts: int, seed:
 
 
 def context_counts(corpus: Corpus, window: int, contexts: int, progress: bool = False) -> csr_matrix:
-    """Count how often each context occurs beside each word.
+    """Count how often each context occurs beside each word: float32 ``[n, 2 * window * (contexts + 2)]``.
 
-    Args:
-        corpus: The tokenized text with its vocabulary of n words.
-        window: Positions on each side.
-        contexts: How many of the most frequent words are told apart as neighbors.
-        progress: Show a bar.
-
-    Returns:
-        float32 ``[n, 2 * window * (contexts + 2)]``. The columns are, for each position from -window to -1 and 1 to
-        window, the contexts by frequency, the sentence's edge, and all other words.
+    The columns are, for each position from -window to -1 and 1 to window, the contexts by frequency, the sentence's
+    edge, and all other words.
     """
     number = {word: row for row, word in enumerate(corpus.counts)}
     contexts = min(contexts, len(number))
@@ -113,15 +93,9 @@ def _count(text: NDArray[np.int64], n: int, window: int, contexts: int) -> csr_m
 
 
 def ppmi(counts: csr_matrix) -> csr_matrix:
-    """Turn counts into positive pointwise mutual information.
+    """Turn counts float32 ``[words, contexts]`` into positive pointwise mutual information, stored where it is above 0.
 
     The contexts' probabilities are those of their counts to the power of 0.75 (Levy et al. 2015, equation 3).
-
-    Args:
-        counts: float32 ``[words, contexts]``.
-
-    Returns:
-        float32 ``[words, contexts]``, stored where it is above 0.
     """
     pairs = counts.tocoo()
     of_word = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
@@ -134,15 +108,9 @@ def ppmi(counts: csr_matrix) -> csr_matrix:
 
 
 def truncated_svd(matrix: csr_matrix, dim: int, seed: int) -> Floats:
-    """Reduce a matrix to U sqrt(S) of its largest singular values, by the randomized SVD of Halko et al. 2011.
+    """Reduce a matrix to U sqrt(S) of its `dim` largest singular values, by the randomized SVD of Halko et al. 2011.
 
-    Args:
-        matrix: float32 ``[n, m]``.
-        dim: How many singular values.
-        seed: The same seed gives the same vectors.
-
-    Returns:
-        float32 ``[n, dim]``, scaled to a mean squared length of `dim`.
+    The vectors float32 ``[n, dim]`` are scaled to a mean squared length of `dim`.
     """
     extmath = require("sklearn.utils.extmath", "train")
     left, values, _ = extmath.randomized_svd(matrix, dim, n_iter=_POWER_ITERATIONS, random_state=seed)

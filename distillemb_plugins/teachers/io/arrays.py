@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ...errors import DistillEmbError, brief
 from ...tensor_files import StoredTensor, open_safetensors
 from ..table import Teacher
-from .rows import MAX_WORD, RowCollector, check_dim
+from .rows import MAX_WORD, RowCollector, Rows, check_dim
 
 # What NumPy raises for a damaged .npy header, which it reads as Python literals.
 NPY_DAMAGE = (ValueError, EOFError, SyntaxError, TypeError, OverflowError, RecursionError, tokenize.TokenError)
@@ -43,15 +43,7 @@ def read_npz(path: str | Path, limit: int | None = None) -> Teacher:
     """Read the arrays ``words``, ``vectors`` and, when they are there, ``scale`` (for int8) and ``counts``.
 
     ``words`` are uint8, UTF-8 separated by newlines, or an array of strings. ``vectors`` ``[n, dim]`` are floats, or
-    int8 with ``scale`` float32 ``[n]`` (the vector is ``vectors * scale[:, None]``).
-
-    Args:
-        path: The file.
-        limit: Most words to keep. Rows after them are not read.
-
-    Raises:
-        DistillEmbError: The file is damaged, an array is missing or of a wrong shape or type, or one holds Python
-            objects: that would be a pickle.
+    int8 with ``scale`` float32 ``[n]`` (the vector is ``vectors * scale[:, None]``). Rows after `limit` are not read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -67,13 +59,6 @@ def read_safetensors(path: str | Path, limit: int | None = None) -> Teacher:
 
     The words are the tensor ``words`` (uint8, newline-separated) or the metadata entry ``words`` (a JSON list, or
     newline-separated).
-
-    Args:
-        path: The file.
-        limit: Most words to keep. Rows after them are not read.
-
-    Raises:
-        DistillEmbError: The file is damaged, or a tensor is missing or of a wrong shape or type.
     """
     tensors, metadata = open_safetensors(path)
     columns: dict[str, _Column] = {name: _sliced(tensors[name]) for name in _ours(set(tensors))}
@@ -106,19 +91,20 @@ def _collect(path: str | Path, limit: int | None, columns: dict[str, Any]) -> Te
     _check_shapes(path, vectors, scale, counts)
     n = vectors.shape[0]
     words = _words(path, columns["words"])
-    done = 0
-    while done < n and rows.room > 0:
-        size = min(rows.room, n - done)
+
+    def read(chosen: slice) -> Rows:
+        size = chosen.stop - chosen.start
         names = list(islice(words, size))
         if len(names) < size:
-            raise DistillEmbError(f"{path} holds {done + len(names)} words but {n} vectors: write one word a row.")
+            total = chosen.start + len(names)
+            raise DistillEmbError(f"{path} holds {total} words but {n} vectors: write one word a row.")
         with np.errstate(over="ignore", invalid="ignore"):  # becomes infinity or NaN, which is refused by name
             block = np.asarray(vectors.take(size)).astype(np.float32, copy=False)
         if scale is not None:
             block = block * np.asarray(scale.take(size), dtype=np.float32)[:, None]
-        rows.add(names, block, done + 1, None if counts is None else np.asarray(counts.take(size)))
-        done += size
-    if done == n and next(words, None) is not None:
+        return Rows(names, block, None if counts is None else np.asarray(counts.take(size)))
+
+    if rows.fill(n, read) == n and next(words, None) is not None:
         raise DistillEmbError(f"{path} holds more words than its {n} vectors: write one word a row.")
     return rows.teacher()
 

@@ -18,7 +18,7 @@ from ...errors import DistillEmbError
 from ...vectors import Floats
 from ..ngrams import FloretTable, NgramTable
 from ..table import Teacher
-from .rows import RowCollector
+from .rows import RowCollector, Rows
 
 MAGIC = struct.pack("<i", 793712314)
 _ARGUMENTS = "<12id"  # dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate t
@@ -39,19 +39,9 @@ class _Dictionary:
 
 
 def read_fasttext(path: str | Path, limit: int | None = None) -> Teacher:
-    """Read a fastText or floret ``.bin`` with its n-grams.
+    """Read a fastText or floret ``.bin``. Its n-grams give unseen words exactly the ``get_word_vector`` of the library.
 
     The matrix is memory-mapped: only the rows of the kept words and of the n-grams asked for are read.
-
-    Args:
-        path: The file.
-        limit: Most words to keep. The n-grams answer for the others.
-
-    Returns:
-        A teacher whose ``subwords`` gives for an unseen word exactly the ``get_word_vector`` of fastText or floret.
-
-    Raises:
-        DistillEmbError: The model is quantized, truncated or damaged.
     """
     collector = RowCollector(path, limit)
     with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -109,32 +99,29 @@ def _hashed(collector: RowCollector, dictionary: _Dictionary, table: FloretTable
 
     The mark of the end of a sentence has no vector, unless it is the first word.
     """
-    done = 0
-    while collector.room > 0 and done < len(dictionary.words):
-        chosen = slice(done, done + collector.room)
+
+    def read(chosen: slice) -> Rows:
         words, vectors = dictionary.words[chosen], table(dictionary.words[chosen])
-        if dictionary.rows[done] == 0:
+        if dictionary.rows[chosen.start] == 0:
             pieces = table.sizes(words[:1])[0]
             vectors[0] = (vectors[0] * pieces + first) / (pieces + 1)
         keep = np.flatnonzero(vectors.any(axis=1) | ~np.isfinite(vectors).all(axis=1))
         counts = np.array(dictionary.counts[chosen], dtype=np.int64)[keep]
-        numbers = (done + 1 + keep).tolist()
-        collector.add([words[row] for row in keep], vectors[keep], done + 1, counts, numbers)
-        done += len(words)
+        return Rows([words[row] for row in keep], vectors[keep], counts, (chosen.start + 1 + keep).tolist())
+
+    collector.fill(len(dictionary.words), read)
     return collector.teacher(table)
 
 
 def _composed(collector: RowCollector, dictionary: _Dictionary, matrix: np.memmap, min_n: int, max_n: int) -> Teacher:
     """Add the words to the collector, each as the mean of its own row and its n-grams."""
     ngrams = NgramTable(matrix[dictionary.n_words :], min_n, max_n)
-    done = 0
-    while collector.room > 0 and done < len(dictionary.words):
-        chosen = slice(done, done + collector.room)
-        words = dictionary.words[chosen]
-        own = np.asarray(matrix[dictionary.rows[chosen]])
-        counts = np.array(dictionary.counts[chosen], dtype=np.int64)
-        collector.add(words, ngrams.word_vectors(words, own), done + 1, counts)
-        done += len(words)
+
+    def read(chosen: slice) -> Rows:
+        words, own = dictionary.words[chosen], np.asarray(matrix[dictionary.rows[chosen]])
+        return Rows(words, ngrams.word_vectors(words, own), np.array(dictionary.counts[chosen], dtype=np.int64))
+
+    collector.fill(len(dictionary.words), read)
     has_ngrams = max_n > 0 and len(ngrams.matrix) > 0
     return collector.teacher(ngrams if has_ngrams else None)
 

@@ -25,15 +25,7 @@ def is_floret_text(head: bytes) -> bool:
 def read_floret_text(path: str | Path, limit: int | None = None) -> Teacher:
     """Read floret's ``.floret`` vectors, as spaCy's ``init vectors --mode floret`` takes them.
 
-    Args:
-        path: The file, plain or packed.
-        limit: Unused, as there are no words to leave out.
-
-    Returns:
-        A teacher without words, whose `lookup` gives floret's vector of any word.
-
-    Raises:
-        DistillEmbError: Naming the line.
+    The teacher has no words, so `limit` is not used; its `lookup` gives floret's vector of any word.
     """
     lines = numbered_lines(path)
     header = _HEADER.match(next(lines, (1, ""))[1])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ...vectors import Floats
 from ..ngrams import NgramTable
 from ..table import Subwords, Teacher
 from .arrays import NPY_DAMAGE
-from .rows import BLOCK, RowCollector
+from .rows import RowCollector, Rows
 
 
 def teacher_from_keyed_vectors(keyed_vectors: Any, name: str = "KeyedVectors", limit: int | None = None) -> Teacher:
@@ -38,12 +37,12 @@ def teacher_from_keyed_vectors(keyed_vectors: Any, name: str = "KeyedVectors", l
     words = list(keyed_vectors.index_to_key)
     counts = keyed_vectors.expandos.get("count")
     rows = RowCollector(name, limit)
-    done = 0
-    while done < len(words) and rows.room > 0:
-        chosen = slice(done, done + rows.room)
+
+    def read(chosen: slice) -> Rows:
         block = np.asarray(keyed_vectors.vectors[chosen], dtype=np.float32)
-        rows.add(words[chosen], block, done + 1, None if counts is None else counts[chosen])
-        done += len(block)
+        return Rows(words[chosen], block, None if counts is None else counts[chosen])
+
+    rows.fill(len(words), read)
     subwords: Subwords | None = None
     if getattr(keyed_vectors, "bucket", 0) > 0 and keyed_vectors.max_n > 0:
         subwords = NgramTable(keyed_vectors.vectors_ngrams, keyed_vectors.min_n, keyed_vectors.max_n)
@@ -67,12 +66,8 @@ def teacher_from_spacy(nlp: Any, words: Sequence[str] | None = None, limit: int 
     name = f"{meta.get('lang', 'spacy')}_{meta.get('name', 'vectors')}"
     vectors = vocab.vectors
     if words is not None:
-        rows = RowCollector(name, limit)
-        for start in range(0, len(words), BLOCK):
-            block = words[start : start + rows.room]
-            if not block:
-                break
-            rows.add(block, np.asarray(vectors.get_batch(block), dtype=np.float32), start + 1)
+        rows, wanted = RowCollector(name, limit), list(words)
+        rows.fill(len(wanted), lambda i: Rows(wanted[i], np.asarray(vectors.get_batch(wanted[i]), dtype=np.float32)))
         return rows.teacher()
     if str(getattr(vectors, "mode", "default")) != "default":
         raise _floret(name)
@@ -107,13 +102,6 @@ def read_spacy(path: str | Path, limit: int | None = None) -> Teacher:
 
     Only data files are read (``vocab/vectors`` memory-mapped, ``key2row``, ``strings.json``). Neither the pipeline nor
     its code is loaded. This needs spaCy for its hash and msgpack.
-
-    Args:
-        path: The directory, or the name of the package.
-        limit: Most words to keep. Rows after them are not read.
-
-    Raises:
-        DistillEmbError: There are no such vectors, they are damaged, or they are floret's.
     """
     vocab = spacy_directory(path)
     if vocab is None:
@@ -170,20 +158,18 @@ def _damaged(file: Path, reason: object) -> DistillEmbError:
 def _from_rows(name: str, data: Floats, key2row: dict[int, int], strings: Any, limit: int | None) -> Teacher:
     """Rows in the order of the matrix; keys whose string is unknown are left out."""
     collector = RowCollector(name, limit)
-    pairs: Iterator[tuple[str, int]] = (
-        (strings[key], row)
-        for key, row in sorted(key2row.items(), key=lambda item: item[1])
-        if row >= 0 and key in strings
-    )
+    pairs = ((row, strings[key]) for key, row in key2row.items() if row >= 0 and key in strings)
+    known = sorted(pairs, key=lambda pair: pair[0])
     if not any(key in strings for key in key2row):
         raise DistillEmbError(
             f"{name}: none of its {len(key2row)} vectors has a known word: save the pipeline with its strings."
         )
-    done = 0
-    while collector.room > 0 and (block := list(islice(pairs, collector.room))):
-        vectors = np.asarray(data[[row for _, row in block]], dtype=np.float32)
-        collector.add([word for word, _ in block], vectors, done + 1)
-        done += len(block)
+
+    def read(chosen: slice) -> Rows:
+        numbers = [row for row, _ in known[chosen]]
+        return Rows([word for _, word in known[chosen]], np.asarray(data[numbers], dtype=np.float32))
+
+    collector.fill(len(known), read)
     return collector.teacher()
 
 

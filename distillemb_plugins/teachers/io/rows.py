@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,27 +25,25 @@ MAX_WORD = 100_000
 
 
 def check_dim(path: str | Path, dim: int) -> None:
-    """Refuse a width that no table has.
-
-    Raises:
-        DistillEmbError: It is above `MAX_DIM`.
-    """
+    """Refuse a width that no table has."""
     if dim > MAX_DIM:
         raise DistillEmbError(f"{path} says that a vector has {dim} numbers, more than {MAX_DIM}: is it damaged?")
+
+
+class Rows(NamedTuple):
+    """k rows of a table: words, float32 ``[k, dim]``, int64 ``[k]`` if known, numbers where some were left out."""
+
+    words: Sequence[str]
+    vectors: Floats
+    counts: NDArray[np.int64] | None = None
+    numbers: Sequence[int] | None = None
 
 
 class RowCollector:
     """Takes blocks of rows until `limit` distinct words are there, and makes the `Teacher`.
 
-    Of equal words the first counts. Equal and empty words are left out with one warning.
-
-    Args:
-        path: The file, for messages and for the name of the teacher.
-        limit: Most words to keep; None for all.
-        unit: What the file is counted in, for messages.
-
-    Raises:
-        DistillEmbError: `limit` is below 1.
+    Of equal words the first counts. Equal and empty words are left out with one warning. `unit` is what the file is
+    counted in, for messages.
     """
 
     def __init__(self, path: str | Path, limit: int | None = None, unit: str = "row") -> None:
@@ -61,6 +60,16 @@ class RowCollector:
         self._vectors: Floats | None = None
         self._counts: list[NDArray[np.int64]] = []
 
+    def fill(self, n: int, read: Callable[[slice], Rows]) -> int:
+        """Read and add rows, a block at a time, until all `n` are read or enough are there. Returns those read."""
+        done = 0
+        while done < n and self.room > 0:
+            chosen = slice(done, min(done + self.room, n))
+            rows = read(chosen)
+            self.add(rows.words, rows.vectors, done + 1, rows.counts, rows.numbers)
+            done = chosen.stop
+        return done
+
     @property
     def room(self) -> int:
         """How many rows to read next: never more than are still wanted."""
@@ -74,17 +83,9 @@ class RowCollector:
         counts: NDArray[np.int64] | None = None,
         numbers: Sequence[int] | None = None,
     ) -> None:
-        """Add rows.
+        """Add k words with their vectors float32 ``[k, dim]`` and counts; NaN and infinity are refused.
 
-        Args:
-            words: k words.
-            vectors: float32 ``[k, dim]``.
-            first: Number of the first row, for messages.
-            counts: int64 ``[k]``, if known.
-            numbers: The number of each row, where they do not follow one another.
-
-        Raises:
-            DistillEmbError: A number is not finite.
+        first: number of the first row, for messages. numbers: of all rows, where they do not follow one another.
         """
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
@@ -129,11 +130,7 @@ class RowCollector:
         self._vectors[used:needed] = block
 
     def teacher(self, subwords: Subwords | None = None) -> Teacher:
-        """Make the table of all that was added.
-
-        Raises:
-            DistillEmbError: Nothing was added.
-        """
+        """Make the table of all that was added."""
         if self._vectors is None or not self.words:
             raise DistillEmbError(f"{self.path} holds no word: give a table with at least one.")
         if self.undecodable:

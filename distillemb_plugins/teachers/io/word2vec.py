@@ -17,7 +17,7 @@ from ...errors import DistillEmbError
 from ...files import numbered_lines, open_bytes
 from ...vectors import Floats
 from ..table import Teacher
-from .rows import MAX_DIM, MAX_WORD, RowCollector, check_dim
+from .rows import MAX_DIM, MAX_WORD, RowCollector, Rows, check_dim
 
 _HEADER = re.compile(rb"(?:\xef\xbb\xbf)?\s*(-?\d+)[ \t]+(-?\d+)\s*$")
 _FIELD = re.compile(r"[^ \t]+")
@@ -34,15 +34,8 @@ _SPACED = "write the table as text (.vec) or .npz if words hold spaces, which th
 def read_word2vec_text(path: str | Path, limit: int | None = None, header: bool = True) -> Teacher:
     """Read lines ``word number number ...``, with or without a line ``n dim`` before them.
 
-    A word may hold spaces. Where its last part is a number too, a tab must stand after the word.
-
-    Args:
-        path: The file, plain or packed.
-        limit: Most words to keep. Lines after them are not read.
-        header: Whether a first line of two integers is a header. Without one it is a word and its number.
-
-    Raises:
-        DistillEmbError: Naming the line.
+    header: whether a first line of two integers is a header; else it is a word and its number. A word may hold
+    spaces. Where its last part is a number too, a tab must stand after the word.
     """
     rows = RowCollector(path, limit, unit="line")
     with closing(_filled_lines(path)) as lines:
@@ -216,13 +209,6 @@ def read_word2vec_binary(path: str | Path, limit: int | None = None) -> Teacher:
     """Read word2vec's binary format: a line ``n dim``, then for each word the word, a space and little-endian float32.
 
     Words that are not UTF-8 are left out with a warning: word2vec cuts long words between bytes.
-
-    Args:
-        path: The file, plain or packed.
-        limit: Most words to keep. Nothing after them is read.
-
-    Raises:
-        DistillEmbError: Naming the row, or for bytes after the last one.
     """
     rows = RowCollector(path, limit)
     with open_bytes(path) as stream:
@@ -231,19 +217,18 @@ def read_word2vec_binary(path: str | Path, limit: int | None = None) -> Teacher:
             raise DistillEmbError(f"{path} does not begin with a line 'words width': is it a word2vec table?")
         n, dim = _checked_header(path, int(header[1]), int(header[2]))
         reader = _BinaryRows(stream, path, 4 * dim)
-        done = 0
-        while done < n and rows.room > 0:
-            pairs = [reader.next(done + offset + 1) for offset in range(min(rows.room, n - done))]
+
+        def read(chosen: slice) -> Rows:
+            pairs = [reader.next(number + 1) for number in range(chosen.start, chosen.stop)]
             vectors = np.frombuffer(b"".join(data for _, data in pairs), dtype="<f4").reshape(-1, dim)
+            kept = [offset for offset, (word, _) in enumerate(pairs) if word is not None]
+            rows.undecodable += len(pairs) - len(kept)
+            if len(kept) < len(pairs):
+                vectors = vectors[kept]
             words = [word for word, _ in pairs if word is not None]
-            if len(words) == len(pairs):
-                rows.add(words, vectors, done + 1)
-            else:
-                kept = [offset for offset, (word, _) in enumerate(pairs) if word is not None]
-                rows.undecodable += len(pairs) - len(kept)
-                rows.add(words, vectors[kept], 0, numbers=[done + offset + 1 for offset in kept])
-            done += len(pairs)
-        if done == n and (limit is None or limit > n):
+            return Rows(words, vectors, numbers=[chosen.start + offset + 1 for offset in kept])
+
+        if rows.fill(n, read) == n and (limit is None or limit > n):
             reader.check_end(n)
     return rows.teacher()
 

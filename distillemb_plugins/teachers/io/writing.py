@@ -44,11 +44,7 @@ _UNFIT[".safetensors"] = _UNFIT[".npz"]
 
 
 def table_format(path: str | Path) -> TableFormat:
-    """The format that a file name asks for.
-
-    Raises:
-        DistillEmbError: None that tables are written in.
-    """
+    """The format that a file name asks for."""
     path = Path(path)
     packed = path.suffix.lower() in _COMPRESSORS
     suffix = (path.with_suffix("") if packed else path).suffix.lower()
@@ -141,19 +137,10 @@ def packer(path: Path | None) -> Pack:
 
 @contextmanager
 def table_writer(path: Path | None, n: int, dim: int, stdout: IO[bytes] | None = None) -> Iterator[Write]:
-    """Write a float32 table that comes in batches. Memory does not grow with its size.
+    """Write a float32 table of `n` words that comes in batches. Memory does not grow with its size.
 
-    Args:
-        path: The file, .vec (also .vec.gz/.xz/.bz2), .npz or .safetensors. It appears when the block succeeds.
-        n: Number of words.
-        dim: Width of a vector.
-        stdout: Where a .vec table goes without a path.
-
-    Yields:
-        ``write(words, packer(path)(words, vectors))``, to be called until `n` words are written.
-
-    Raises:
-        DistillEmbError: The suffix is another one, or a word cannot stand in the format.
+    The file (.vec, also .vec.gz/.xz/.bz2, .npz or .safetensors) appears when the block succeeds. Without a path, a .vec
+    table goes to `stdout`. Yields ``write(words, packer(path)(words, vectors))``, to be called until all are written.
     """
     kind = table_format(path) if path is not None else ".vec"
     with nullcontext(stdout) if path is None else atomic_file(path) as stream:
