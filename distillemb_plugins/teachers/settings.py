@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from ..errors import DistillEmbError
@@ -77,8 +77,19 @@ class TeacherSettings:
         """These settings, with what is None as an interrupted run had it."""
         return replace(self, **{n: begun.get(n) for n in _FITTED if getattr(self, n) is None})
 
-    def fitted(self, words: int) -> TeacherSettings:
-        """These settings for a text of so many words: nothing is None."""
-        fitted = fitted_settings(words)
+    def fitted(self, words: int) -> FittedSettings:
+        """These settings for a text of so many words."""
+        given, fitted = {one.name: getattr(self, one.name) for one in fields(self)}, fitted_settings(words)
         fitted["min_n"] = min(fitted["min_n"], self.max_n)
-        return replace(self, **{n: value for n, value in fitted.items() if getattr(self, n) is None})
+        return FittedSettings(**given | {name: value for name, value in fitted.items() if given[name] is None})
+
+
+@dataclass(frozen=True)
+class FittedSettings(TeacherSettings):
+    """Settings of which none is left open."""
+
+    min_count: int
+    epochs: int
+    skipgram: bool
+    min_n: int
+    buckets: int

@@ -38,7 +38,7 @@ from .io.reading import load_teacher
 from .io.writing import save_teacher, table_format
 from .ngrams import NgramTable
 from .ppmi_svd import ppmi_svd_vectors
-from .settings import Algorithm, TeacherSettings, default_window, unread_settings
+from .settings import Algorithm, FittedSettings, TeacherSettings, default_window, unread_settings
 from .table import Teacher
 
 _END_RATE = 1e-5
@@ -137,18 +137,18 @@ def train_teacher(
         try:
             if corpus is None:
                 corpus = make_corpus(texts, work, settings.min_count, limit, progress, min_words)
-            asked, settings = settings, settings.fitted(corpus.word_tokens)
+            fitted = settings.fitted(corpus.word_tokens)
             if say is not None:
-                say(_about(corpus.word_tokens, asked, settings))
+                say(_about(corpus.word_tokens, settings, fitted))
             if algorithm == "ppmi-svd":
-                _write_ppmi_svd(settings, corpus, out, storage, progress)
+                _write_ppmi_svd(fitted, corpus, out, storage, progress)
         except DistillEmbError:
             remove_directory(work)  # bad text: there is nothing to resume
             raise
         if algorithm != "ppmi-svd":
-            model = _new_model(settings, corpus)
-            _Run(model, settings, corpus, work, threads).train(progress)
-            _write(model, settings, corpus, out, storage)
+            model = _new_model(fitted, corpus)
+            _Run(model, fitted, corpus, work, threads).train(progress)
+            _write(model, fitted, corpus, out, storage)
         remove_directory(work)
     return out
 
@@ -197,7 +197,7 @@ def _check(settings: TeacherSettings, threads: int, out: Path, storage: str) -> 
         raise DistillEmbError(f"{out}: .bin is fastText's format: write a {settings.algorithm} table as .npz or .vec.")
 
 
-def _about(words: int, asked: TeacherSettings, fitted: TeacherSettings) -> str:
+def _about(words: int, asked: TeacherSettings, fitted: FittedSettings) -> str:
     """What a text is good for, and the settings that were fitted to it."""
     unread = unread_settings(asked.algorithm)
     values = {n: v for n, v in asdict(fitted).items() if getattr(asked, n) is None and n not in unread and n != "limit"}
@@ -210,7 +210,7 @@ def _available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _new_model(settings: TeacherSettings, corpus: Corpus) -> Any:
+def _new_model(settings: FittedSettings, corpus: Corpus) -> Any:
     """An untrained gensim model over the corpus's vocabulary, its rows in our order."""
     from gensim.models import FastText, Word2Vec
 
@@ -245,7 +245,7 @@ class _Run:
     """One training run. A step is one shard in one epoch."""
 
     model: Any
-    settings: TeacherSettings
+    settings: FittedSettings
     corpus: Corpus
     work: Path
     threads: int
@@ -305,7 +305,7 @@ class _Run:
         return self.settings.learning_rate + (_END_RATE - self.settings.learning_rate) * share
 
 
-def _write(model: Any, settings: TeacherSettings, corpus: Corpus, out: Path, storage: str) -> None:
+def _write(model: Any, settings: FittedSettings, corpus: Corpus, out: Path, storage: str) -> None:
     if out.suffix.lower() == ".bin":
         _write_fasttext(model, settings, out)
         return
@@ -318,13 +318,13 @@ def _write(model: Any, settings: TeacherSettings, corpus: Corpus, out: Path, sto
     save_teacher(Teacher(out.stem, words, vectors, counts), out, storage)
 
 
-def _write_ppmi_svd(settings: TeacherSettings, corpus: Corpus, out: Path, storage: str, progress: bool) -> None:
+def _write_ppmi_svd(settings: FittedSettings, corpus: Corpus, out: Path, storage: str, progress: bool) -> None:
     vectors = ppmi_svd_vectors(corpus, settings.dim, settings.window, settings.contexts, settings.seed, progress)
     counts = np.array(list(corpus.counts.values()), dtype=np.int64)
     save_teacher(Teacher(out.stem, list(corpus.counts), vectors, counts), out, storage)
 
 
-def _write_fasttext(model: Any, settings: TeacherSettings, out: Path) -> None:
+def _write_fasttext(model: Any, settings: FittedSettings, out: Path) -> None:
     from gensim.models.fasttext import save_facebook_model
 
     model.epochs, model.min_count = settings.epochs, settings.min_count  # for the header
