@@ -1,4 +1,4 @@
-"""Write the tables of all results found: each recipe's into its own README, and the main ones into the project's.
+"""Write what all results found say: each recipe's tables into its own README, and the front page's figures.
 
     python recipes/readme.py
 
@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the recipes are not installed
 
 from distillemb_plugins.errors import DistillEmbError
-from recipes.results import ROOT, read_block, run_app, write_blocks
+from distillemb_plugins.files import atomic_file
+from recipes import front
+from recipes.results import ROOT, read_results, run_app, write_blocks
+
+PLOT = "f1-and-bytes.svg"
 
 # The commands that write the recipes' tables, and the results without which there are none (both below recipes/).
 TABLES = {
@@ -26,15 +29,6 @@ TABLES = {
     "distill/scripts/tables.py write": "distill/results-a.jsonl",
     "benchmark/measure.py write": "benchmark/results.jsonl",
 }
-# Block in the project's README: recipe, and the block in the recipe's README.
-BLOCKS = {
-    "ner": ("embeddings", "ner-languages"),
-    "ner-hf": ("tagging", "ner"),
-    "pos": ("embeddings", "pos-systems"),
-    "table-a": ("distill", "table-a"),
-    "table-b": ("distill", "table-b"),
-}
-
 
 def write_tables(recipes: Path) -> None:
     """Run every recipe's table command that has results. Raises `DistillEmbError` naming the one that fails."""
@@ -48,16 +42,21 @@ def write_tables(recipes: Path) -> None:
                 raise DistillEmbError(f"recipes/{script} failed: {last}")
 
 
-def copy_blocks(root: Path, blocks: Mapping[str, tuple[str, str]]) -> None:
-    """Copy every block that has a result from its recipe's README into ``root/README.md``."""
-    found = {name: read_block(root / "recipes" / r / "README.md", block) for name, (r, block) in blocks.items()}
-    write_blocks(root / "README.md", found)
+def write_front(root: Path) -> None:
+    """Write the figures of ``root/README.md``, and draw the plot that it shows, from the results in ``root/recipes``."""
+    recipes, readme = root / "recipes", root / "README.md"
+    results = [read_results(recipes / name) for name in ("embeddings/results.jsonl", "tagging/results-ner.jsonl")]
+    found = front.entries(*results, front.read_settings(recipes))
+    with atomic_file(recipes / PLOT, "w") as stream:
+        stream.write(front.plot(found))
+    blocks = {"numbers": front.numbers(found), "ships": front.table(found), "output": front.example_output(readme)}
+    write_blocks(readme, blocks)
 
 
 def main() -> None:
-    """Write all tables."""
+    """Write all tables, and the front page."""
     write_tables(ROOT / "recipes")
-    copy_blocks(ROOT, BLOCKS)
+    write_front(ROOT)
 
 
 if __name__ == "__main__":

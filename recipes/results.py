@@ -149,14 +149,8 @@ def _block(name: str) -> re.Pattern[str]:
     return re.compile(f"(?<=<!-- {re.escape(name)} -->\n).*?(?=<!-- /{re.escape(name)} -->)", re.DOTALL)
 
 
-def read_block(readme: Path, name: str) -> str:
-    """What stands between ``<!-- name -->`` and ``<!-- /name -->``."""
-    found = _block(name).search(readme.read_text("utf-8"))
-    return found[0].removesuffix("\n") if found else ""
-
-
 def replace_block(readme: Path, name: str, text: str) -> None:
-    """Replace what `read_block` reads. Raises `DistillEmbError` when the two lines are not there."""
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``. Raises `DistillEmbError` when the two lines are not there."""
     old = readme.read_text("utf-8")
     if not _block(name).search(old):
         raise DistillEmbError(

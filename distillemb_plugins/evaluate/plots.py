@@ -41,54 +41,90 @@ _MAP_CLUSTERS = 8
 
 @dataclass(frozen=True)
 class SizePoint:
-    """One model in the plot of retention against size. role: ``"student"``, ``"teacher"`` or ``"other"``."""
+    """One model in a plot of quality against size. score: per cent; role: names its color and marker."""
 
     name: str
     bytes: int
-    retention: float
+    score: float
     role: str
 
 
-def size_plot(points: Sequence[SizePoint]) -> str:
-    """Retention (share of the teacher's mean similarity, percent) against size (bytes, log scale), as SVG."""
-    with figure_of(4.6, 3.3) as (figure, axes):
-        for point in sorted(points, key=lambda p: p.bytes):
-            color, marker = _ROLES[point.role]
-            axes.scatter(point.bytes / 1e6, 100 * point.retention, s=46, c=color, marker=marker, zorder=3)
+ROLES = {"student": (COLORS[0], "o"), "teacher": (INK, "s"), "other": (FAINT, "D")}
+
+
+def size_plot(
+    points: Sequence[SizePoint],
+    y_label: str,
+    roles: Mapping[str, tuple[str, str]] = ROLES,
+    line: float | None = None,
+    size: tuple[float, float] = (4.6, 3.3),
+    legend: bool = False,
+) -> str:
+    """Scores against sizes (bytes, log scale), a name beside each point, as SVG.
+
+    Args:
+        points: The models.
+        y_label: What the scores are.
+        roles: Color and marker of each role.
+        line: A score that the others are held against. The axis then begins at 0.
+        size: Width and height in inches.
+        legend: Whether the roles are named below.
+    """
+    with figure_of(*size) as (figure, axes):
+        for role, (color, marker) in roles.items():
+            own = [point for point in points if point.role == role]
+            places = [point.bytes / 1e6 for point in own], [point.score for point in own]
+            axes.scatter(*places, s=46, c=color, marker=marker, zorder=3, label=role)
+        scores, sizes = [point.score for point in points], [point.bytes / 1e6 for point in points]
         axes.set_xscale("log")
-        sizes = [point.bytes / 1e6 for point in points]
         axes.set_xlim(min(sizes) / 2.2, max(sizes) * 3.2)
-        low = min(100 * point.retention for point in points)
-        axes.set_ylim(min(0.0, low - 5), max(108.0, *(100 * point.retention + 10 for point in points)))
+        if line is None:
+            axes.set_ylim(min(scores) - 3, max(scores) + 3)
+        else:
+            axes.set_ylim(min(0.0, min(scores) - 5), max(line + 8, max(scores) + 10))
+            axes.axhline(line, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_formatter(require("matplotlib.ticker", "report").LogFormatter())  # 3, not 3 x 10^0
         axes.set_xlabel("size in MB (log scale)")
-        axes.set_ylabel("% of the teacher's mean similarity")
-        axes.axhline(100, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.set_ylabel(y_label)
         axes.grid(axis="y", color="#e6e6e6", linewidth=0.6, zorder=0)
-        _label_points(axes, points)
+        _label_points(axes, points, roles, line)
+        if legend:
+            figure.legend(loc="outside lower center", ncols=len(roles), frameon=False, fontsize=8)
         return svg_text(figure)
 
 
-_ROLES = {"student": (COLORS[0], "o"), "teacher": (INK, "s"), "other": (FAINT, "D")}
-
-
-def _label_points(axes: Any, points: Sequence[SizePoint]) -> None:
-    """Names beside the points, pushed down where they would cover the one before; above the line at 100 %."""
-    taken: list[tuple[float, float]] = []
-    for point in sorted(points, key=lambda p: -p.retention):
-        x, y = np.log10(point.bytes), 100 * point.retention
-        level = y + (5 if abs(y - 100) < 3 else 0)
-        while any(abs(x - other_x) < 0.9 and abs(level - other_y) < 6 for other_x, other_y in taken):
-            level -= 6
-        taken.append((x, level))
+def _label_points(
+    axes: Any, points: Sequence[SizePoint], roles: Mapping[str, tuple[str, str]], line: float | None
+) -> None:
+    """Names beside the points, moved where they would cover a point or a name before; above the line."""
+    low, high = axes.get_ylim()
+    step = 0.052 * (high - low)
+    left, right = np.log10(axes.get_xlim())
+    letter = 0.066 / axes.figure.get_figwidth() * (right - left)  # width of a letter of these names, in decades
+    taken = [(np.log10(point.bytes), 0.1, point.score) for point in points]  # left end, width, height
+    for point in sorted(points, key=lambda p: -p.score):
+        x, width, level = np.log10(point.bytes) + 0.06, letter * len(point.name), point.score
+        level += 0.9 * step if line is not None and abs(level - line) < step / 2 else 0
+        for move in range(8 * len(points)):
+            height = level + (-1) ** move * (move // 2) * step / 4
+            if not any(
+                x - size < other < x + width and abs(height - at) < 0.9 * step
+                for other, size, at in taken
+                if (other, at) != (np.log10(point.bytes), point.score)
+            ):
+                break
+        taken.append((x, width, height))
+        color = roles[point.role][0]
+        moved = {"arrowstyle": "-", "color": color, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
         axes.annotate(
             point.name,
-            (point.bytes / 1e6, y),
-            xytext=(point.bytes / 1e6 * 1.12, level),
-            color=_ROLES[point.role][0],
+            (point.bytes / 1e6, point.score),
+            xytext=(point.bytes / 1e6 * 1.14, height),
+            color=color,
             va="center",
             fontsize=8,
+            arrowprops=moved if abs(point.score - height) > step / 2 else None,
         )
 
 
@@ -199,7 +235,7 @@ def figure_of(width: float, height: float, panels: int = 0) -> Iterator[tuple[An
 
 
 def svg_text(figure: Any) -> str:
-    """A figure as SVG, the same text from the same figures."""
+    """A figure as SVG, the same text from the same figures. It is white, because pages may be dark."""
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    figure.savefig(stream, format="svg", metadata={"Date": None})
     return stream.getvalue()

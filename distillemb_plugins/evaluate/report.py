@@ -101,15 +101,15 @@ def size_points(evaluation: Evaluation, others: Sequence[dict[str, Any]] = ()) -
     if not teacher or not teacher.similarity:
         return []
     students = evaluation.students
-    points = [SizePoint(s.name, s.bytes, s.retention, "student") for s in students if s.retention is not None]
-    points.append(SizePoint(teacher.name, teacher.bytes, 1.0, "teacher"))
+    points = [SizePoint(s.name, s.bytes, 100 * s.retention, "student") for s in students if s.retention is not None]
+    points.append(SizePoint(teacher.name, teacher.bytes, 100.0, "teacher"))
     try:
         earlier = [(s["name"], s["bytes"], s.get("retention")) for other in others for s in other["students"]]
     except (KeyError, TypeError) as error:
         raise DistillEmbError(
             "A file to compare with is not an evaluation: give the output of `distillemb evaluate --json`."
         ) from error
-    return points + [SizePoint(name, size, kept, "other") for name, size, kept in earlier if kept is not None]
+    return points + [SizePoint(name, size, 100 * kept, "other") for name, size, kept in earlier if kept is not None]
 
 
 def _add_size_plot(report: Report, evaluation: Evaluation, others: Sequence[dict[str, Any]]) -> None:
@@ -119,8 +119,9 @@ def _add_size_plot(report: Report, evaluation: Evaluation, others: Sequence[dict
     caption = "Upper left is best: as good as the teacher, in few bytes."
     if others:
         caption += " Grey diamonds: models evaluated before."
-    alt = "; ".join(f"{p.name}: {format_percent(p.retention)} in {format_bytes(p.bytes)}" for p in points)
-    report.section("Quality against size").figure(size_plot(points), alt, caption=caption)
+    alt = "; ".join(f"{p.name}: {format_percent(p.score / 100)} in {format_bytes(p.bytes)}" for p in points)
+    drawing = size_plot(points, "% of the teacher's mean similarity", line=100.0)
+    report.section("Quality against size").figure(drawing, alt, caption=caption)
 
 
 def _add_maps(report: Report, evaluation: Evaluation) -> None:
