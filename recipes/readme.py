@@ -30,6 +30,7 @@ TABLES = {
     "benchmark/measure.py write": "benchmark/results.jsonl",
 }
 
+
 def write_tables(recipes: Path) -> None:
     """Run every recipe's table command that has results. Raises `DistillEmbError` naming the one that fails."""
     for command, results in TABLES.items():
@@ -43,7 +44,7 @@ def write_tables(recipes: Path) -> None:
 
 
 def write_front(root: Path) -> None:
-    """Write the figures of ``root/README.md``, and draw the plot that it shows, from the results in ``root/recipes``."""
+    """Write the figures of ``root/README.md`` and draw its plot, from the results in ``root/recipes``."""
     recipes, readme = root / "recipes", root / "README.md"
     results = [read_results(recipes / name) for name in ("embeddings/results.jsonl", "tagging/results-ner.jsonl")]
     found = front.entries(*results, front.read_settings(recipes))

@@ -150,7 +150,10 @@ def _block(name: str) -> re.Pattern[str]:
 
 
 def replace_block(readme: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``. Raises `DistillEmbError` when the two lines are not there."""
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``.
+
+    Raises `DistillEmbError` when the two lines are not there.
+    """
     old = readme.read_text("utf-8")
     if not _block(name).search(old):
         raise DistillEmbError(

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("how-to/*.md")), *sorted(DOCS.glob("reference/*.md"))]
 OWN = [page for page in PAGES if page.name != "reliability.md"]
+README = ROOT / "README.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OTHERS = {"flair", "sentence_transformers"}  # libraries that no extra of ours installs
 # What makes a command of the documentation small enough for a test.
@@ -67,6 +68,7 @@ def folder(
     """A folder with what the pages suppose: text, tagged sentences, a table, an encoder, a word list."""
     words = [*tiny_teacher.words[:60], "watoto", "kitabu"]
     (tmp_path / "corpus.txt").write_text("\n".join(" ".join(words[i % 50 :]) for i in range(60)), "utf-8")
+    (tmp_path / "text.txt").write_text("Juma anaishi Nairobi.\n", "utf-8")
     (tmp_path / "words.txt").write_text("\n".join(words), "utf-8")
     for name in ("train.txt", "dev.txt"):
         (tmp_path / name).write_text(SENTENCES * 2, "utf-8")
@@ -132,10 +134,19 @@ def check_launched(parsed: argparse.Namespace) -> None:
     command.make_context("distill", list(parsed.training_script_args[1:]))
 
 
+def check_make(words: list[str]) -> None:
+    """The target exists. The quickstart has tests of its own: its pipeline stands for the one trained before."""
+    assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text("utf-8")
+    if words[1] == "quickstart":
+        shutil.copytree("my-ner/model-best", "quickstart/ner_afro11")
+
+
 RUNNERS: dict[str, Callable[[list[str]], None]] = {
     "distillemb": run_distillemb,
+    ".venv/bin/distillemb": run_distillemb,
     "python": run_python,
     "pip": check_pip,
+    "make": check_make,
     "torchrun": check_torchrun,
     "accelerate": check_accelerate,
 }
@@ -151,7 +162,7 @@ def lacks(code: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("page", [p for p in OWN if blocks(p)], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [README, *(p for p in OWN if blocks(p))], ids=lambda page: page.stem)
 def test_a_page_works_from_top_to_bottom(page: Path, folder: Path) -> None:
     """Python blocks share one namespace and commands one folder, in the order of the page."""
     if page.stem in ("own-language", "many-gpus"):

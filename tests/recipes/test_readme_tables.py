@@ -21,7 +21,14 @@ SETTINGS: dict[str, Any] = {
 
 def pipelines(system: str, *scores: float, seed: int = 0, size: int = 8_000_000, loads: int = 0) -> list[Row]:
     """Rows of recipes/embeddings, one for each language."""
-    common = {"task": "ner", "share": 100, "system": system, "seed": seed, "model_bytes": size, "embedding_bytes": loads}
+    common = {
+        "task": "ner",
+        "share": 100,
+        "system": system,
+        "seed": seed,
+        "model_bytes": size,
+        "embedding_bytes": loads,
+    }
     return [{**common, "language": name, "test_f1": f1} for name, f1 in zip(("one", "two"), scores, strict=False)]
 
 
