@@ -12,7 +12,9 @@ from recipes import front
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 SPACY = (ROOT / "docs" / "how-to" / "spacy.md").read_text("utf-8")
-CONFIG = [block for block in re.findall(r"```ini\n(.*?)```", SPACY, re.DOTALL) if re.search(r"Embed\.v1|set_vec", block)]
+CONFIG = [
+    block for block in re.findall(r"```ini\n(.*?)```", SPACY, re.DOTALL) if re.search(r"Embed\.v1|set_vec", block)
+]
 
 
 def test_it_is_short_and_begins_with_what_it_is() -> None:

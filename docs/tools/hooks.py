@@ -4,13 +4,15 @@ A page asks for one with a comment alone on its line:
 
     <!-- options: teach -->            the options of a verb of `distillemb`
     <!-- presets -->                   what the presets of the distillation set
-    <!-- results: distill/table-a -->  a table of results from a recipe's README
+    <!-- results: distill/table-a -->  a table of results from a recipe's README; without a folder, from the project's
+    <!-- figure: a.svg: What it shows -->  a picture below recipes/, with the text for those who do not see it
     <!-- card: Scores -->              a section of the bundled encoder's model card
     <!-- changelog -->                 the release notes
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-_MARK = re.compile(r"^<!-- (options|presets|results|card|changelog)(?:: ([\w./ -]+?))? -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (options|presets|results|figure|card|changelog)(?:: ([^>]+?))? -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -27,6 +29,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "options": options,
         "presets": lambda _: presets(),
         "results": results,
+        "figure": figure,
         "card": card_section,
         "changelog": lambda _: changelog(),
     }
@@ -106,13 +109,23 @@ def _cell(value: Any) -> str:
 
 
 def results(place: str) -> str:
-    """``recipe/block``: what a recipe's README holds between ``<!-- block -->`` and ``<!-- /block -->``."""
-    recipe, _, block = place.partition("/")
-    text = (ROOT / "recipes" / recipe / "README.md").read_text("utf-8")
-    found = re.search(f"<!-- {block} -->\n(.*?)\n?<!-- /{block} -->", text, re.DOTALL)
+    """``recipe/block``: what a recipe's README holds between ``<!-- block -->`` and ``<!-- /block -->``.
+
+    ``block`` alone is one of the project's README.
+    """
+    recipe, _, block = place.rpartition("/")
+    page = Path("recipes", recipe, "README.md") if recipe else Path("README.md")
+    found = re.search(f"<!-- {block} -->\n(.*?)\n?<!-- /{block} -->", (ROOT / page).read_text("utf-8"), re.DOTALL)
     if not found:
-        raise ValueError(f"recipes/{recipe}/README.md has no block {block!r}")
-    return found[1] or f"*Nobody has run `recipes/{recipe}` for this page yet.*"
+        raise ValueError(f"{page.as_posix()} has no block {block!r}")
+    return found[1] or f"*Nobody has run `{page.parent.as_posix()}` for this page yet.*"
+
+
+def figure(what: str) -> str:
+    """``path: text``: a picture below recipes/, inside the page."""
+    path, _, text = what.partition(": ")
+    svg = base64.b64encode((ROOT / "recipes" / path).read_bytes()).decode()
+    return f"![{text}](data:image/svg+xml;base64,{svg})"
 
 
 def card_section(title: str) -> str:
