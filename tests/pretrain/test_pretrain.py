@@ -109,11 +109,11 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     whole = pretrain([text], tiny_encoder_dir, tmp_path / "whole", settings, progress=False)
     step, steps = loop_module.Pretraining.step, []
 
-    def stop_at_five(run: Any, lines: Any) -> Any:
+    def stop_at_five(run: Any) -> Any:
         steps.append(len(steps))
         if len(steps) == 6:
             raise InterruptedRunError
-        return step(run, lines)
+        return step(run)
 
     monkeypatch.setattr(loop_module.Pretraining, "step", stop_at_five)
     with pytest.raises(InterruptedRunError):
