@@ -53,7 +53,8 @@ def fetch(
     """
     downloads, out = downloads or Downloads(), Path(out)
     corpora = [source for source in public_corpora(classes, languages, names) if source.repository]
-    record, made, language, before = read_record(out), {}, "", ""
+    record, language, before = read_record(out), "", ""
+    made: dict[str, Entry] = {}
     with locked(out / "corpora"), locked(downloads.folder, wait=True):
         checked = _fetch_tasks(out, {*classes}, downloads)
         sentences = task_sentences(out)
@@ -68,6 +69,7 @@ def fetch(
             elif file.exists() and key not in record:
                 raise DistillEmbError(f"{file} was not made here: choose another folder, or move it away.")
             else:
+                write_record(out, record | {key: {}})  # if this stops half-way, the file is known as ours
                 made_of = _make(file, language, sources, lines, sentences, downloads)
                 record[key] = {**made_of, "digest": before}
                 write_record(out, record)
@@ -98,7 +100,7 @@ def _make(
     file: Path, language: str, sources: Sequence[Source], lines: Lines, sentences: TaskSentences, downloads: Downloads
 ) -> Entry:
     """Write the text of a file, and return what is recorded of it."""
-    entry: Entry = {"license": sources[0].license, "sources": [source.url for source in sources]}
+    entry: Entry = {"license": sources[0].license, "sources": [*dict.fromkeys(source.url for source in sources)]}
     counts = {"lines": 0, "words": 0, "like_task_sentences": 0}
     with atomic_file(file) as stream, lzma.open(stream, "wb") as packed:
         for source in sources:

@@ -268,8 +268,11 @@ def test_an_interrupted_run_leaves_nothing_half_written(
         patch.setattr(fetching, "extract", stops)
         fetch(tmp_path, downloads=downloads)
     assert {file.name for file in (tmp_path / "corpora").rglob("*.*")} == {"OPEN.story.txt.xz"}
-    assert list(json.loads((tmp_path / "sources.json").read_text("utf-8"))) == ["swa/OPEN.story"]
-    assert len(fetch(tmp_path, downloads=downloads)) == 2
+    record = json.loads((tmp_path / "sources.json").read_text("utf-8"))
+    assert record["swa/OPEN.story"]["lines"] and record["swa/OPEN.other"] == {}
+    (tmp_path / "corpora" / "swa" / "OPEN.other.txt.xz").write_bytes(b"written, and then the machine went off")
+    assert len(recorded_corpora([tmp_path])) == 1 and len(fetch(tmp_path, downloads=downloads)) == 2
+    assert text_of(tmp_path, "OPEN.other") == ["Samaki wengi baharini"]
 
 
 def test_texts_of_someone_else_are_not_replaced(listed: object, downloads: Downloads, tmp_path: Path) -> None:
