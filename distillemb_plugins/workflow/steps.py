@@ -53,7 +53,8 @@ class Build:
         if settings.conll:
             facts["tagged"] = self.prepare_tagged(settings.conll)
         facts["text"] = self.prepare_text()
-        self.say(f"{facts['text']['words']:,} words: {facts['text']['expectation']}.")
+        if settings.min_words:  # else any text will do
+            self.say(f"{facts['text']['words']:,} words: {facts['text']['expectation']}.")
         facts["encoders"] = {}
         facts["chosen"] = self.compare() if settings.conll else settings.encoders[0]
         for kind in settings.encoders:
