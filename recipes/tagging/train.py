@@ -139,6 +139,7 @@ def extend_tasks(data: Path, tasks: dict[str, Any]) -> dict[str, Any]:
 
 def train_ner(tasks: dict[str, Any], run: dict[str, Any], source: Path, work: Path, results: Path, epochs: int) -> None:
     """Train one tagger on the tasks, and keep it, its learning curve, and a row of results a language."""
+    from distillemb_plugins.distill.losses import uses_bf16
     from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune
 
     mode, seed = run["mode"], run["seed"]
@@ -152,6 +153,7 @@ def train_ner(tasks: dict[str, Any], run: dict[str, Any], source: Path, work: Pa
     model, tokenizer = build_model(source, labels_of(joined["train"]), seed=seed, **head)
     settings = {**NER["common"], **NER["modes"][mode], **over["training"]}
     settings |= {"num_train_epochs": epochs} if epochs else {}
+    settings["bf16"] = uses_bf16("auto", model.device)
     args = FineTuneArguments(str(work / f"{out.name}.work"), **settings, seed=seed, disable_tqdm=False)
     trained = fine_tune(model, tokenizer, joined, args)
     with atomic_directory(out, overwrite=True) as folder:
