@@ -23,6 +23,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are not an installed package
 
 from distillemb_plugins.data.contamination import task_sentences
+from distillemb_plugins.data.public_sources import by_language, public_corpora
 from distillemb_plugins.data.sources import corpus_files
 from distillemb_plugins.distill import DistillSettings
 from distillemb_plugins.distill import distill as run_distillation
@@ -41,32 +42,6 @@ TEACHER = "afro11-open.npz"
 TEXT, COUNTS = "text", "text.json"
 LANGUAGES = ("amh", "tir", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
 CODES = ("am", "ti", "ha", "ig", "rw", "lg", "luo", "pcm", "sw", "wo", "yo")
-LICENCES = {
-    "afriqa": ("AfriQA", "CC BY 4.0"),
-    "afrisenti-tweets": ("AfriSenti tweets", "CC BY 4.0"),
-    "amwiki2015": ("Amharic Wikipedia, 2015", "CC BY-SA 3.0"),
-    "asp": ("African Storybook stories under CC BY", "CC BY 4.0"),
-    "commonvoice": ("Common Voice sentences", "CC0"),
-    "enh-corpus": ("Ethiopian news headlines and articles (enh-corpus)", "CC0"),
-    "geezorg-parallel": ("geezorg parallel text", "CC BY-SA 4.0"),
-    "geezorg-say": ("geezorg SAY", "CC BY-SA 4.0"),
-    "geezorg-wic": ("Walta Information Center corpus (geezorg)", "CC BY-SA 4.0"),
-    "globalvoices": ("Global Voices", "CC BY 3.0"),
-    "hornmt": ("HornMT", "CC BY 4.0"),
-    "kallaama": ("Kallaama, transcribed radio", "CC BY 4.0"),
-    "makerere-data4good": ("Makerere Data4Good", "CC0"),
-    "nollysenti": ("NollySenti", "CC BY 4.0"),
-    "ntrex": ("NTREX-128", "CC BY-SA 4.0"),
-    "pogayo-luo": ("Luo news by Pogayo", "CC BY 4.0"),
-    "pogayo-xlsx": ("Luo news by Pogayo, workbooks", "CC BY 4.0"),
-    "tico19": ("TICO-19", "CC0"),
-    "travis-volunteers": ("Travis Foundation Tigrinya volunteers", "CC BY-SA"),
-    "ud-hausa": ("Universal Dependencies Hausa", "CC BY-SA 4.0"),
-    "ud-naija": ("Universal Dependencies Naija-NSC", "CC BY-SA 4.0"),
-    "ud-wolof": ("Universal Dependencies Wolof-WTB", "CC BY-SA 4.0"),
-    "wowiki": ("Wolof Wikipedia", "CC BY-SA 3.0"),
-    "yowiki": ("Yoruba Wikipedia", "CC BY-SA 3.0"),
-}
 NOTES = """One encoder for Amharic, Tigrinya, Hausa, Igbo, Kinyarwanda, Luganda, Luo, Nigerian Pidgin, Swahili, Wolof
 and Yoruba. Beside the network it keeps what the network misses of 70,000 frequent words, 16 bytes each. Letters that it
 does not know have ids of their own, by hash: words of unknown letters differ, and can be learned in fine-tuning."""
@@ -113,14 +88,20 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 
 
 def corpora(data: Path) -> list[Corpus]:
-    """The texts with their licences, as the card lists them. Refuses a file whose licence is not in the list."""
+    """The texts with their licenses, as the card lists them. Refuses a file that no public source is known of."""
+    sources = {(lang, name): found for lang, name, found in by_language(public_corpora(("OPEN",), LANGUAGES))}
     languages: dict[str, list[str]] = {}
     for file in corpus_files(data, LANGUAGES, ("OPEN",)):
-        source = file.name.split(".")[1]
-        if source not in LICENCES:
-            raise DistillEmbError(f"{file} has no licence in LICENCES: add it, or leave the file out.")
-        languages.setdefault(source, []).append(file.parent.name)
-    return [Corpus(LICENCES[s][0], LICENCES[s][1], ", ".join(names)) for s, names in sorted(languages.items())]
+        name = file.name.partition(".txt")[0]
+        if (file.parent.name, name) not in sources:
+            raise DistillEmbError(f"{file} is not in the list of public sources (distillemb data list): leave it out.")
+        languages.setdefault(name, []).append(file.parent.name)
+    rows = []
+    for name, those in sorted(languages.items()):
+        found = [source for language in those for source in sources[language, name]]
+        urls = " ".join(dict.fromkeys(source.url for source in found))
+        rows.append(Corpus(name.removeprefix("OPEN."), found[0].license, f"{', '.join(those)}: {urls}"))
+    return rows
 
 
 @app.command()
