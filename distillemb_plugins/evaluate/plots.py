@@ -147,7 +147,7 @@ def line_plots(panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]
             label: line for axes in side_by_side for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
         if named:
-            place = {"loc": "outside lower center", "ncols": 3, "frameon": False, "fontsize": 8}
+            place = {"loc": "outside lower center", "ncols": min(3, 1 + len(panels)), "frameon": False, "fontsize": 8}
             drawing.legend(named.values(), named.keys(), **place)
         return svg_text(drawing)
 
