@@ -69,7 +69,7 @@ def entries(pipelines: Iterable[Row], taggers: Iterable[Row], settings: Mapping[
     languages = settings["ner"]["languages"]
     ner = pick(pipelines, task="ner", share=100)
     alone = _bytes(pick(ner, system="hash"), "model_bytes")
-    found = []
+    found: list[Entry | None] = []
     for system, name in PIPELINES.items():
         rows = whole_seeds(pick(ner, system=system), "language", languages)
         size = alone + rows[0]["embedding_bytes"] if system in TABLES and rows else _bytes(rows, "model_bytes")
@@ -90,7 +90,7 @@ def _bytes(rows: Sequence[Row], name: str) -> int:
     return round(statistics.fmean(row[name] for row in rows)) if rows else 0
 
 
-def _entry(name: str, kind: str, rows: list[Row], languages: Sequence[str], size: int) -> Any:
+def _entry(name: str, kind: str, rows: list[Row], languages: Sequence[str], size: int) -> Entry | None:
     if not rows:
         return None
     scores = {one: statistics.fmean(row["test_f1"] for row in pick(rows, language=one)) for one in languages}
@@ -101,13 +101,14 @@ def numbers(found: Sequence[Entry]) -> str:
     """The three numbers of the page as a list; those that the results do not give are left out."""
     lines = []
     pipelines, taggers = ({entry.name: entry for entry in found if entry.kind == kind} for kind in (SPACY, HF))
-    if "fastText" in pipelines:
+    if {"no vectors", "fastText"} <= pipelines.keys():
         ships = [name for name in TAGGERS if name in bundled_names()]
         first, *more = (f"{megabytes(encoder_bytes(bundled(name)))}** (`{name}`" for name in ships)
         context = "".join(f", **{one}, with words in context)" for one in more)
         table = megabytes(pipelines["fastText"].bytes - pipelines["no vectors"].bytes)
         lines.append(f"**{first}){context} for eleven languages, in the place of a fastText table of {table}.")
-    if ours := pipelines.get("afro11"):
+    if {"no vectors", "fastText", "afro11"} <= pipelines.keys():
+        ours = pipelines["afro11"]
         gaps = [f"{ours.mean - pipelines[name].mean:+.1f}" for name in ("no vectors", "fastText")]
         lines.append(
             f"**{gaps[0]} points of F1** for named entities over the same spaCy pipeline without vectors, {gaps[1]} "
