@@ -72,9 +72,8 @@ def size_plot(
     """
     with figure_of(*size) as (figure, axes):
         for role, (color, marker) in roles.items():
-            own = [point for point in points if point.role == role]
-            places = [point.bytes / 1e6 for point in own], [point.score for point in own]
-            axes.scatter(*places, s=46, c=color, marker=marker, zorder=3, label=role)
+            if own := [(point.bytes / 1e6, point.score) for point in points if point.role == role]:
+                axes.scatter(*zip(*own, strict=True), s=46, c=color, marker=marker, zorder=3, label=role)
         scores, sizes = [point.score for point in points], [point.bytes / 1e6 for point in points]
         axes.set_xscale("log")
         axes.set_xlim(min(sizes) / 2.2, max(sizes) * 3.2)
