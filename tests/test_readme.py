@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from recipes import front
+from recipes.results import read_results
 
 ROOT = Path(__file__).resolve().parents[1]
+RECIPES = ROOT / "recipes"
 README = (ROOT / "README.md").read_text("utf-8")
 SPACY = (ROOT / "docs" / "how-to" / "spacy.md").read_text("utf-8")
 CONFIG = [
@@ -26,10 +28,14 @@ def test_it_is_short_and_begins_with_what_it_is() -> None:
     assert places == sorted(places)
 
 
-def test_what_it_prints_is_what_the_encoder_that_ships_says() -> None:
-    """`python recipes/readme.py` writes it anew."""
-    printed = re.search(r"<!-- output -->\n(.*?)\n<!-- /output -->", README, re.DOTALL)
-    assert printed and printed[1] == front.example_output(ROOT / "README.md")
+def test_its_figures_are_those_of_the_kept_results_and_of_what_ships() -> None:
+    """`python recipes/readme.py` writes them anew."""
+    kept = [read_results(RECIPES / name) for name in ("embeddings/results.jsonl", "tagging/results-ner.jsonl")]
+    found = front.entries(*kept, front.read_settings(RECIPES))
+    blocks = {"numbers": front.numbers(found), "ships": front.table(found)}
+    blocks["output"] = front.example_output(ROOT / "README.md")
+    for name, text in blocks.items():
+        assert f"<!-- {name} -->\n{text}\n<!-- /{name} -->" in README
 
 
 @pytest.mark.parametrize("block", CONFIG, ids=range(len(CONFIG)))
