@@ -46,8 +46,9 @@ def write_tables(recipes: Path) -> None:
 def write_front(root: Path) -> None:
     """Write the figures of ``root/README.md`` and draw its plot, from the results in ``root/recipes``."""
     recipes, readme = root / "recipes", root / "README.md"
-    results = [read_results(recipes / name) for name in ("embeddings/results.jsonl", "tagging/results-ner.jsonl")]
-    found = front.entries(*results, front.read_settings(recipes))
+    pipelines = read_results(recipes / "embeddings" / "results.jsonl")
+    taggers = read_results(recipes / "tagging" / "results-ner.jsonl")
+    found = front.entries(pipelines, taggers, front.read_settings(recipes))
     with atomic_file(recipes / PLOT, "w") as stream:
         stream.write(front.plot(found))
     blocks = {"numbers": front.numbers(found), "ships": front.table(found), "output": front.example_output(readme)}

@@ -30,8 +30,9 @@ def test_it_is_short_and_begins_with_what_it_is() -> None:
 
 def test_its_figures_are_those_of_the_kept_results_and_of_what_ships() -> None:
     """`python recipes/readme.py` writes them anew."""
-    kept = [read_results(RECIPES / name) for name in ("embeddings/results.jsonl", "tagging/results-ner.jsonl")]
-    found = front.entries(*kept, front.read_settings(RECIPES))
+    pipelines = read_results(RECIPES / "embeddings" / "results.jsonl")
+    taggers = read_results(RECIPES / "tagging" / "results-ner.jsonl")
+    found = front.entries(pipelines, taggers, front.read_settings(RECIPES))
     blocks = {"numbers": front.numbers(found), "ships": front.table(found)}
     blocks["output"] = front.example_output(ROOT / "README.md")
     for name, text in blocks.items():
