@@ -46,6 +46,32 @@ def test_it_knows_words_and_their_neighbours() -> None:
     assert encoder.similarity("ኢትዮጵያ", "ከኢትዮጵያ") > encoder.similarity("ኢትዮጵያ", "ውሃ")
 
 
+def test_words_in_context_ship_too() -> None:
+    """Both faces give the same, and a word differs from sentence to sentence."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    import distillemb_plugins.hf  # noqa: F401
+    from distillemb_plugins.inference.context import ContextForward
+    from distillemb_plugins.persistence import read_encoder
+
+    folder = BUNDLED / "afro11-context"
+    assert directory_bytes(folder) <= 6_000_000
+    card = (folder / "README.md").read_text("utf-8")
+    assert "afro11.py context" in card and "transformer layers" in card and "lines were left out" in card
+    sentences = [["mto", "wa", "Yordani"], ["Michael", "Yordani", "alisema"]]
+    batch = AutoTokenizer.from_pretrained(folder)(sentences, is_split_into_words=True, return_tensors="pt")
+    with torch.no_grad():
+        states = AutoModel.from_pretrained(folder).eval()(**batch).last_hidden_state
+    assert torch.cosine_similarity(states[0, 2], states[1, 1], dim=0) < 0.95
+    files = read_encoder(folder)
+    encoder, numpy = DistillEmb.from_files(files), ContextForward(files.config, files.context)
+    rows = [files.characters.encode(words) for words in sentences]
+    found = numpy([encoder.encode(words) for words in sentences], rows)
+    for sentence, expected in zip(found, states.numpy(), strict=True):
+        np.testing.assert_allclose(sentence, expected[: len(sentence)], atol=1e-4)
+
+
 def test_its_directory_is_found_by_its_name_alone() -> None:
     assert bundled("afro11") == resolve("afro11") == BUNDLED / "afro11"
     for other in ("afro12", "../bundled/afro11", "afro11/", ""):

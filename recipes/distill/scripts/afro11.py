@@ -45,6 +45,8 @@ CODES = ("am", "ti", "ha", "ig", "rw", "lg", "luo", "pcm", "sw", "wo", "yo")
 NOTES = """One encoder for Amharic, Tigrinya, Hausa, Igbo, Kinyarwanda, Luganda, Luo, Nigerian Pidgin, Swahili, Wolof
 and Yoruba. Beside the network it keeps what the network misses of 70,000 frequent words, 16 bytes each. Letters that it
 does not know have ids of their own, by hash: words of unknown letters differ, and can be learned in fine-tuning."""
+CONTEXT_NOTES = """{layers} transformer layers of width {size} make words in context of the vectors. They learned to guess
+hidden words of the same text, which was read about once, and the encoder learned along."""
 LIMITS = """The text is small and uneven: {most} of {all} million words are Amharic or Kinyarwanda, Luo has {least:,}
 words. The languages share one space but were not aligned: a word is near words of its own language. What the vectors
 know of a word never seen comes from its spelling alone. News, encyclopaedia, health leaflets, children's stories, radio
@@ -74,6 +76,7 @@ PRETRAINING: dict[str, Any] = {
     "warmup": 200,
     "held_out": 1000,
     "evaluate_every": 400,
+    "storage": "int8",  # states as from float16 to a cosine of 0.9999
     "device": "cpu",
 }
 WORDS = 40_000_000  # more than an evening reads: the time ends the run
@@ -173,7 +176,9 @@ def context(work: Work = HERE / "encoders", max_seconds: float = 3900.0, layers:
     """Pretrain context layers on the same text. The encoder learns along."""
     facts = facts_of(work)
     command = f"{facts.command}\npython recipes/distill/scripts/afro11.py context --max-seconds {max_seconds:.0f}"
-    facts = replace(facts, title="afro11-context: words in context for eleven African languages", command=command)
+    title = "afro11-context: words in context for eleven African languages"
+    notes = facts.notes.replace("\n\n|", f"\n\n{CONTEXT_NOTES.format(layers=layers, size=size)}\n\n|")
+    facts = replace(facts, title=title, notes=notes, command=command)
     settings = PretrainSettings(**PRETRAINING | {"layers": layers, "size": size}, words=WORDS, max_seconds=max_seconds)
     folders = [work / TEXT / "corpora" / language for language in sorted(LANGUAGES)]
     pretrain(folders, work / "afro11", work / "afro11-context", settings, facts=facts, resume=True)
