@@ -133,13 +133,15 @@ class DistillEmb:
         missing = np.flatnonzero(places < 0)
         if not len(missing):
             return table.vectors.take(places, axis=0)
-        number: dict[str, int] = {}
-        numbers = [number.setdefault(words[place], len(number)) for place in missing.tolist()]
+        wanted = words if len(missing) == len(words) else [words[place] for place in missing.tolist()]
+        number = dict.fromkeys(wanted)
         distinct = list(number)
         computed = self._compute(distinct)
         grown = self._cache.add(distinct, computed, table)
         if len(distinct) == len(words):
             return computed
+        number.update(zip(distinct, range(len(distinct)), strict=True))
+        numbers = list(map(number.__getitem__, wanted))
         if grown is not None:  # all words stand in one array now
             places[missing] = np.array(numbers, np.intp) + grown.start
             return grown.vectors.take(places, axis=0)

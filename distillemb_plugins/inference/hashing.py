@@ -22,6 +22,7 @@ _HASH_FACTOR = np.uint32(0x5BD1E995)
 _HASH_MIX = np.uint32(_MIX)
 _13, _15 = np.uint32(13), np.uint32(15)
 _FEW = 512  # numbers, for which one call matters more than vectors
+FEW_WORDS = 4  # for which the same holds
 
 
 def mix_hash(value: Hashes) -> Hashes:
@@ -48,6 +49,12 @@ def ngram_hashes(columns: Rows, min_n: int, max_n: int) -> Hashes:
     encoders hash in int64 and keep 31 bits at each step; uint32 that overflows keeps the same bits.
     """
     length, words = columns.shape
+    if words <= FEW_WORDS:
+        factors, frame = _gram_factors(min_n, max_n, length)
+        joined = factors @ columns.view(np.uint32)
+        joined += frame
+        joined &= HASH_MASK
+        return mix_hash(joined)
     framed = np.zeros((length + 2, words), np.uint32)
     framed[1:-1] = columns
     framed += ONE
@@ -61,6 +68,22 @@ def ngram_hashes(columns: Rows, min_n: int, max_n: int) -> Hashes:
     joined = np.concatenate(hashes) if hashes else framed[:0]
     joined &= HASH_MASK
     return mix_hash(joined)
+
+
+@lru_cache(maxsize=64)
+def _gram_factors(min_n: int, max_n: int, length: int) -> tuple[Hashes, Hashes]:
+    """The rolling hash as a matrix product, which is one call instead of many.
+
+    Returns what each n-gram's hash has of each character, uint32 ``[grams, length]``, and what it has of the frame and
+    of the one that is added to every character, ``[grams, 1]``.
+    """
+    powers = [pow(int(_HASH_FACTOR), k, 1 << 32) for k in range(max_n)]
+    places = [(n, start) for n in range(min_n, min(max_n, length + 2) + 1) for start in range(length + 3 - n)]
+    factors = np.zeros((len(places), length + 2), np.uint32)
+    for gram, (n, start) in enumerate(places):
+        factors[gram, start : start + n] = powers[:n][::-1]
+    frame = np.add.reduce(factors, axis=1, keepdims=True, dtype=np.uint32)
+    return np.ascontiguousarray(factors[:, 1:-1]), frame
 
 
 def ngram_validity(columns: Rows, min_n: int, max_n: int) -> NDArray[np.bool_]:
