@@ -17,13 +17,13 @@ from .characters import CharTable
 from .characters import normalize as normal_form
 from .errors import DistillEmbError, brief
 from .facts import EncoderFacts
-from .inference.students import build_forward
+from .inference.students import build_forward, resolve_runtime
 from .persistence import EncoderFiles, read_encoder, write_encoder
 from .quantization import Storage
 from .vectors import nearest, unit_rows
 
 Vectors = NDArray[np.float32]
-Runtime = Literal["numpy", "onnx", "onnx-int8"]
+Runtime = Literal["numpy", "onnx", "onnx-int8", "auto"]
 _GROWTH = 4  # times the words held, when the cache needs more room
 
 
@@ -42,8 +42,9 @@ class DistillEmb:
         if cache_size < 0:
             raise DistillEmbError(f"cache_size is {cache_size}: give 0 (no cache) or more words.")
         self.files = files
-        self.runtime: Runtime = runtime
-        self._forward = build_forward(files.config, files.tensors, runtime)
+        self._asked: Runtime = runtime
+        self.runtime = resolve_runtime(runtime, files.config)
+        self._forward = build_forward(files.config, files.tensors, self.runtime)
         self._cache = _WordCache(cache_size, self.dim)
 
     @classmethod
@@ -57,7 +58,9 @@ class DistillEmb:
             cache_size: The most words whose vectors are kept (``dim * 4`` bytes each, taken as they come).
             runtime: What computes the matrix products of a `cnn`. ``"numpy"`` is always there. ``"onnx"`` gives the
                 same vectors faster on processors with AVX-512. ``"onnx-int8"`` is faster still, at a cosine of about
-                0.9995 to them. The last two need the extra ``distillemb-plugins[onnx]``.
+                0.9995 to them. Both need the extra ``distillemb-plugins[onnx]``. ``"auto"`` is ``"onnx"`` where that is
+                installed and the processor has AVX-512, else ``"numpy"``; the encoder's own `runtime` tells which. It
+                is not the default, because importing ONNX Runtime takes longer than opening the encoder.
 
         Raises:
             DistillEmbError: There is no such encoder, it is damaged, or the runtime does not exist.
@@ -273,7 +276,7 @@ class DistillEmb:
 
     def __getstate__(self) -> dict[str, Any]:
         # the cache is not worth sending
-        return {"files": self.files, "cache_size": self._cache.size, "runtime": self.runtime}
+        return {"files": self.files, "cache_size": self._cache.size, "runtime": self._asked}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from distillemb_plugins import DistillEmb, files
 from distillemb_plugins.cli import app
-from distillemb_plugins.cli import vectors as cli_vectors
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_directory, atomic_file, locked, remove_directory
+from distillemb_plugins.inference.threads import usable_cores
 from distillemb_plugins.persistence import read_encoder, write_encoder
 from distillemb_plugins.runs import load_checkpoint, save_checkpoint, work_directory
 from distillemb_plugins.spacy_plugin.fork_safety import make_torch_fork_safe
@@ -207,7 +207,7 @@ def test_macos_has_no_exchange_of_names(tmp_path: Path, monkeypatch: pytest.Monk
 def test_cores_and_forks_where_the_system_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     without_posix(monkeypatch)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert cli_vectors._cores() == training._available_threads() == 3
+    assert usable_cores() == training._available_threads() == 3
     make_torch_fork_safe.cache_clear()
     make_torch_fork_safe()
     make_torch_fork_safe.cache_clear()

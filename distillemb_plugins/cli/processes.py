@@ -1,11 +1,11 @@
-"""The same work on many batches, here or in several processes, in constant memory and in order."""
+"""The same work on many batches, here or in several processes or threads, in constant memory and in order."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -19,13 +19,13 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _worker: list[Callable[[Any], Any]] = []  # what a worker process does: one function
 
 
-def cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def in_order(
-    make: Callable[..., Callable[[B], R]], arguments: tuple[Any, ...], batches: Iterable[B], processes: int
+    make: Callable[..., Callable[[B], R]],
+    arguments: tuple[Any, ...],
+    batches: Iterable[B],
+    processes: int,
+    *,
+    threads: bool = False,
 ) -> Iterator[tuple[B, R]]:
     """Yield each batch with what is made of it. At most a few batches a process are held.
 
@@ -34,21 +34,26 @@ def in_order(
         arguments: Of `make`.
         batches: What is worked on.
         processes: How many; with 1 the work is done here.
+        threads: Take so many threads instead, which share what `make` returned.
 
     Raises:
         DistillEmbError: A process was killed.
     """
+    work: Callable[[B], R] = make(*arguments) if threads or processes == 1 else _work
     if processes == 1:
-        work = make(*arguments)
         for batch in batches:
             yield batch, work(batch)
         return
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_start, initargs=(make, arguments))
+    pool: Executor
+    if threads:
+        pool = ThreadPoolExecutor(processes)
+    else:
+        pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_start, initargs=(make, arguments))
     waiting: deque[tuple[B, Future[R]]] = deque()
     try:
         with _one_thread_each():
             for batch in batches:
-                waiting.append((batch, pool.submit(_work, batch)))
+                waiting.append((batch, pool.submit(work, batch)))
                 if len(waiting) > _AHEAD * processes:
                     done, result = waiting.popleft()
                     yield done, result.result()

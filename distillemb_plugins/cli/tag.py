@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 import typer
 from typer import Argument, Option
 
-from .processes import cores, in_order
+from .processes import in_order
 
 if TYPE_CHECKING:
     from ..files import ArrivingLines
@@ -81,12 +81,14 @@ def tag_command(
     from tqdm import tqdm
 
     from ..files import ArrivingLines, text_lines
+    from ..inference.threads import usable_cores
 
     arriving = ArrivingLines(sys.stdin.buffer) if str(file) == "-" else None
     sentences = _sentences(text_lines(arriving or file), format)
     batches = _batches(sentences, batch_size, arriving)
     if not processes:
-        processes = cores() if arriving is None and file.is_file() and file.stat().st_size >= _LARGE else 1
+        large = arriving is None and file.is_file() and file.stat().st_size >= _LARGE
+        processes = usable_cores() if large else 1
     if processes > 1:
         _tagging(tagger, format, to)  # what is wrong with it is told here
     count = 0

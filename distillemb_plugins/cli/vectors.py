@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer import Argument, Option
 
 from .completion import encoders
 from .output import JsonFlag, print_json
-from .processes import cores, in_order
+from .processes import in_order
 
 if TYPE_CHECKING:
-    from ..encoder import DistillEmb
+    from ..encoder import DistillEmb, Runtime
     from ..teachers.io.writing import Pack
 
 _MANY = 50_000  # words from which on starting processes pays
@@ -41,7 +41,16 @@ def vectors_command(
     text: Annotated[bool, Option("--text", help="The input is running text: take its distinct words.")] = False,
     min_count: Annotated[int, Option(min=1, help="Leave out words that occur less often.")] = 1,
     batch_size: Annotated[int, Option(min=1, help="Words computed at a time.")] = 4096,
-    processes: Annotated[int, Option(min=0, help="Processes; 0 takes all cores when there are many words.")] = 0,
+    processes: Annotated[
+        int, Option(min=0, help="Processes (threads for tables that are not text); 0 takes all cores for many words.")
+    ] = 0,
+    runtime: Annotated[
+        str,
+        Option(
+            help="What computes the vectors: numpy; onnx, the same ones; onnx-int8, near ones, faster; or auto, "
+            "numpy or onnx by the processor."
+        ),
+    ] = "numpy",
     json: JsonFlag = False,
 ) -> None:
     """Write the vectors of a word list as a table that any tool reads.
@@ -59,12 +68,13 @@ def vectors_command(
 
     from ..encoder import DistillEmb
     from ..errors import DistillEmbError
+    from ..inference.threads import usable_cores
     from ..teachers.io.writing import packer, table_writer
     from .words import WordSpool, listed_words, text_words
 
     if json and out is None:
         raise DistillEmbError("--json and the table cannot both go to standard output: add --out FILE.")
-    model = DistillEmb.from_pretrained(encoder, cache_size=0)
+    model = DistillEmb.from_pretrained(encoder, cache_size=0, runtime=cast("Runtime", runtime))
     with WordSpool() as spool:
         spool.add(
             tqdm(text_words(words) if text else listed_words(words), desc="read", unit="word", delay=1, disable=None)
@@ -76,7 +86,7 @@ def vectors_command(
         with bar, table_writer(out, count, model.dim, sys.stdout.buffer) as write:
             batches = spool.batches(batch_size, min_count)
             for batch, rows in packed_rows(
-                model, packer(out), batches, processes or (cores() if count >= _MANY else 1)
+                model, packer(out), batches, processes or (usable_cores() if count >= _MANY else 1)
             ):
                 write(batch, rows)
                 bar.update(len(batch))
@@ -91,9 +101,12 @@ def packed_rows(
 ) -> Iterator[tuple[list[str], bytes]]:
     """Yield each batch with its packed vectors, in order; see `in_order`.
 
-    pack: makes bytes of words and their vectors; a module-level function.
+    pack: makes bytes of words and their vectors; a module-level function. Text takes processes, for Python writes its
+    digits. Other tables take threads, for the products run beside each other and nothing is sent.
     """
-    return in_order(_packing, (encoder, pack), batches, processes)
+    from ..teachers.io.writing import text_rows
+
+    return in_order(_packing, (encoder, pack), batches, processes, threads=pack is not text_rows)
 
 
 def _packing(encoder: DistillEmb, pack: Pack) -> Callable[[list[str]], bytes]:

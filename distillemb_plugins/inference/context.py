@@ -13,6 +13,7 @@ from ..characters import DIGIT, LETTER, OTHER, UPPER
 from ..quantization import Tensors
 from ..vectors import Floats
 from .cnn import EPSILON
+from .threads import share_out
 
 ROTARY_BASE = 10_000.0
 _AT_ONCE = 4096  # words, padding included, that are computed together
@@ -79,10 +80,13 @@ class ContextForward:
             Of each sentence float32 ``[words, context_size]``.
         """
         result: list[Floats] = [np.zeros((0, self.size), np.float32)] * len(vectors)
-        for chosen in alike([len(rows) for rows in vectors]):
+
+        def compute(chosen: list[int]) -> None:
             states = self._batch([vectors[n] for n in chosen], [char_ids[n] for n in chosen])
             for n, rows in zip(chosen, states, strict=True):
                 result[n] = rows[: len(vectors[n])]
+
+        share_out(compute, alike([len(rows) for rows in vectors]), least=1)
         return result
 
     def _batch(self, vectors: Sequence[Floats], char_ids: Sequence[NDArray[np.int32]]) -> Floats:

@@ -7,6 +7,8 @@ the default student, `cnn`, is in `cnn.py`.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -19,10 +21,11 @@ from . import threads
 from .cnn import EPSILON, Array, CnnFeatures, DenseHead, DenseWeights, NumpyHead, Tensors, zero_padding
 from .hashing import Rows, ngram_buckets, row_hash, row_hashes, without_padding
 
-__all__ = ["FORWARDS", "RUNTIMES", "build_forward", "row_hashes"]
+__all__ = ["AUTO", "FORWARDS", "RUNTIMES", "build_forward", "check_runtime", "resolve_runtime", "row_hashes"]
 
 RUNTIMES = ("numpy", "onnx", "onnx-int8")
-_PIECE = 1024  # words that a thread takes at a time
+AUTO = "auto"
+_PIECE = 512  # words that a thread takes at a time
 _BATCH = 256  # words at a time: enough for good matrix products, few enough for the processor's cache
 
 
@@ -234,13 +237,41 @@ FORWARDS: dict[str, Callable[..., _Plain | _Cnn]] = {
 }
 
 
+def check_runtime(runtime: str) -> None:
+    """Raise `DistillEmbError` where `runtime` is none of `RUNTIMES` and not ``"auto"``."""
+    if runtime not in (*RUNTIMES, AUTO):
+        raise DistillEmbError(f"runtime is {runtime!r}: choose one of {', '.join((*RUNTIMES, AUTO))}.")
+
+
+def resolve_runtime(runtime: str, config: dict[str, Any]) -> str:
+    """The runtime that ``"auto"`` stands for; every other one is itself.
+
+    ONNX Runtime is the faster exact one where the processor has AVX-512, which NumPy's products often do not use.
+    Elsewhere it is no faster, and what must be imported costs time and memory.
+
+    Raises:
+        DistillEmbError: There is no such runtime.
+    """
+    check_runtime(runtime)
+    if runtime != AUTO:
+        return runtime
+    installed = all(importlib.util.find_spec(name) is not None for name in ("onnx", "onnxruntime"))
+    return "onnx" if config["encoder_type"] == "cnn" and _has_avx512() and installed else "numpy"
+
+
+def _has_avx512() -> bool:
+    core = sys.modules.get("numpy._core._multiarray_umath") or sys.modules.get("numpy.core._multiarray_umath")
+    return bool(getattr(core, "__cpu_features__", {}).get("AVX512F"))
+
+
 def build_forward(config: dict[str, Any], tensors: Tensors, runtime: str = "numpy") -> Callable[[Rows], Array]:
     """Build the forward pass of a student.
 
     Args:
         config: The configuration; ``config["encoder_type"]`` names the student.
         tensors: Its weights.
-        runtime: What computes the matrix products: one of `RUNTIMES`, all but the first for `cnn` only.
+        runtime: What computes the matrix products: one of `RUNTIMES`, all but the first for `cnn` only (see
+            `resolve_runtime` for ``"auto"``).
 
     Returns:
         A function of rows of character ids int32 ``[n, max_chars]`` that gives vectors float32 ``[n, dim]``.
@@ -251,8 +282,7 @@ def build_forward(config: dict[str, Any], tensors: Tensors, runtime: str = "nump
     kind = config["encoder_type"]
     if kind not in FORWARDS:
         raise DistillEmbError(f"encoder_type is {kind!r}: choose one of {', '.join(FORWARDS)}.")
-    if runtime not in RUNTIMES:
-        raise DistillEmbError(f"runtime is {runtime!r}: choose one of {', '.join(RUNTIMES)}.")
+    check_runtime(runtime)
     if runtime != "numpy" and kind != "cnn":
         raise DistillEmbError(f"runtime {runtime!r} computes encoders of type cnn only, this is {kind}: leave it out.")
     try:
@@ -289,7 +319,7 @@ def _build(config: dict[str, Any], tensors: Tensors, runtime: str) -> Callable[[
                 parts = codebook.parts(places.take(known)) if codebook and places is not None and len(known) else None
                 vectors[chunk] = network.head(x, parts)
 
-        threads.share_out(compute, range(0, len(rows), _PIECE))
+        threads.share_out(compute, range(0, len(rows), _PIECE), least=2)
         return vectors
 
     return run

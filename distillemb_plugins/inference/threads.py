@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-_PIECES = 4  # for each thread at least: for fewer, waking another one does not pay
 _SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -102,11 +101,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def share_out(work: Callable[[Any], object], pieces: Iterable[Any]) -> None:
-    """Call `work` with each of the pieces, in several threads where that pays; the caller's own is one of them."""
+def share_out(work: Callable[[Any], object], pieces: Iterable[Any], least: int) -> None:
+    """Call `work` with each of the pieces, in several threads where that pays; the caller's own is one of them.
+
+    least: pieces for each thread; for fewer, waking another one does not pay.
+    """
     left = deque(pieces)
     with one_blas_thread as threads:
-        helpers = min(threads, _most, len(left) // _PIECES) - 1
+        helpers = min(threads, _most, len(left) // least) - 1
         if helpers < 1:
             for piece in left:
                 work(piece)

@@ -15,6 +15,7 @@ from thinc.layers.chain import forward as chain_forward
 from thinc.types import Floats2d, Ragged
 
 from ..errors import DistillEmbError
+from ..inference.students import check_runtime
 from .context import build_bilstm_encoder_v1
 from .contextual import ContextShim, contextual_words
 from .layers import with_unique_words, word_encoder
@@ -36,6 +37,7 @@ def build_embed_v1(
     attrs: list[str | int] | None = None,
     rows: list[int] | None = None,
     cache_size: int = 200_000,
+    runtime: str = "numpy",
 ) -> Model[list[Doc], list[Floats2d]]:
     """Build `distillemb.Embed.v1`: an encoder as the embed layer of a tok2vec, fine-tuned with the pipeline or frozen.
 
@@ -57,6 +59,8 @@ def build_embed_v1(
             Capitals and shapes matter for NER.
         rows: Rows of the attributes' tables; 2,500 each by default.
         cache_size: The most words whose vectors are kept when predicting, ``dim * 4`` bytes each, taken as they come.
+        runtime: What computes the vectors when predicting, and those of a frozen encoder always: numpy, onnx,
+            onnx-int8 or auto; see `DistillEmb.from_pretrained`.
 
     Returns:
         A model that takes documents and gives float32 ``[len(doc), width]`` for each.
@@ -65,7 +69,8 @@ def build_embed_v1(
         DistillEmbError: A value is impossible.
     """
     _check(width, dropout, grad_factor, cache_size)
-    shim = EncoderShim(freeze=freeze, lr_scale=grad_factor, dropout=dropout, cache_size=cache_size)
+    check_runtime(runtime)
+    shim = EncoderShim(freeze=freeze, lr_scale=grad_factor, dropout=dropout, cache_size=cache_size, runtime=runtime)
     encoder = word_encoder(None if pretrained is None else str(pretrained), shim)
     if not attrs:
         mixed = _maxout(width, None)
@@ -90,6 +95,7 @@ def build_tok2vec_v1(
     attrs: list[str | int] | None = None,
     rows: list[int] | None = None,
     cache_size: int = 200_000,
+    runtime: str = "numpy",
 ) -> Model[list[Doc], list[Floats2d]]:
     """Build `distillemb.Tok2Vec.v1`: `distillemb.Embed.v1` and a context encoder in one block.
 
@@ -113,7 +119,8 @@ def build_tok2vec_v1(
     """
     if context == "pretrained":
         _check(width, dropout, grad_factor, cache_size)
-        shim = ContextShim(freeze=freeze, lr_scale=grad_factor, dropout=dropout, cache_size=cache_size)
+        check_runtime(runtime)
+        shim = ContextShim(freeze=freeze, lr_scale=grad_factor, dropout=dropout, cache_size=cache_size, runtime=runtime)
         words = contextual_words(None if pretrained is None else str(pretrained), shim)
         states: Model[Any, Any] = chain(words, with_array(Linear(nO=width)))
         features = [_hashed_attributes(width, attrs, rows)] if attrs else []
@@ -128,6 +135,7 @@ def build_tok2vec_v1(
         attrs=attrs,
         rows=rows,
         cache_size=cache_size,
+        runtime=runtime,
     )
     if depth < 1:
         raise DistillEmbError(f"distillemb.Tok2Vec.v1: depth is {depth}: give at least 1 layer.")

@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from spacy.util import resolve_dot_names
 from thinc.api import Model
 
-from ..encoder import DistillEmb
+from ..encoder import DistillEmb, Runtime
 from ..errors import DistillEmbError
 from .pretrained import read_pretrained, warn_of_characters
 from .vectors import DEFAULT_CACHE, DistillEmbVectors
@@ -23,7 +23,7 @@ WHERE = "distillemb.set_vectors.v1 ([initialize.before_init])"
 
 
 def create_set_vectors(
-    pretrained: str | Path | None, cache_size: int = DEFAULT_CACHE, attr: str = "ORTH"
+    pretrained: str | Path | None, cache_size: int = DEFAULT_CACHE, attr: str = "ORTH", runtime: str = "numpy"
 ) -> Callable[[Language], Language]:
     """Build `distillemb.set_vectors.v1`, which calls `set_vectors` with these arguments."""
 
@@ -34,7 +34,7 @@ def create_set_vectors(
                 "= true in [components.tok2vec.model.embed], or in the block of another component.",
                 stacklevel=2,
             )
-        set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, where=WHERE)
+        set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, runtime=runtime, where=WHERE)
         encoder = cast(DistillEmbVectors, nlp.vocab.vectors).encoder
         warn_of_characters(encoder.files, _training_docs(nlp), WHERE)
         return nlp
@@ -58,6 +58,7 @@ def set_vectors(
     *,
     cache_size: int = DEFAULT_CACHE,
     attr: str = "ORTH",
+    runtime: str = "numpy",
     where: str = "set_vectors",
 ) -> Language:
     """Give a pipeline the vectors of an encoder, so that it also saves and loads with them.
@@ -70,6 +71,8 @@ def set_vectors(
         pretrained: Encoder directory, bundled name, hub id, or an open encoder.
         cache_size: The most words whose vectors are kept, ``dim * 4`` bytes each.
         attr: The token attribute that is encoded: ORTH, or LOWER, NORM and so on.
+        runtime: What computes the vectors: numpy, onnx, onnx-int8 or auto; see `DistillEmb.from_pretrained`. It is not
+            read when `pretrained` is an open encoder.
         where: What the message of an error begins with.
 
     Returns:
@@ -79,22 +82,25 @@ def set_vectors(
         DistillEmbError: The encoder cannot be read, or a component was trained with vectors of another size.
     """
     if isinstance(pretrained, DistillEmb):
-        encoder = pretrained
+        encoder, runtime = pretrained, pretrained.runtime
     else:
         files = read_pretrained(None if pretrained is None else str(pretrained), where)
-        encoder = DistillEmb.from_files(files, cache_size)
+        encoder = DistillEmb.from_files(files, cache_size, cast(Runtime, runtime))
     for component, size in trained_vector_sizes(nlp):
         if size != encoder.dim:
             raise DistillEmbError(
                 f"{where}: the encoder's vectors have {encoder.dim} values, but [components.{component}] was trained "
                 f"with vectors of {size}: give the encoder it was trained with, or train a new component."
             )
-    nlp.vocab.vectors = DistillEmbVectors(strings=nlp.vocab.strings, encoder=encoder, cache_size=cache_size, attr=attr)
+    nlp.vocab.vectors = DistillEmbVectors(
+        strings=nlp.vocab.strings, encoder=encoder, cache_size=cache_size, attr=attr, runtime=runtime
+    )
     nlp.config["nlp"]["vectors"] = {
         "@vectors": "distillemb.Vectors.v1",
         "pretrained": None,
         "cache_size": cache_size,
         "attr": attr,
+        "runtime": runtime,
     }
     return nlp
 

@@ -122,4 +122,4 @@ def pipeline_encoder(nlp: Language, component: str = "tok2vec") -> DistillEmb:
     if not nodes:
         raise DistillEmbError(f"The component {component!r} holds no distillemb encoder: name one with Embed.v1.")
     shim = cast(EncoderShim, nodes[0].shims[0])
-    return DistillEmb.from_files(shim.files, shim.cache_size)
+    return DistillEmb.from_files(shim.files, shim.cache_size, shim.runtime)

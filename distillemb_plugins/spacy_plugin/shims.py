@@ -25,7 +25,7 @@ from thinc.shims.shim import Shim
 from thinc.types import FloatsXd
 from thinc.util import get_torch_default_device, torch2xp, xp2torch
 
-from ..encoder import DistillEmb
+from ..encoder import DistillEmb, Runtime
 from ..errors import DistillEmbError, require
 from ..persistence import EncoderFiles, encoder_from_bytes, encoder_to_bytes
 from .fork_safety import make_torch_fork_safe
@@ -100,13 +100,21 @@ class EncoderShim(Shim):
         lr_scale: The encoder's learning rate as a share of the pipeline's.
         dropout: Share of the vectors' values dropped while training.
         cache_size: The most words whose vectors are kept, ``dim * 4`` bytes each.
+        runtime: What computes the vectors when predicting, see `DistillEmb.from_pretrained`.
     """
 
     def __init__(
-        self, *, freeze: bool = False, lr_scale: float = 1.0, dropout: float = 0.0, cache_size: int = 200_000
+        self,
+        *,
+        freeze: bool = False,
+        lr_scale: float = 1.0,
+        dropout: float = 0.0,
+        cache_size: int = 200_000,
+        runtime: str = "numpy",
     ) -> None:
         super().__init__(model=None)
         self.freeze, self.lr_scale, self.dropout, self.cache_size = freeze, lr_scale, dropout, cache_size
+        self.runtime = cast(Runtime, runtime)
         self._files: EncoderFiles | None = None
         self._fast: DistillEmb | None = None
         self._ahead = False  # the torch weights have moved since _files was taken
@@ -160,7 +168,7 @@ class EncoderShim(Shim):
     def encoder(self) -> DistillEmb:
         """Return the NumPy encoder with the present weights."""
         if self._fast is None:
-            self._fast = DistillEmb.from_files(self.files, self.cache_size)
+            self._fast = DistillEmb.from_files(self.files, self.cache_size, self.runtime)
         return self._fast
 
     def module(self) -> torch.nn.Module:
@@ -242,7 +250,11 @@ class EncoderShim(Shim):
     def copy(self) -> EncoderShim:
         """Return an independent encoder with equal weights, and an identity of its own for the optimizer."""
         copied = type(self)(
-            freeze=self.freeze, lr_scale=self.lr_scale, dropout=self.dropout, cache_size=self.cache_size
+            freeze=self.freeze,
+            lr_scale=self.lr_scale,
+            dropout=self.dropout,
+            cache_size=self.cache_size,
+            runtime=self.runtime,
         )
         copied._device = self._device
         if self._files is not None:

@@ -21,9 +21,10 @@ from spacy.vectors import BaseVectors
 from spacy.vocab import Vocab
 from thinc.api import Ops, get_current_ops
 
-from ..encoder import DistillEmb
+from ..encoder import DistillEmb, Runtime
 from ..errors import DistillEmbError
 from ..files import atomic_file
+from ..inference.students import check_runtime
 from ..persistence import EncoderFiles, encoder_from_bytes, encoder_to_bytes
 from .pretrained import read_pretrained
 
@@ -43,7 +44,7 @@ _WRONG_CLASS = (
 
 
 def create_distillemb_vectors(
-    pretrained: str | Path | None = None, cache_size: int = DEFAULT_CACHE, attr: str = "ORTH"
+    pretrained: str | Path | None = None, cache_size: int = DEFAULT_CACHE, attr: str = "ORTH", runtime: str = "numpy"
 ) -> Callable[[Vocab], BaseVectors]:
     """Build `distillemb.Vectors.v1`.
 
@@ -52,13 +53,15 @@ def create_distillemb_vectors(
         cache_size: The most words whose vectors are kept, ``dim * 4`` bytes each (200,000 words of 300 values are at
             most 240 MB, taken as they come).
         attr: The token attribute that is encoded: ORTH, or LOWER, NORM and so on.
+        runtime: What computes the vectors: numpy, onnx, onnx-int8 or auto; see `DistillEmb.from_pretrained`.
 
     Returns:
         A function from a vocabulary to its vectors.
 
     Raises:
-        DistillEmbError: There is no such attribute.
+        DistillEmbError: There is no such attribute or runtime.
     """
+    check_runtime(runtime)
     if attribute_id(attr) is None:
         raise DistillEmbError(f"{WHERE}: attr is {attr!r}: name a token attribute such as ORTH, LOWER or NORM.")
 
@@ -66,7 +69,9 @@ def create_distillemb_vectors(
         # A pipeline that is being loaded brings its encoder: do not go looking for the original one.
         loading = str(getattr(vocab.vectors, "name", None) or "").startswith(NAME)
         source = None if loading or pretrained is None else str(pretrained)
-        return DistillEmbVectors(strings=vocab.strings, pretrained=source, cache_size=cache_size, attr=attr)
+        return DistillEmbVectors(
+            strings=vocab.strings, pretrained=source, cache_size=cache_size, attr=attr, runtime=runtime
+        )
 
     return make
 
@@ -91,6 +96,7 @@ class DistillEmbVectors(BaseVectors):
         cache_size: The most words whose vectors are kept.
         attr: The token attribute that is encoded.
         name: The name that spaCy shows.
+        runtime: What computes the vectors.
     """
 
     def __init__(
@@ -102,12 +108,13 @@ class DistillEmbVectors(BaseVectors):
         cache_size: int = DEFAULT_CACHE,
         attr: str | int = "ORTH",
         name: str | None = NAME,
+        runtime: str = "numpy",
     ) -> None:
         self.strings = StringStore() if strings is None else strings
         self._own_strings = self.strings  # kept when a vocabulary replaces `strings`, see `_word`
         self._encoder = encoder
         self._pretrained = pretrained
-        self._cache_size = cache_size
+        self._cache_size, self._runtime = cache_size, cast(Runtime, runtime)
         self._ops: Ops | None = None
         self._digest: bytes | None = None
         self.attr = attribute_id(attr)
@@ -134,7 +141,7 @@ class DistillEmbVectors(BaseVectors):
         return cast(DistillEmb, self._encoder)
 
     def _take(self, files: EncoderFiles) -> None:
-        self._encoder = DistillEmb.from_files(files, self._cache_size)
+        self._encoder = DistillEmb.from_files(files, self._cache_size, self._runtime)
         self._digest = None
 
     # What spaCy asks a table about itself
@@ -344,6 +351,7 @@ class DistillEmbVectors(BaseVectors):
     def __reduce__(self) -> tuple[Any, ...]:
         files = None if self._encoder is None else encoder_to_bytes(self._encoder.files)
         rest = {"pretrained": self._pretrained, "cache_size": self._cache_size, "attr": self.attr, "name": self.name}
+        rest["runtime"] = self._runtime
         return (unpickle_vectors, (files, self._real_strings(), rest))
 
     def _real_strings(self) -> StringStore:
