@@ -206,7 +206,8 @@ def test_full_disk_is_one_sentence(tiny_encoder_dir: Path) -> None:
 def test_vectors_write_a_table_that_teachers_read(
     tiny_encoder_dir: Path, words_file: Path, tmp_path: Path, name: str
 ) -> None:
-    result = run("vectors", tiny_encoder_dir, words_file, "-o", tmp_path / name, "--batch-size", 2, "--json")
+    options = ("--batch-size", 2, "--runtime", "auto", "--json")
+    result = run("vectors", tiny_encoder_dir, words_file, "-o", tmp_path / name, *options)
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["words"] == 3
     written = load_teacher(tmp_path / name)

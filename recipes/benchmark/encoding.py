@@ -38,28 +38,23 @@ LEAST_QUANTIZED = 2048  # fewer words give product quantization too little to le
 FASTTEXT: Row = {"minn": 4, "maxn": 5, "epoch": 1, "minCount": 1, "thread": 1, "verbose": 0}
 
 
-def word_rows(bench: Bench, thread_count: int) -> list[Row]:
-    """Distinct words, running text and rivals as ratios to the published way, `thread_count` threads.
-
-    With one thread, the fast and small forms also say what they change.
-    """
-    sizes, half, alone = bench.sizes, len(bench.words) // 2, thread_count == 1
+def word_rows(bench: Bench) -> list[Row]:
+    """Distinct words, running text and rivals as ratios to the published way, and what the forms change; one thread."""
+    sizes, half = bench.sizes, len(bench.words) // 2
     seen, unseen = bench.words[:half], bench.words[half:]
     cases = _cases(bench, unseen)
-    for name, encode in rivals(seen, sizes.dim, sizes.buckets).items() if alone else ():
+    for name, encode in rivals(seen, sizes.dim, sizes.buckets).items():
         cases[name] = distinct(encode, unseen[: max(512, sizes.published_words)])
     more: dict[str, Row] = {name: {} for name in cases}
-    with threads(thread_count):
-        rates = interleaved(cases, sizes.rounds, processor_time=alone)
-        if alone:
-            more |= differences(bench, unseen)
-            for name in cases:
-                plain = name
-                for runtime in RUNTIMES:
-                    plain = plain.removesuffix(f", {runtime}")
-                more[name] |= {"at_least": TARGETS[plain]} if plain in TARGETS else {}
-    section = f"words, {thread_count} thread" + ("s" if thread_count > 1 else "")
-    return ratio_rows(section, "times the published way", rates, PUBLISHED, more)
+    with threads(1):
+        rates = interleaved(cases, sizes.rounds)
+        more |= differences(bench, unseen)
+        for name in cases:
+            plain = name
+            for runtime in RUNTIMES:
+                plain = plain.removesuffix(f", {runtime}")
+            more[name] |= {"at_least": TARGETS[plain]} if plain in TARGETS else {}
+    return ratio_rows("words, 1 thread", "times the published way", rates, PUBLISHED, more)
 
 
 def by(name: str, runtime: Runtime) -> str:
@@ -198,7 +193,7 @@ def one_word_rows(bench: Bench) -> list[Row]:
         each = {"warm": list(_microseconds(warm, few))}
         for runtime in runtimes(bench.files):
             each[by("cold", runtime)] = list(_microseconds(encoder_of(bench.files, 0, runtime), few))
-    most = {name: 5 if name == "warm" else 100 for name in each}
+    most = {name: 5 if name == "warm" else 50 for name in each}
     return [row("one word", name, "microseconds", values, at_most=most[name]) for name, values in each.items()]
 
 
@@ -212,14 +207,14 @@ def _microseconds(encoder: DistillEmb, words: list[str]) -> Iterator[float]:
         yield 1e6 * (time.process_time() - start) / len(few)
 
 
-GROWTH = ("words a call", "characters a word", "vocabulary of 200k tokens, cold cache", "threads")
+GROWTH = ("words a call", "characters a word", "vocabulary of 200k tokens, cold cache")
 
 
 def scaling_rows(bench: Bench) -> list[Row]:
-    """How the cost grows; one thread (processor time) but for the threads themselves (wall clock)."""
+    """How the cost grows; one thread."""
     files, words, sizes = bench.files, bench.words, bench.sizes
     encode, few = encoder_of(files).encode, words[-GROWING_WORDS:]
-    calls, lengths, vocabulary, threaded = GROWTH
+    calls, lengths, vocabulary = GROWTH
     cases: dict[tuple[str, int], Work] = {}
     for size in (1, 8, 64, 512, 4096):
         cases[calls, size] = partial(in_calls, encode, few[: 256 * size], size)
@@ -231,16 +226,9 @@ def scaling_rows(bench: Bench) -> list[Row]:
     for size in (len(words) // 100, len(words) // 10, len(words)):
         text = running_text(words[:size], sizes.tokens)
         cases[vocabulary, size] = partial(cold, encoder_of(files, len(text)), text)
-    rows = _growth(cases, sizes.rounds, 1)
-    for count in (1, 2):
-        rows += _growth({(threaded, count): distinct(encode, few)}, sizes.rounds, count, processor_time=False)
-    return rows
-
-
-def _growth(cases: dict[tuple[str, int], Work], rounds: int, count: int, *, processor_time: bool = True) -> list[Row]:
     named = {f"{what}: {value:,}": work for (what, value), work in cases.items()}
-    with threads(count):
-        rates = interleaved(named, rounds, processor_time=processor_time)
+    with threads(1):
+        rates = interleaved(named, sizes.rounds)
     return [
         row("scaling", name, "words/s", each, what=what, value=value)
         for (name, each), (what, value) in zip(rates.items(), cases, strict=True)

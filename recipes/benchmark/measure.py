@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins.evaluate.plots import COLORS, FAINT, figure_of, svg_text
 from distillemb_plugins.files import atomic_file
 from recipes import results as shared
+from recipes.benchmark.concurrency import thread_rows
 from recipes.benchmark.encoding import GROWTH, PUBLISHED, one_word_rows, scaling_rows, word_rows
 from recipes.benchmark.fixtures import SIZES, Bench, describe, open_bench, running_text
 from recipes.benchmark.pipelines import spacy_rows
@@ -77,12 +78,12 @@ def training_rows(bench: Bench) -> list[Row]:
 
 PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": footprint_rows,
-    "words": lambda bench: one_word_rows(bench) + word_rows(bench, 1),
+    "words": lambda bench: one_word_rows(bench) + word_rows(bench),
     "train": training_rows,
     "spacy": spacy_rows,
     "bulk": bulk_rows,
     "scaling": scaling_rows,
-    "two-threads": lambda bench: word_rows(bench, 2),  # by the clock of the wall: last, for it needs a quiet machine
+    "threads": thread_rows,  # by the clock of the wall: last, for it needs a quiet machine
 }
 
 

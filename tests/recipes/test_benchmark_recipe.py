@@ -16,7 +16,7 @@ import pytest
 from distillemb_plugins import DistillEmb, DistillEmbError, Teacher
 from distillemb_plugins.cli.vectors import packed_rows
 from distillemb_plugins.teachers.io.writing import npz_rows, text_rows
-from recipes.benchmark import encoding, fixtures, measure, pipelines, published, ray_vectors, timing
+from recipes.benchmark import concurrency, encoding, fixtures, measure, pipelines, published, ray_vectors, timing
 from recipes.benchmark.fixtures import SIZES, Bench
 from recipes.results import pick
 
@@ -54,7 +54,7 @@ def test_the_published_way_pads_in_the_middle_and_learns(tiny_teacher: Teacher, 
 
 def test_words_are_measured_and_compared_with_torch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "rivals", lambda *_: {"rival": lambda words: words})
-    rows = {row["name"]: row for row in encoding.word_rows(bench, 1)}
+    rows = {row["name"]: row for row in encoding.word_rows(bench)}
     assert rows[encoding.PUBLISHED]["median"] == 1
     assert "rival" in rows and rows[encoding.DISTINCT]["at_least"] == 10
     exact = rows[encoding.DISTINCT]
@@ -85,6 +85,13 @@ def test_pipelines_and_training_are_measured(bench: Bench) -> None:
     assert {row.get("at_least", row.get("at_most")) for row in rows} >= {0.95, 1.0, 1.5}
     names = [row["name"] for row in measure.training_rows(bench)]
     assert names[0] == "published way" and len(names) == 4
+
+
+def test_threads_are_measured_idle_and_beside_busy_processes(bench: Bench) -> None:
+    rows = concurrency.thread_rows(bench)
+    assert {row["section"] for row in rows} == {"threads, the machine as it is", "threads, beside 2 busy processes"}
+    assert {row["at_least"] for row in rows if row["name"] == "encode, 2 threads"} == {1.7, 0.95}
+    assert {"torch module, 2 threads", "spaCy, Embed.v1, frozen, 2 threads"} <= {row["name"] for row in rows}
 
 
 def test_memory_growth_tables_and_plot(

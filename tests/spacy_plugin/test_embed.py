@@ -408,6 +408,7 @@ def test_another_dimension_than_trained(tiny_encoder_dir: Path, tiny_words: list
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"grad_factor": 0.0}, "grad_factor is 0.0.*freeze = true"),
         ({"cache_size": -1}, "cache_size is -1"),
+        ({"runtime": "gpu"}, "runtime is 'gpu'"),
         ({"attrs": ["NORM"], "rows": [1, 2]}, "1 attrs and rows"),
         ({"attrs": ["NOMR"], "rows": [10]}, "'NOMR', which is not a token attribute"),
     ],

@@ -211,6 +211,19 @@ def test_memory_zones(nlp: Language) -> None:
     assert close(nlp("zonewordtwo")[0].vector, nlp.vocab.vectors["zonewordtwo"])
 
 
+def test_the_runtime_comes_from_the_config_and_travels(tiny_encoder_dir: Path, tmp_path: Path) -> None:
+    nlp = config_pipeline(tiny_encoder_dir, runtime="auto")
+    expected = nlp.vocab.vectors.encoder.encode("rafiki")
+    nlp.to_disk(tmp_path / "nlp")
+    again = spacy.load(tmp_path / "nlp")
+    for vectors in (again.vocab.vectors, pickle.loads(pickle.dumps(nlp.vocab.vectors))):
+        assert vectors._runtime == "auto" and close(vectors.encoder.encode("rafiki"), expected)
+    set_vectors(again, tiny_encoder_dir, runtime="auto")
+    assert again.config["nlp"]["vectors"]["runtime"] == again.vocab.vectors._runtime == "auto"
+    with pytest.raises(DistillEmbError, match="runtime is 'gpu': choose one of numpy"):
+        config_pipeline(tiny_encoder_dir, runtime="gpu")
+
+
 def test_set_vectors_sets_object_and_config(tiny_encoder_dir: Path, encoder: DistillEmb, tmp_path: Path) -> None:
     nlp = set_vectors(spacy.blank("xx"), tiny_encoder_dir)
     assert nlp.config["nlp"]["vectors"]["@vectors"] == "distillemb.Vectors.v1"
