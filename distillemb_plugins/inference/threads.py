@@ -14,13 +14,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+_MOST = 8  # threads: between the products Python's lock lets one run at a time
 _SETTINGS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -86,7 +88,7 @@ def _threads_set() -> int:
 
 
 one_blas_thread = _OneThread()
-_most = usable_cores()
+_most = min(usable_cores(), _MOST)
 _pool: list[ThreadPoolExecutor] = []  # at most one, made when first needed
 
 
@@ -124,8 +126,11 @@ def share_out(work: Callable[[Any], object], pieces: Iterable[Any], least: int) 
                     return
                 work(piece)
 
-        helping = [_pool[0].submit(take_pieces) for _ in range(helpers)]
+        helping: list[Future[None]] = []
         try:
+            with suppress(RuntimeError):  # the interpreter is ending, and starts no threads any more
+                for _ in range(helpers):
+                    helping.append(_pool[0].submit(take_pieces))
             take_pieces()
         finally:
             left.clear()
