@@ -86,7 +86,7 @@ def test_the_number_of_threads_changes_no_bit(
     tiny_files: EncoderFiles, tiny_words: list[str], two_cores: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(students, "_BATCH", 16)
-    monkeypatch.setattr(students, "_PIECE", 32)
+    monkeypatch.setattr(students, "_LEAST", 1)
     encoder = DistillEmb.from_files(tiny_files, cache_size=0)
     with threadpoolctl.threadpool_limits(1):
         expected = encoder.encode(tiny_words)
@@ -101,7 +101,8 @@ def test_the_number_of_threads_changes_no_bit(
 def test_a_child_of_a_fork_computes_alone(
     tiny_files: EncoderFiles, tiny_words: list[str], two_cores: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(students, "_PIECE", 32)
+    monkeypatch.setattr(students, "_BATCH", 16)
+    monkeypatch.setattr(students, "_LEAST", 1)
     encoder = DistillEmb.from_files(tiny_files, cache_size=0)
     with threadpoolctl.threadpool_limits(2):
         expected = encoder.encode(tiny_words)  # the threads are there now
@@ -110,22 +111,17 @@ def test_a_child_of_a_fork_computes_alone(
             assert forked.submit(threads_allowed).result(timeout=60) == 1
 
 
-def test_a_table_stored_in_int8_is_summed_without_rounding(tiny_files: EncoderFiles, tiny_words: list[str]) -> None:
-    from dataclasses import replace
-
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_few_words_take_shorter_ways_to_the_same_bits(tiny_files: EncoderFiles, count: int) -> None:
     from distillemb_plugins.inference.cnn import CnnFeatures
-    from distillemb_plugins.quantization import dequantize, quantize
 
-    def features(files: EncoderFiles) -> CnnFeatures:
-        return CnnFeatures(files.config["encoder_args"], files.tensors, files.config["max_chars"])
-
-    assert features(tiny_files).table.dtype == np.float32
-    stored = replace(tiny_files, tensors=dequantize(quantize(tiny_files.tensors, "int8")))
-    rows, small = stored.characters.encode(tiny_words), features(stored)
-    assert small.table.dtype == np.int16
-    whole = features(stored)
-    whole.table, whole.scale = stored.tensors["table.weight"], None
-    np.testing.assert_allclose(small(rows), whole(rows), atol=1e-6)
+    words = ["wasomani", "ẹ̀kọ́", "a", "ትምህርት", "neno-refu-sana", "", "x1"]
+    features = CnnFeatures(tiny_files.config["encoder_args"], tiny_files.tensors, tiny_files.config["max_chars"])
+    rows = tiny_files.characters.encode(words)
+    together = features(rows)
+    for start in range(len(words)):
+        few = features(rows[start : start + count])
+        np.testing.assert_array_equal(few, together[start : start + count])
 
 
 def test_auto_is_onnx_only_where_it_is_installed_and_faster(

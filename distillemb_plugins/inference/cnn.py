@@ -31,9 +31,8 @@ Array = NDArray[np.float32]
 Tensors = dict[str, NDArray[Any]]
 
 _NOWHERE = np.float32(-1e30)  # what no maximum takes
-_INT8 = 127  # steps; where sums over the longest word would leave int16, the table stays in float32
-_PROBED = 256  # rows
-_SMALL = 1 << 16  # values
+_LEAST_STEPS = 127  # of a rounded table; where the words are too long for it, it is not rounded
+_SMALL = 1 << 16  # values, fewer than which need no array that is kept
 EPSILON = 1e-5  # of torch's normalization layers
 _SPREAD = np.float32(EPSILON)
 
@@ -45,12 +44,6 @@ def zero_padding(weights: Tensors) -> Tensors:
         table = table.copy()
         table[PAD_ID] = 0
     return {**weights, "table.weight": table}
-
-
-@lru_cache(maxsize=64)
-def _kernel_places(length: int, kernel: int) -> NDArray[np.intp]:
-    """What stands under each place of a kernel in each of its positions, ``[kernel, length]``."""
-    return np.add.outer(np.arange(kernel), np.arange(length))
 
 
 def _number_of_ngrams(min_n: int, max_n: int, length: int) -> int:
@@ -73,6 +66,12 @@ def scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float32) -> NDArr
     return found
 
 
+@lru_cache(maxsize=64)
+def _kernel_places(length: int, kernel: int) -> NDArray[np.intp]:
+    """What stands under each place of a kernel in each of its positions, ``[kernel, length]``."""
+    return np.add.outer(np.arange(kernel), np.arange(length))
+
+
 class CnnFeatures:
     """The features of words: summed n-grams beside the convolution's maximum, not yet normalized.
 
@@ -93,10 +92,9 @@ class CnnFeatures:
         convolution.reshape(self.kernel, -1, convolution.shape[1])[self.kernel // 2, PAD_ID] = _NOWHERE
         places = np.arange(self.hashes, dtype=np.uint32)[:, None, None]
         self.table = zero_padding(weights)["table.weight"]
-        self.scale: Any = None  # of the table, or of its columns, when it is held in int16
-        largest = np.iinfo(np.int16).max // max(_number_of_ngrams(self.min_n, self.max_n, max_chars + 2), 1)
-        if largest >= _INT8 and not self._restore_integers() and rounded:
-            self._round(largest)
+        self.scale: np.float32 | None = None  # of the table, when it is rounded
+        if rounded:
+            self._round(_number_of_ngrams(self.min_n, self.max_n, max_chars + 2))
         self.convolution, self.bias = convolution, weights["convolution_bias"]
         self._steps, self._first_rows = places * HASH_STEP, places * np.uint32(self.buckets) + ONE
         self._offsets = (np.arange(self.kernel) * (len(convolution) // self.kernel))[:, None, None]
@@ -129,20 +127,11 @@ class CnnFeatures:
         else:
             np.multiply(summed, self.scale / np.sqrt(number), out=out.transpose(1, 0, 2))
 
-    def _restore_integers(self) -> bool:
-        """Hold a table that was stored in int8 in int16: half as many bytes to fetch, and sums without rounding."""
-        scale = np.abs(self.table).max(axis=0, initial=0) / np.float32(_INT8)
-        scale[scale == 0] = 1
-        for rows in (self.table[:_PROBED], self.table):  # others are told by their first rows
-            codes = np.rint(rows / scale)
-            if not np.array_equal(codes * scale, rows):
-                return False
-        self.table, self.scale = codes.astype(np.int16), scale
-        return True
-
-    def _round(self, largest: int) -> None:
-        self.scale = np.float32((np.abs(self.table).max() or 1) / largest)
-        self.table = np.rint(self.table / self.scale).astype(np.int16)
+    def _round(self, ngrams: int) -> None:
+        limit = np.iinfo(np.int16).max // max(ngrams, 1)
+        if limit >= _LEAST_STEPS:
+            self.scale = np.float32((np.abs(self.table).max() or 1) / limit)
+            self.table = np.rint(self.table / self.scale).astype(np.int16)
 
     def _positions(self, columns: Rows, out: Array) -> None:
         """Write the convolution's maximum over the places of each word into `out`, ``[n, channels]``."""
@@ -150,7 +139,7 @@ class CnnFeatures:
         framed = np.zeros((length + kernel // 2 * 2, words), np.intp)
         framed[kernel // 2 : kernel // 2 + length] = columns
         shape = (length, words, self.convolution.shape[1])
-        if words <= FEW_WORDS:  # one call for all places of the kernel
+        if words <= FEW_WORDS:  # one call for all places of the kernel, which are added in the same order
             places = framed.take(_kernel_places(length, kernel), axis=0)
             places += self._offsets
             x = np.add.reduce(self.convolution.take(places, axis=0), axis=0)
@@ -173,14 +162,6 @@ class DenseWeights:
         self.hidden_bias: Array = hidden @ weights["norm.bias"] + weights["hidden.bias"]
         self.output: Array = np.ascontiguousarray(weights["output.weight"].T)  # [hidden, dim]
         self.output_bias: Array = weights["output.bias"]
-
-    def without_hidden_bias(self) -> tuple[Array, Array]:
-        """What ``max(h, 0)`` after the bias becomes before it, and the output's bias with what that leaves out.
-
-        ``max(h + b, 0) @ W + c`` equals ``max(h, -b) @ W + (b @ W + c)``, which goes over the hidden units once less.
-        """
-        bias = self.hidden_bias.astype(np.float64) @ self.output + self.output_bias
-        return -self.hidden_bias, bias.astype(np.float32)
 
 
 class DenseHead(Protocol):
@@ -210,8 +191,7 @@ class NumpyHead:
     def __init__(self, layers: DenseWeights, basis: Array | None) -> None:
         self.layers = layers
         self.both = layers.output if basis is None else np.concatenate([layers.output, basis])
-        layers.output, self.basis = self.both[: len(layers.output)], self.both[len(layers.output) :]
-        self.least, self.bias = layers.without_hidden_bias()
+        layers.output = self.both[: len(layers.output)]
 
     def tables(self, codebooks: Array) -> Array:
         """See `DenseHead`."""
@@ -219,28 +199,23 @@ class NumpyHead:
 
     def __call__(self, x: Array, parts: Array | None) -> Array:
         """See `DenseHead`."""
+        layers = self.layers
         normalize(x)
-        if len(x) == 1:  # a single word: products of a vector
-            hidden = np.maximum(x.dot(self.layers.hidden), self.least)
-            result: Array = hidden.dot(self.layers.output)
-            if parts is not None:
-                result += parts.dot(self.basis)
-            result += self.bias
-            return result
         inner = scratch("inner", (len(x), len(self.both)))
-        hidden = inner[:, : len(self.least)]
-        np.matmul(x, self.layers.hidden, out=hidden)
-        np.maximum(hidden, self.least, out=hidden)
+        hidden = inner[:, : len(layers.hidden_bias)]
+        np.matmul(x, layers.hidden, out=hidden)
+        hidden += layers.hidden_bias
+        np.maximum(hidden, 0, out=hidden)
         if parts is None:
-            result = hidden @ self.layers.output
+            result: Array = hidden @ layers.output
         else:
             held = len(parts)
             inner[:held, hidden.shape[1] :] = parts
             result = np.empty((len(x), self.both.shape[1]), np.float32)
             np.matmul(inner[:held], self.both, out=result[:held])
             if held < len(x):
-                np.matmul(hidden[held:], self.layers.output, out=result[held:])
-        result += self.bias
+                np.matmul(hidden[held:], layers.output, out=result[held:])
+        result += layers.output_bias
         return result
 
 
@@ -249,13 +224,8 @@ def normalize(x: Array) -> None:
     width = np.float32(x.shape[1])
     if len(x) == 1:  # a single word, for which every call counts
         word = x[0]
-        word -= word.dot(_ones(len(word))) / width
-        word /= np.float32(math.sqrt(word.dot(word) / width + _SPREAD))
+        word -= np.add.reduce(word) / width
+        word /= np.sqrt(word.dot(word) / width + _SPREAD)
         return
     x -= np.add.reduce(x, axis=1, keepdims=True) / width
     x /= np.sqrt(np.einsum("nf,nf->n", x, x) / width + _SPREAD)[:, None]
-
-
-@lru_cache(maxsize=8)
-def _ones(size: int) -> Array:
-    return np.ones(size, np.float32)

@@ -25,8 +25,10 @@ __all__ = ["AUTO", "FORWARDS", "RUNTIMES", "build_forward", "check_runtime", "re
 
 RUNTIMES = ("numpy", "onnx", "onnx-int8")
 AUTO = "auto"
-_PIECE = 512  # words that a thread takes at a time
 _BATCH = 256  # words at a time: enough for good matrix products, few enough for the processor's cache
+_LEAST = 4  # batches a thread
+_FEW = 32  # words that are not worth sorting
+_BLOCK = 16_384  # words whose features are held at once
 
 
 def _linear(weights: Tensors, name: str, x: Array) -> Array:
@@ -247,7 +249,7 @@ def resolve_runtime(runtime: str, config: dict[str, Any]) -> str:
     """The runtime that ``"auto"`` stands for; every other one is itself.
 
     ONNX Runtime is the faster exact one where the processor has AVX-512, which NumPy's products often do not use.
-    Elsewhere it is no faster, and what must be imported costs time and memory.
+    What must be imported costs time and memory, so that elsewhere NumPy is kept.
 
     Raises:
         DistillEmbError: There is no such runtime.
@@ -307,32 +309,54 @@ def _build(config: dict[str, Any], tensors: Tensors, runtime: str) -> Callable[[
                 x = network.features(rows)
                 return network.head(x, None if codebook is None else codebook.parts_of_one(rows[0]))
         vectors = np.empty((len(rows), config["dim"]), np.float32)
-        places = None if codebook is None else codebook.find(rows)
-        order, held = _order(rows, places)
-
-        def compute(start: int) -> None:
-            chunks = [order[place : place + _BATCH] for place in range(start, min(start + _PIECE, len(rows)), _BATCH)]
-            # first all features, then all products: their tables and weights do not fit into a cache together
-            features = [network.features(rows.take(chunk, axis=0)) for chunk in chunks]
-            for place, (chunk, x) in enumerate(zip(chunks, features, strict=True)):
-                known = chunk[: max(held - start - place * _BATCH, 0)]
-                parts = codebook.parts(places.take(known)) if codebook and places is not None and len(known) else None
-                vectors[chunk] = network.head(x, parts)
-
-        threads.share_out(compute, range(0, len(rows), _PIECE), least=2)
+        with threads.one_blas_thread:
+            for start in range(0, len(rows), _BLOCK):
+                block = rows[start : start + _BLOCK]
+                _compute(network, codebook, block, vectors[start : start + _BLOCK])
         return vectors
 
     return run
 
 
-def _order(rows: Rows, places: NDArray[np.intp] | None) -> tuple[NDArray[np.intp], int]:
-    """The order in which words are computed, and how many of them the codebook holds, which come first.
+def _compute(network: _Plain | _Cnn, codebook: _ResidualCodebook | None, rows: Rows, out: Array) -> None:
+    """Write the vectors of words into `out`, float32 ``[n, dim]``.
 
-    Words of like length stand together, because short ones cost less among themselves.
+    First all features, then all products: their tables and weights do not fit into a cache together. Which words stand
+    in a product together does not depend on the number of threads, and so neither does any bit.
     """
-    keys = (rows != PAD_ID).sum(axis=1, dtype=np.int16)
-    if places is None:
-        return np.argsort(keys, kind="stable"), 0
-    absent = places < 0
-    keys += absent * np.int16(rows.shape[1] + 1)
-    return np.argsort(keys, kind="stable"), len(rows) - int(np.count_nonzero(absent))
+    x = _features(network, rows)
+    places = np.zeros(0, np.intp) if codebook is None else codebook.find(rows)
+    held, absent = np.flatnonzero(places >= 0), np.flatnonzero(places < 0)
+    starts = range(0, len(rows), _BATCH)
+    if codebook is None or not len(held):
+
+        def plain(start: int) -> None:
+            out[start : start + _BATCH] = network.head(x[start : start + _BATCH], None)
+
+        threads.share_out(plain, starts, least=_LEAST)
+        return
+    order = np.concatenate([held, absent])  # those that the codebook holds stand together
+
+    def corrected(start: int) -> None:
+        chunk = order[start : start + _BATCH]
+        known = chunk[: max(len(held) - start, 0)]
+        out[chunk] = network.head(x.take(chunk, axis=0), codebook.parts(places[known]) if len(known) else None)
+
+    threads.share_out(corrected, starts, least=_LEAST)
+
+
+def _features(network: _Plain | _Cnn, rows: Rows) -> Array:
+    """The features of words; those of like length together, because short ones cost less among themselves."""
+    if len(rows) <= _FEW:
+        return network.features(rows)
+    order = np.argsort((rows != PAD_ID).sum(axis=1, dtype=np.int16), kind="stable")
+    first = network.features(rows[order[:_BATCH]])
+    x = np.empty((len(rows), first.shape[1]), np.float32)
+    x[order[:_BATCH]] = first
+
+    def compute(start: int) -> None:
+        chunk = order[start : start + _BATCH]
+        x[chunk] = network.features(rows.take(chunk, axis=0))
+
+    threads.share_out(compute, range(_BATCH, len(rows), _BATCH), least=_LEAST)
+    return x
