@@ -42,7 +42,7 @@ class DistillEmb:
         if cache_size < 0:
             raise DistillEmbError(f"cache_size is {cache_size}: give 0 (no cache) or more words.")
         self.files = files
-        self._asked: Runtime = runtime
+        self.requested_runtime: Runtime = runtime  # what is saved: "auto" may be another one elsewhere
         self.runtime = resolve_runtime(runtime, files.config)
         self._forward = build_forward(files.config, files.tensors, self.runtime)
         self._cache = _WordCache(cache_size, self.dim)
@@ -276,7 +276,7 @@ class DistillEmb:
 
     def __getstate__(self) -> dict[str, Any]:
         # the cache is not worth sending
-        return {"files": self.files, "cache_size": self._cache.size, "runtime": self._asked}
+        return {"files": self.files, "cache_size": self._cache.size, "runtime": self.requested_runtime}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

@@ -82,7 +82,7 @@ def set_vectors(
         DistillEmbError: The encoder cannot be read, or a component was trained with vectors of another size.
     """
     if isinstance(pretrained, DistillEmb):
-        encoder, runtime = pretrained, pretrained.runtime
+        encoder, runtime = pretrained, pretrained.requested_runtime
     else:
         files = read_pretrained(None if pretrained is None else str(pretrained), where)
         encoder = DistillEmb.from_files(files, cache_size, cast(Runtime, runtime))

@@ -218,8 +218,9 @@ def test_the_runtime_comes_from_the_config_and_travels(tiny_encoder_dir: Path, t
     again = spacy.load(tmp_path / "nlp")
     for vectors in (again.vocab.vectors, pickle.loads(pickle.dumps(nlp.vocab.vectors))):
         assert vectors._runtime == "auto" and close(vectors.encoder.encode("rafiki"), expected)
-    set_vectors(again, tiny_encoder_dir, runtime="auto")
-    assert again.config["nlp"]["vectors"]["runtime"] == again.vocab.vectors._runtime == "auto"
+    for source in (tiny_encoder_dir, DistillEmb.from_pretrained(tiny_encoder_dir, runtime="auto")):
+        set_vectors(again, source, runtime="auto")
+        assert again.config["nlp"]["vectors"]["runtime"] == again.vocab.vectors._runtime == "auto"
     with pytest.raises(DistillEmbError, match="runtime is 'gpu': choose one of numpy"):
         config_pipeline(tiny_encoder_dir, runtime="gpu")
 
