@@ -46,7 +46,9 @@ def _training_docs(nlp: Language) -> list[Doc]:
     """The first documents of the training corpus that the pipeline's config names; none where it names none."""
     config = nlp.config.interpolate()
     name = config.get("training", {}).get("train_corpus")
-    if not name or not config.get("corpora"):
+    section, _, block = (name or "").partition(".")
+    found = config.get(section, {}).get(block)
+    if not found or ("path" in found and found["path"] is None):  # spaCy's default corpus has no path yet
         return []
     [corpus] = resolve_dot_names(config, [name])
     return [example.reference for example in islice(corpus(nlp), _FIRST_DOCS)]
