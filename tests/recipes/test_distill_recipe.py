@@ -62,7 +62,7 @@ def test_the_shipped_encoders_are_made_small(tiny_data: Path, tmp_path: Path, mo
         "data": data,
         "work": tmp_path,
         "bundle": tmp_path / "bundled",
-        "teach": "--dim 8",
+        "teach": "--dim 8 --buckets 200",
         "distill": "--epochs 2 --codebook-words 0 --min-char-count 1 --held-out 2",
         "context": "--layers 1 --size 16",
     }

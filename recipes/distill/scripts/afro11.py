@@ -1,7 +1,7 @@
 """The encoders that ship: eleven African languages, from text that may be redistributed, and from nothing else.
 
 python scripts/afro11.py text       # the text marked OPEN, without lines that are like dev or test sentences
-python scripts/afro11.py teach      # PPMI-SVD of each language, merged into one table
+python scripts/afro11.py teach      # PPMI-SVD of each language, merged into one table; and fastText
 python scripts/afro11.py distill    # the encoder, into encoders/afro11
 python scripts/afro11.py context    # context layers over it, into encoders/afro11-context: an evening of one core
 python scripts/afro11.py bundle     # copy both into the package
@@ -34,19 +34,20 @@ from distillemb_plugins.files import atomic_directory, directory_bytes, iter_lin
 from distillemb_plugins.persistence import read_encoder, write_facts
 from distillemb_plugins.pretrain import PretrainSettings, pretrain
 from distillemb_plugins.runs import read_json, write_json
-from distillemb_plugins.teachers import load_teacher, train_by_language
+from distillemb_plugins.teachers import load_teacher, train_by_language, train_teacher
 from recipes.results import DEFAULT_DATA, ROOT, Data, Work, run_app
 
 HERE = Path(__file__).resolve().parents[1]
-TEACHER = "afro11-open.npz"
+COUNTED, FASTTEXT = "counted.npz", "fasttext.npz"
+START = "afro11-counted"  # the encoder that the context layers begin with
 TEXT, COUNTS = "text", "text.json"
 LANGUAGES = ("amh", "tir", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
 CODES = ("am", "ti", "ha", "ig", "rw", "lg", "luo", "pcm", "sw", "wo", "yo")
 NOTES = """One encoder for Amharic, Tigrinya, Hausa, Igbo, Kinyarwanda, Luganda, Luo, Nigerian Pidgin, Swahili, Wolof
 and Yoruba. Beside the network it keeps what the network misses of 70,000 frequent words, 16 bytes each. Letters that it
 does not know have ids of their own, by hash: words of unknown letters differ, and can be learned in fine-tuning."""
-CONTEXT_NOTES = """{layers} transformer layers of width {size} make words in context of the vectors. They learned to guess
-hidden words of the same text, which was read about once, and the encoder learned along."""
+CONTEXT_NOTES = """{layers} transformer layers of width {size} make words in context of the vectors. They learned to
+guess hidden words of the same text, which was read about once, and the encoder learned along."""
 LIMITS = """The text is small and uneven: {most} of {all} million words are Amharic or Kinyarwanda, Luo has {least:,}
 words. The languages share one space but were not aligned: a word is near words of its own language. What the vectors
 know of a word never seen comes from its spelling alone. News, encyclopaedia, health leaflets, children's stories, radio
@@ -125,10 +126,21 @@ def text(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders") -> None:
 
 
 @app.command()
-def teach(work: Work = HERE / "encoders", dim: int = 200) -> None:
-    """Count the neighbors of each language's words (PPMI-SVD, words seen 3 times or more), and merge the tables."""
+def teach(work: Work = HERE / "encoders", dim: int = 200, buckets: int = 200_000) -> None:
+    """Make two teachers of the words seen 3 times or more: counted (PPMI-SVD, the languages merged), and fastText."""
     texts = {language: corpus_files(work / TEXT, [language]) for language in sorted(LANGUAGES)}
-    train_by_language(texts, work / TEACHER, "ppmi-svd", dim=dim, min_count=3, threads=1)
+    train_by_language(texts, work / COUNTED, "ppmi-svd", dim=dim, min_count=3, threads=1)
+    if not (work / FASTTEXT).is_file():
+        settings: dict[str, Any] = {
+            "skipgram": False,
+            "epochs": 3,
+            "min_count": 3,
+            "min_n": 3,
+            "max_n": 5,
+            "threads": 1,
+        }
+        texts_of_all = corpus_files(work / TEXT, LANGUAGES)
+        train_teacher(texts_of_all, work / FASTTEXT, "fasttext", dim=dim, buckets=buckets, resume=True, **settings)
 
 
 def facts_of(work: Path) -> EncoderFacts:
@@ -161,14 +173,16 @@ def distill(
     held_out: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Distill it in int8, with a residual codebook of 70,000 words."""
+    """Distill afro11 from both teachers side by side, and from the counted one what the context layers begin with."""
     given = {"epochs": epochs, "codebook_words": codebook_words, "min_char_count": min_char_count}
     given |= {"held_out": held_out}
     chosen = DISTILLATION | {name: value for name, value in given.items() if value is not None}
-    settings = DistillSettings(**chosen, more_characters=LETTERS, seed=seed)
     lists = partial(Targets.word_lists, vocabulary=0)
-    teacher = load_teacher(work / TEACHER)
-    run_distillation([teacher], work / "afro11", settings, facts=facts_of(work), resume=True, extra=lists)
+    teachers = [load_teacher(work / name) for name in (COUNTED, FASTTEXT)]
+    for name, some in (("afro11", teachers), (START, teachers[:1])):
+        joined: dict[str, Any] = {"combine": "svd", "dim": teachers[0].dim} if len(some) > 1 else {}
+        settings = DistillSettings(**chosen, **joined, more_characters=LETTERS, seed=seed)
+        run_distillation(some, work / name, settings, facts=facts_of(work), resume=True, extra=lists)
 
 
 @app.command()
@@ -181,7 +195,7 @@ def context(work: Work = HERE / "encoders", max_seconds: float = 3900.0, layers:
     facts = replace(facts, title=title, notes=notes, command=command)
     settings = PretrainSettings(**PRETRAINING | {"layers": layers, "size": size}, words=WORDS, max_seconds=max_seconds)
     folders = [work / TEXT / "corpora" / language for language in sorted(LANGUAGES)]
-    pretrain(folders, work / "afro11", work / "afro11-context", settings, facts=facts, resume=True)
+    pretrain(folders, work / START, work / "afro11-context", settings, facts=facts, resume=True)
 
 
 @app.command()
@@ -193,7 +207,7 @@ def bundle(
     """Copy them into the package, with a list of frequent words for `distillemb neighbors`."""
     for name in ("afro11", "afro11-context"):
         if (work / name).is_dir():
-            _bundle(work / name, target / name, load_teacher(work / TEACHER, limit=words).words)
+            _bundle(work / name, target / name, load_teacher(work / COUNTED, limit=words).words)
             typer.echo(f"{target / name}: {directory_bytes(target / name):,} bytes")
 
 
