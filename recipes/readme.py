@@ -22,9 +22,9 @@ PLOT = "f1-and-bytes.svg"
 
 # The commands that write the recipes' tables, and the results without which there are none (both below recipes/).
 TABLES = {
-    "embeddings/tabulate.py write": "embeddings/results.jsonl",
-    "tagging/tabulate.py write": "tagging/results-ner.jsonl",
-    "transfer/tabulate.py": "transfer/results.jsonl",
+    "embeddings/write_tables.py write": "embeddings/results.jsonl",
+    "tagging/write_tables.py write": "tagging/results-ner.jsonl",
+    "transfer/write_tables.py": "transfer/results.jsonl",
     "new_language/compare.py table": "new_language/results.jsonl",
     "distill/scripts/tables.py write": "distill/results-a.jsonl",
     "benchmark/measure.py write": "benchmark/results.jsonl",

@@ -32,8 +32,8 @@ from distillemb_plugins.persistence import resolve
 from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
 from distillemb_plugins.text import tokenize
 from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, add_result, run_app
-from recipes.transfer import tabulate
-from recipes.transfer.tabulate import HERE
+from recipes.transfer import write_tables
+from recipes.transfer.write_tables import HERE
 
 WORK, RESULTS = HERE / "training", HERE / "results.jsonl"
 WINDOW = 25  # letters by which a test sentence is recognized in raw text
@@ -161,7 +161,7 @@ def check(data: Data = DEFAULT_DATA, results: Results = RESULTS) -> None:
     row = {"task": "corpus", "language": "tir", "words": sum(map(len, corpus.sentences)), "sentences": sizes}
     row |= {"dropped": corpus.dropped, "mended": dict(corpus.kinds)}
     add_result(results, row, ("task", "language"))
-    typer.echo(tabulate.corpus_text([row]))
+    typer.echo(write_tables.corpus_text([row]))
 
 
 @app.command()

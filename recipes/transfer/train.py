@@ -35,7 +35,7 @@ from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, check_choice, run_app, run_missing
 from recipes.transfer.prepare import LEFT_OUT, RESULTS, WORK, encoder_path, teacher_path, weights_bytes
-from recipes.transfer.tabulate import LEFT_OUT_SYSTEMS, TIGRINYA_SYSTEMS
+from recipes.transfer.write_tables import LEFT_OUT_SYSTEMS, TIGRINYA_SYSTEMS
 
 SHARES = (0.33, 0.66, 1.0)
 # The encoder that a system begins with; of "random" only its architecture and characters are used.

@@ -15,7 +15,7 @@ from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.data import pos
 from distillemb_plugins.teachers import load_teacher
 from recipes import results
-from recipes.embeddings import classifiers, prepare, systems, tabulate, tasks, train
+from recipes.embeddings import classifiers, prepare, systems, tasks, train, write_tables
 from recipes.embeddings.systems import COMMON, SYSTEMS, TABLES, source, table_path
 from recipes.embeddings.tasks import TASKS
 from recipes.tables import languages_table
@@ -385,8 +385,8 @@ def test_the_tables_are_written(trained: Path, tried: Path, data: Path, tmp_path
     names = [line.split()[1] for line in own.splitlines() if line.startswith("<!-- ") and not line.startswith("<!-- /")]
     readme = tmp_path / "README.md"
     readme.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names), "utf-8")
-    tabulate.write(trained, tried, readme)
-    tabulate.write_data(["ner", "pos", "afrisenti"], ["swa"], data, trained, readme)
+    write_tables.write(trained, tried, readme)
+    write_tables.write_data(["ner", "pos", "afrisenti"], ["swa"], data, trained, readme)
     text = readme.read_text("utf-8")
     assert "| swa |" in text and "| **mean** |" in text and "| finetuned |" in text and "dropped |" in text
     assert "finetuned - static" in text and "UD Hausa-Northern, marks dropped" in text
@@ -409,11 +409,11 @@ def test_parts_of_the_sentences_are_averaged_over_the_seeds() -> None:
     rows = [
         {"system": "hash", "language": "swa", "seed": seed, "share": share, "test_f1": share / 2 + 4 * seed}
         for seed in (0, 1)
-        for share in tabulate.SHARES
+        for share in write_tables.SHARES
     ]
     unfinished = {"system": "hash", "language": "amh", "seed": 0, "share": 10, "test_f1": 99.0}  # not in every share
-    assert tabulate.low_data_points([*rows, unfinished])["hash"][50] == [25.0, 29.0]
-    table = tabulate.low_data_table([*rows, unfinished])
+    assert write_tables.low_data_points([*rows, unfinished])["hash"][50] == [25.0, 29.0]
+    table = write_tables.low_data_table([*rows, unfinished])
     assert table.splitlines()[-1] == "| hash | 7.0 ± 2.8 | 14.5 ± 2.8 | 27.0 ± 2.8 | 52.0 ± 2.8 |"
 
 
@@ -428,18 +428,18 @@ def test_a_mean_counts_only_seeds_with_all_languages() -> None:
 def test_the_target_is_judged_against_the_best_table(finetuned: float, verdict: str) -> None:
     rows = ner_rows("static", {"swa": 60}, size=100) + ner_rows("floret", {"swa": 50})
     rows += ner_rows("compressed", {"swa": 55})
-    said = tabulate.target(rows + ner_rows("finetuned", {"swa": finetuned}, size=5))
+    said = write_tables.target(rows + ner_rows("finetuned", {"swa": finetuned}, size=5))
     assert f"{finetuned - 60:+.1f} points against static, at 1/20 of the bytes: **{verdict}**" in said
     rows += ner_rows("finetuned-ppmi_svd", {"swa": finetuned + 1}, size=4)
     rows += ner_rows("static-ppmi_svd", {"swa": 59.5}, size=90)
-    said = tabulate.target(rows + ner_rows("finetuned", {"swa": 61}, size=5))
+    said = write_tables.target(rows + ner_rows("finetuned", {"swa": 61}, size=5))
     other = (
         f"{finetuned - 59:+.1f} points against static, at 1/25 of the bytes: **met** ({finetuned - 58.5:+.1f} against"
     )
     assert "fastText as the teacher: +1.0 points against static, at 1/20 of the bytes: **missed**" in said
     assert other in said
     both = ner_rows("finetuned", {"swa": finetuned}, size=5) + ner_rows("joint", {"swa": 66})
-    assert "encoder of the joint tagger: +6.0." in tabulate.target(rows + both)
+    assert "encoder of the joint tagger: +6.0." in write_tables.target(rows + both)
 
 
 def pos_row(system: str, language: str, seed: int, accuracy: float) -> dict[str, Any]:
@@ -452,7 +452,7 @@ def pos_row(system: str, language: str, seed: int, accuracy: float) -> dict[str,
 def test_means_leave_out_seeds_without_all_languages() -> None:
     rows = [pos_row("hash", "swa", 0, 90), pos_row("hash", "xho", 0, 80), pos_row("hash", "swa", 1, 99)]
     scores = {"test": "test.accuracy", "seen": "test.seen", "unseen": "test.unseen"}
-    table = tabulate.systems_table(rows, scores, 2, parts=True)
+    table = write_tables.systems_table(rows, scores, 2, parts=True)
     assert table.splitlines()[2].split(" | ")[1:8] == ["2", "85.00", "85.00", "75.00", "90.00", "80.00", "1"]
 
 
@@ -465,10 +465,10 @@ def test_means_are_of_the_languages_that_all_systems_have_and_of_whole_seeds() -
         for model in ("linear", "bilstm")
     ]
     scores = {"test": "test_f1"}
-    assert tabulate.common_languages([row for row in rows[:6] if row["model"] == "linear"]) == ["swa"]
-    assert "| linear, static | 1 | 50.0 |" in tabulate.systems_table(rows[:6], scores)
-    assert "| linear, frozen | – | 60.0 |" in tabulate.models_table(rows[:6], "test_f1")
-    assert "| linear, static | 2 | 70.0 |" in tabulate.systems_table(rows, scores), "seed 1 has one language of two"
+    assert write_tables.common_languages([row for row in rows[:6] if row["model"] == "linear"]) == ["swa"]
+    assert "| linear, static | 1 | 50.0 |" in write_tables.systems_table(rows[:6], scores)
+    assert "| linear, frozen | – | 60.0 |" in write_tables.models_table(rows[:6], "test_f1")
+    assert "| linear, static | 2 | 70.0 |" in write_tables.systems_table(rows, scores), "seed 1 has one language of two"
 
 
 def test_tagged_sentences_are_found_in_the_raw_text(tmp_path: Path) -> None:
@@ -482,9 +482,9 @@ def test_tagged_sentences_are_found_in_the_raw_text(tmp_path: Path) -> None:
         for split, sentences in (("train", [others]), ("dev", [others]), ("test", [words, others, ["Fupi"]])):
             lines = "\n\n".join("\n".join(f"{word} O" for word in sentence) for sentence in sentences)
             (task / f"{split}.txt").write_text(f"{lines}\n", "utf-8")
-    found = tabulate.shares_in_raw_text(tmp_path, "swa")
+    found = write_tables.shares_in_raw_text(tmp_path, "swa")
     assert found == {"train": 0, "dev": 0, "test": 0.5}  # the short one does not count
-    text = tabulate.raw_text_block(tmp_path, ["swa", "lug"], ner_rows("hash", {"swa": 60, "lug": 50}))
+    text = write_tables.raw_text_block(tmp_path, ["swa", "lug"], ner_rows("hash", {"swa": 60, "lug": 50}))
     assert "| swa | 0 % | 0 % | 50 % |" in text and "Mean test F1 without swa: hash 50.0." in text
 
 
@@ -539,7 +539,7 @@ def test_the_project_runs_small(
     values = {"data": data, "work": work, "results": trained, "tried": tried, "readme": readme, "some": some}
     before = trained.read_bytes()
     ran = run_project(
-        train.HERE, values, ["fasttext", "ppmi_svd", "floret", "compressed", "encoders", "ner", "tabulate"]
+        train.HERE, values, ["fasttext", "ppmi_svd", "floret", "compressed", "encoders", "ner", "write_tables"]
     )
     assert ran == 7 and trained.read_bytes() == before
     assert "| hash, width 64, depth 2, learning rate 0.001 |" in readme.read_text("utf-8")

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 from distillemb_plugins.data import pos as pos_sets
 from distillemb_plugins.finetune import build_model
-from recipes.tagging import tabulate, taggers, train
+from recipes.tagging import taggers, train, write_tables
 from tests.recipes.projects import run_project
 
 LANGUAGES = ["amh", "swa"]
@@ -99,7 +99,7 @@ def done(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
         run_project(train.HERE, {**values, "some": small}, ["apart"])
         (work / "report-languages").touch()
         taggers.report(data, LANGUAGES, work / "training" / "hf-refined-ppmi_svd-0", work / "report.html", "dev")
-        run_project(train.HERE, values, ["tabulate", "release"])
+        run_project(train.HERE, values, ["write_tables", "release"])
     return SimpleNamespace(work=work, data=data, before=before, again=again)
 
 
@@ -220,5 +220,5 @@ def row(system: str, language: str, seed: int, accuracy: float) -> dict[str, Any
 
 def test_means_leave_out_seeds_without_all_languages() -> None:
     rows = [row("frozen", "swa", 0, 90), row("frozen", "xho", 0, 80), row("frozen", "swa", 1, 99)]
-    cells = tabulate.table_of_systems(rows).splitlines()[2].split(" | ")
+    cells = write_tables.table_of_systems(rows).splitlines()[2].split(" | ")
     assert cells[1:7] == ["85.00", "90.00", "80.00", "85.00", "75.00", "1"]

@@ -13,7 +13,7 @@ from distillemb_plugins import DistillEmbError
 from distillemb_plugins.data import tigrinya
 from distillemb_plugins.teachers import Teacher, load_teacher, save_teacher, train_teacher
 from recipes.results import read_results
-from recipes.transfer import prepare, tabulate, train
+from recipes.transfer import prepare, train, write_tables
 
 from .projects import read_project, run_project
 
@@ -64,7 +64,7 @@ def test_the_corpus_is_mended_and_every_repair_is_said(tmp_path: Path) -> None:
     assert [line.split(",")[0] for line in corpus.mended] == [f"line {n}" for n in (6, 7, 8, 9, 10, 12)]
     assert "I- that continues nothing, read as B-LOC" in corpus.mended[-1]
     prepare.check(tmp_path, tmp_path / "results.jsonl")
-    text = tabulate.corpus_text(read_results(tmp_path / "results.jsonl"))
+    text = write_tables.corpus_text(read_results(tmp_path / "results.jsonl"))
     assert "Repeated sentences dropped: 1." in text and "3 x misspelt tag" in text and "1 x no tag" in text
 
 
@@ -194,11 +194,11 @@ def test_every_task_is_trained_scored_and_put_into_the_tables(data: Path, work: 
     train.train("ner", system=["random"], share=[1.0], **(run | {"hidden": 8}))  # other settings are another row
     rows_with_other = read_results(results)
     assert len(rows_with_other) == 11
-    assert [row["hidden"] for row in tabulate.settled(rows_with_other)] == [4] * 10  # they are not mixed
+    assert [row["hidden"] for row in write_tables.settled(rows_with_other)] == [4] * 10  # they are not mixed
 
     marks = ("corpus", "encoders", "ner", "sentiment", "left-out", "cost")
     readme.write_text("\n".join(f"<!-- {name} -->\n<!-- /{name} -->" for name in marks), "utf-8")
-    tabulate.write(results, readme)
+    write_tables.write(results, readme)
     text = readme.read_text("utf-8")
     assert "| 81.97 / 85.12 / 85.96 |" in text and "| luo |" in text and "50 % of the data" in text
     assert "static fastText" in plot.read_text("utf-8")
@@ -220,7 +220,7 @@ def test_distilling_writes_an_encoder_and_its_facts(tiny_teacher: Teacher, tmp_p
     assert facts["teacher_words"] == 300 and facts["bytes"] > 0 and -1 <= facts["cosine"] <= 1
     again = prepare.distill_into(tiny_teacher, tmp_path / "e", {"epochs": 50})  # it is there
     assert again == facts
-    assert "| one | 300 |" in tabulate.encoder_table([{"task": "encoder", "language": "one", **facts}])
+    assert "| one | 300 |" in write_tables.encoder_table([{"task": "encoder", "language": "one", **facts}])
 
 
 # -- systems
@@ -263,7 +263,7 @@ def test_the_project_runs_small(data: Path, work: Path, tmp_path: Path) -> None:
     shutil.copy(train.RESULTS.with_name("README.md"), readme)
     some = "--system random --seed 0 --epochs 1 --hidden 4 --share 1.0 --language luo --limit 20"
     values = {"data": data, "work": work, "results": results, "readme": readme, "some": some}
-    names = ["check", "teach", "ner", "sentiment", "left-out", "tabulate"]
+    names = ["check", "teach", "ner", "sentiment", "left-out", "write_tables"]
     assert run_project(prepare.HERE, values, names) == len(names)
     assert {row["task"] for row in read_results(results)} == {"corpus", "ner", "sentiment", "left-out"}
     assert "| luo |" in readme.read_text("utf-8")

@@ -1,6 +1,6 @@
 """Write the tables and the plot of all results found into the README.
 
-python recipes/transfer/tabulate.py
+python recipes/transfer/write_tables.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Write the tables of all results found into the README.
 
-python recipes/tagging/tabulate.py write
+python recipes/tagging/write_tables.py write
 """
 
 from __future__ import annotations

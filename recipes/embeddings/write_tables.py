@@ -1,7 +1,7 @@
 """Write the tables and the plot of all results found into the README.
 
-python recipes/embeddings/tabulate.py write     # from the results alone
-python recipes/embeddings/tabulate.py data      # what the data sets hold; a few minutes
+python recipes/embeddings/write_tables.py write     # from the results alone
+python recipes/embeddings/write_tables.py data      # what the data sets hold; a few minutes
 """
 
 from __future__ import annotations
