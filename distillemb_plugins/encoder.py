@@ -137,7 +137,7 @@ class DistillEmb:
         if not len(missing):
             return table.vectors.take(places, axis=0)
         wanted = words if len(missing) == len(words) else [words[place] for place in missing.tolist()]
-        number = dict.fromkeys(wanted)
+        number: dict[str, Any] = dict.fromkeys(wanted)
         distinct = list(number)
         computed = self._compute(distinct)
         grown = self._cache.add(distinct, computed, table)

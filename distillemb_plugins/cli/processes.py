@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from ..errors import DistillEmbError
 
-B, R = TypeVar("B"), TypeVar("R")
+B = TypeVar("B")
+R = TypeVar("R")
 _AHEAD = 3  # batches a process that may wait
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _worker: list[Callable[[Any], Any]] = []  # what a worker process does: one function

@@ -72,7 +72,9 @@ def task_sentences(data: Path) -> TaskSentences:
 def _sentences(data: Path) -> Iterator[str]:
     for task in TASKS:
         folder = task_file(data, *task.split("/"))
-        for split in ("dev", "test") if folder else ():
+        for split in ("dev", "test"):
+            if folder is None:
+                break
             if task == _TWEETS:
                 for file in sorted(folder.rglob(f"{split}.tsv")):
                     rows = [line.split("\t") for line in iter_lines([file])]

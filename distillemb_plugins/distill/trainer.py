@@ -32,7 +32,7 @@ from .targets import AnyTeacher, Targets, build_targets
 # steps and 0.473 after 180; 0.599 after 100, 0.621 after 220 and 0.635 after 900. A smaller batch costs little time.
 FEW_STEPS = 200
 SMALL_BATCH = 32  # InfoNCE finds too few negatives in a smaller one
-_ADDED = {"hashed_characters": 0, "more_characters": ""}  # what runs of earlier versions did
+_ADDED: dict[str, Any] = {"hashed_characters": 0, "more_characters": ""}  # what runs of earlier versions did
 _MAY_CHANGE = ("checkpoint_seconds", "device", "storage", "max_seconds")  # while a run is interrupted
 
 

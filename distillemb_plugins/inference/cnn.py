@@ -58,7 +58,7 @@ def scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float32) -> NDArr
     size = math.prod(shape)
     if size < _SMALL:
         return np.empty(shape, dtype)
-    arrays = _kept.__dict__
+    arrays: dict[Any, NDArray[Any]] = _kept.__dict__
     flat = arrays.get((name, dtype))
     if flat is None or len(flat) < size:
         flat = arrays[name, dtype] = np.empty(size, dtype)

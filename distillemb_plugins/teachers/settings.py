@@ -75,7 +75,8 @@ class TeacherSettings:
 
     def going_on_from(self, begun: Mapping[str, Any]) -> TeacherSettings:
         """These settings, with what is None as an interrupted run had it."""
-        return replace(self, **{n: begun.get(n) for n in _FITTED if getattr(self, n) is None})
+        before: dict[str, Any] = {n: begun.get(n) for n in _FITTED if getattr(self, n) is None}
+        return replace(self, **before)
 
     def fitted(self, words: int) -> FittedSettings:
         """These settings for a text of so many words."""

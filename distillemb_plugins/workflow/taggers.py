@@ -22,7 +22,7 @@ HEADS: dict[str, dict[str, Any]] = {
     "ner": {"head": "bilstm-crf", "shape_features": True, "head_activation": "relu", "head_dropout": 0.3},
     "pos": {"head": "bilstm", "shape_features": True, "head_hidden_size": 96},
 }
-ARGUMENTS: dict[str, dict[str, float]] = {
+ARGUMENTS: dict[str, dict[str, Any]] = {
     "ner": {},
     "pos": {"learning_rate": 0.005, "encoder_learning_rate": 0.001, "average": 0.98},
 }

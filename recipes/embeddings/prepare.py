@@ -59,7 +59,7 @@ def train_fasttext(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, 
     out = work / FASTTEXT
     if not out.is_file():
         work.mkdir(parents=True, exist_ok=True)
-        given = {"skipgram": False, "min_count": 5, "epochs": EPOCHS, "min_n": 4, "buckets": 200_000}
+        given: dict[str, Any] = {"skipgram": False, "min_count": 5, "epochs": EPOCHS, "min_n": 4, "buckets": 200_000}
         given |= {"threads": 1, "resume": True} | settings
         train_teacher(corpus_files(data, sorted(languages)), out, "fasttext", **given)
     return out

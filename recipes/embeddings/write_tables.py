@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import srsly
 import typer
@@ -261,7 +261,7 @@ def write(
         blocks["ner-systems"] = systems_table(speed, scores)
     if {row["share"] for row in ner} >= set(SHARES):
         blocks["ner-low-data"] = low_data_table(ner)
-        lines = {LOW_DATA_SYSTEMS[system]: points for system, points in low_data_points(ner).items()}
+        lines: dict[str, Any] = {LOW_DATA_SYSTEMS[system]: points for system, points in low_data_points(ner).items()}
         with atomic_file(readme.with_name("low-data.svg"), "w") as stream:
             stream.write(line_plots({"": lines}, "training sentences (per cent)", "mean test F1"))
     if tagged:

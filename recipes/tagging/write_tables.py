@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import statistics
 import sys
+from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Annotated
@@ -68,13 +70,18 @@ def write(
     shared.write_blocks(readme, blocks)
 
 
+def _mean(rows: Rows, name: str, languages: Sequence[str]) -> str:
+    """Mean over the languages for each seed, then mean ± standard deviation over the seeds."""
+    return mean_spread(shared.seed_means(rows, name, languages), 2)
+
+
 def ner_table(rows: Rows) -> str:
     """Test F1 of each mode and encoder, and what others report."""
     languages, modes = NER["languages"], list(NER["modes"])
     kinds = sorted({(row["mode"], row["init_from"]) for row in rows}, key=lambda kind: (modes.index(kind[0]), kind[1]))
     columns: dict[str, Cell] = {language: score("test_f1", language=language) for language in languages}
     for column, name in {"mean": "test_f1", "dev mean": "dev_f1"}.items():
-        columns[column] = lambda own, name=name: mean_spread(shared.seed_means(own, name, languages), 2)
+        columns[column] = partial(_mean, name=name, languages=languages)
     columns |= {"seeds": seeds, "on disk": lambda own: megabytes(max(row["bytes"] for row in own))}
     columns["minutes"] = lambda own: mean_spread(row["seconds"] / 60 for row in own)
     published = [
