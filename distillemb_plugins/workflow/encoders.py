@@ -56,7 +56,8 @@ def distill_encoder(
 
     Args:
         kind: ``"own"`` learns from the teacher alone. ``"joint"`` learns the average of the teacher and of what the
-            bundled encoder says of the same words. ``"afro11"`` is the bundled encoder as it is.
+            bundled encoder says of the same words; of different widths, the main directions of both side by side, as
+            many as the bundled encoder has. ``"afro11"`` is the bundled encoder as it is.
         teacher: The table.
         out: The encoder directory to write.
         settings: What differs from `student_settings`.
@@ -66,7 +67,10 @@ def distill_encoder(
     """
     if kind == BUNDLED:
         return resolve(BUNDLED)
-    joint = {"combine": "average"} if kind == "joint" else {}
+    joint: dict[str, Any] = {}
+    if kind == "joint":
+        dim = DistillEmb.from_pretrained(BUNDLED).dim
+        joint = {"combine": "average"} if teacher.dim == dim else {"combine": "svd", "dim": dim}
     given = DistillSettings(seed=seed, **student_settings(len(teacher)) | dict(settings) | joint)
     teachers: list[Teacher | str] = [teacher, BUNDLED] if joint else [teacher]
     return distill(

@@ -14,7 +14,7 @@ NAMES, TOWNS = ("Juma", "Asha", "Otieno", "Achieng", "Musa", "Zuri"), ("Nairobi"
 LINES = [f"{name} anaishi {town} na rafiki {place} ." for place, name in enumerate(NAMES) for town in TOWNS] + [
     f"mtoto wa {name} alikwenda {town} jana asubuhi ." for name in NAMES for town in TOWNS
 ]
-TEACHER = {"dim": 300, "epochs": 1, "buckets": 500, "min_count": 1}
+TEACHER = {"dim": 200, "epochs": 1, "buckets": 500, "min_count": 1}
 STUDENT = {
     "epochs": 1,
     "min_char_count": 1,

@@ -199,10 +199,13 @@ def test_a_joint_encoder_learns_from_the_text_and_the_bundled_encoder(
         return out
 
     monkeypatch.setattr(encoders, "distill", fake)
-    teacher = Teacher("table", ["nyithindo", "piny"], np.zeros((2, 300), np.float32))
+    teacher = Teacher("table", ["nyithindo", "piny"], np.zeros((2, 200), np.float32))
     for kind in ("own", "joint"):
         encoders.distill_encoder(kind, teacher, tmp_path / kind, {})
     assert given["own"][0] == [teacher] and given["joint"] == ([teacher, "afro11"], "average")
+    wide = Teacher("table", ["nyithindo", "piny"], np.zeros((2, 300), np.float32))
+    encoders.distill_encoder("joint", wide, tmp_path / "wide", {})
+    assert given["wide"] == ([wide, "afro11"], "svd"), "of different widths, one beside the other"
     assert encoders.distill_encoder("afro11", teacher, tmp_path, {}) == resolve("afro11")
 
 
@@ -244,7 +247,7 @@ def test_options_that_cannot_be_are_refused(texts: Path, tmp_path: Path) -> None
 
 def test_a_run_leaves_all_that_was_promised(whole: tuple[BuildSettings, dict[str, Any]]) -> None:
     options, facts = whole
-    assert DistillEmb.from_pretrained(options.out / "encoder").encode("mtoto").shape == (300,)
+    assert DistillEmb.from_pretrained(options.out / "encoder").encode("mtoto").shape == (200,)
     assert facts["wheel"]["file"] == "xx_swa_ner-0.1.0-py3-none-any.whl"
     assert (options.out / facts["wheel"]["file"]).stat().st_size == facts["wheel"]["bytes"]
     assert (options.out / "hf" / "model.safetensors").is_file()
@@ -312,7 +315,7 @@ def test_the_license_reminder_goes_when_it_is_answered(whole: tuple[BuildSetting
 @pytest.fixture
 def _no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening in fresh processes is tried once, above; here it would only cost time."""
-    found = {"entities": [], "pos": [], "vectors": [1.0], "shape": [1, 300]}
+    found = {"entities": [], "pos": [], "vectors": [1.0], "shape": [1, 200]}
     monkeypatch.setattr(packages, "fresh_process", lambda *_: found)
 
 
