@@ -138,7 +138,7 @@ def test_bad_values_are_told_before_torch_is_imported(arguments: str, folder: Pa
 
 def test_verbs_without_extras_run_on_the_core(folder: Path) -> None:
     others = set(get_command(app).commands) - set(VERB_EXTRAS)  # type: ignore[attr-defined]
-    assert others == {"info", "neighbors", "vectors", "tag"}  # tag: as the tagger is
+    assert others == {"info", "neighbors", "vectors", "tag", "data"}  # tag: as the tagger is
     assert run_without(OPTIONAL, folder, "info", "afro11").returncode == 0
     assert run_without(OPTIONAL, folder, "neighbors", "afro11", "mwalimu", "-n", "2").returncode == 0
     (folder / "words.txt").write_text("watoto\n", "utf-8")

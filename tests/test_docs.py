@@ -227,7 +227,7 @@ def test_presets_results_and_card_come_from_their_sources() -> None:
     table = hooks.presets().splitlines()
     assert table[0].count("|") == len(PRESETS) + 3
     assert {row.split("`")[1] for row in table[2:]} == set(DistillSettings().to_dict()) - {"preset"}
-    assert "AfriSenti" in hooks.card_section("Corpora")
+    assert "afrisenti" in hooks.card_section("Corpora")
     marks = [found for page in OWN for found in re.findall(r"<!-- results: (\S+) -->", page.read_text("utf-8"))]
     assert marks and all(hooks.results(mark) for mark in marks)
     with pytest.raises(ValueError, match="no block 'nothing'"):

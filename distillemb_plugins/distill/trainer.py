@@ -82,7 +82,8 @@ def distill(
             with locked(work):
                 remove_directory(work)
         return out
-    check_output(out, resume=resume, overwrite=overwrite)
+    if is_main_process():  # the others may find what this one has begun
+        check_output(out, resume=resume, overwrite=overwrite)
     if resume and (begun := begun_settings(work)) and not begun.keys() & _ADDED:
         settings = replace(settings, **_ADDED)
     overwrites = overwrite or out.exists()

@@ -25,6 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging
 
 from ..averaging import update_average
+from ..characters import CharTable
 from ..coverage import low_coverage_warning
 from ..errors import DistillEmbError
 from ..evaluate.tagging import accuracy, class_scores, entity_scores
@@ -159,8 +160,10 @@ class FineTuner(Trainer):
             args.eval_strategy, args.eval_steps = "steps", max(1, steps // args.evaluations)
             args.__post_init__()
         characters, distilled = processing_class.characters, getattr(model, "encoder_facts", {}).get("settings", {})
-        if warning := low_coverage_warning(characters, _words_of(train_dataset), "The training set", distilled):
-            warnings.warn(warning, stacklevel=2)
+        if isinstance(characters, CharTable):  # a table of words has none
+            warning = low_coverage_warning(characters, _words_of(train_dataset), "The training set", distilled)
+            if warning:
+                warnings.warn(warning, stacklevel=2)
         score, self.main_score = scorer_for(model, "tokens" in train_dataset.column_names)
         options: dict[str, Any] = {
             "data_collator": WordCollator(processing_class),

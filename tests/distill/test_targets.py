@@ -67,7 +67,7 @@ def test_an_encoder_teaches_its_vectors_of_the_words_of_the_tables(
             assert np.array_equal(targets.vectors[place], encoder.encode(targets.words))
             assert targets.counts is not None and targets.counts.tolist() == list(range(51, len(tiny_teacher)))
     assert build_targets([tiny_teacher, tiny_encoder_dir], settings).names == ("tiny", tiny_encoder_dir.name)
-    bundled = Teacher("t", ["ni", "soma", "ilé", "ọjọ́"], np.eye(4, 300, dtype=np.float32))
+    bundled = Teacher("t", ["ni", "soma", "ilé", "ọjọ́"], np.eye(4, 200, dtype=np.float32))
     assert build_targets([bundled, "afro11"], settings).names == ("t", "afro11")
 
 
