@@ -89,9 +89,8 @@ class Distillation(TrainingRun):
         settings, state = self.settings, self.state.progress
         epoch, step = state.epoch, state.step
         batch = torch.from_numpy(self.sampler.batch(epoch, step)).to(self.device)
-        own = batch[self._own]
         self.module.train()
-        predicted = self.module(*self._read(own, self.sampler.unknown_rng(epoch, step)))
+        predicted = self.module(*self._read(batch, self.sampler.unknown_rng(epoch, step)))
         total, parts = self.objective(predicted, batch, self._own, self.sampler.negatives_rng(epoch, step))
         rate = self.descend(total, len(batch), self._rate_factor())
         state.epoch, state.step = (epoch, step + 1) if step + 1 < self.sampler.steps_per_epoch else (epoch + 1, 0)
@@ -102,13 +101,19 @@ class Distillation(TrainingRun):
             update_average(averages, list(weights.values()), settings.ema, state.total_steps)
         return {"loss": total.detach(), **parts}, rate
 
-    def _read(self, own: Tensor, rng: np.random.Generator) -> list[Tensor]:
-        """What the student reads of the words. A small share shows it unknown characters, if it tells them apart."""
-        columns = [column.index_select(0, own) for column in self.inputs]
+    def _read(self, batch: Tensor, rng: np.random.Generator) -> list[Tensor]:
+        """What the student reads of this process's words. A small share shows it unknown characters.
+
+        They are drawn for the whole batch, so that several processes read what one would.
+        """
+        columns = [column.index_select(0, batch[self._own]) for column in self.inputs]
         if not self.characters.hashed:
             return columns
-        chosen = torch.from_numpy(np.flatnonzero(rng.random(len(own)) < _WITH_UNKNOWN))
-        char_ids = with_unknown_characters(self._char_ids[own.cpu()[chosen]], self.characters, self._unseen, rng)
+        chosen = torch.from_numpy(np.flatnonzero(rng.random(len(batch)) < _WITH_UNKNOWN))
+        char_ids = with_unknown_characters(self._char_ids[batch.cpu()[chosen]], self.characters, self._unseen, rng)
+        places = chosen - int(self._own[0])
+        own = (places >= 0) & (places < len(self._own))
+        chosen, char_ids = places[own], char_ids[own]
         with torch.no_grad():
             changed = prepare_inputs(char_ids.to(self.device), self.encoder)
         for column, new in zip(columns, changed, strict=True):

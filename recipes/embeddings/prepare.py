@@ -69,6 +69,8 @@ def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, 
     """Count the neighbors of each language's words, reduce them to 200 dimensions, and merge the tables."""
     from distillemb_plugins.teachers import train_by_language
 
+    if (work / PPMI_SVD).is_file():
+        return work / PPMI_SVD
     texts = {language: corpus_files(data, [language]) for language in sorted(languages)}
     return train_by_language(texts, work / PPMI_SVD, "ppmi-svd", **{"dim": PPMI_SVD_DIM, "min_count": 5} | settings)
 
