@@ -84,12 +84,15 @@ def test_few_pieces_stay_with_the_caller(two_cores: None) -> None:
     assert found == {threading.get_ident()}
 
 
-def test_the_number_of_threads_changes_no_bit(
-    tiny_files: EncoderFiles, tiny_words: list[str], two_cores: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def encoder(tiny_files: EncoderFiles, two_cores: None, monkeypatch: pytest.MonkeyPatch) -> DistillEmb:
+    """An encoder that shares out small pieces already."""
     monkeypatch.setattr(students, "_BATCH", 16)
     monkeypatch.setattr(students, "_LEAST", 1)
-    encoder = DistillEmb.from_files(tiny_files, cache_size=0)
+    return DistillEmb.from_files(tiny_files, cache_size=0)
+
+
+def test_the_number_of_threads_changes_no_bit(encoder: DistillEmb, tiny_words: list[str]) -> None:
     with threadpoolctl.threadpool_limits(1):
         expected = encoder.encode(tiny_words)
     with threadpoolctl.threadpool_limits(2):
@@ -100,12 +103,7 @@ def test_the_number_of_threads_changes_no_bit(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-def test_a_child_of_a_fork_computes_alone(
-    tiny_files: EncoderFiles, tiny_words: list[str], two_cores: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(students, "_BATCH", 16)
-    monkeypatch.setattr(students, "_LEAST", 1)
-    encoder = DistillEmb.from_files(tiny_files, cache_size=0)
+def test_a_child_of_a_fork_computes_alone(encoder: DistillEmb, tiny_words: list[str]) -> None:
     with threadpoolctl.threadpool_limits(2):
         expected = encoder.encode(tiny_words)  # the threads are there now
         with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as forked:

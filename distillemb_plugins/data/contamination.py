@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..files import iter_lines
 from ..text import normalize
+from .columns import blocks
 from .sources import task_file
 
 SHORT, LONG = 16, 40  # letters
@@ -87,12 +88,5 @@ def _sentences(data: Path) -> Iterator[str]:
 
 def _joined_words(file: Path) -> Iterator[str]:
     """Sentences of a file of one word a line, with blank lines between: the first column of each."""
-    words: list[str] = []
-    for line in iter_lines([file]):
-        if line.strip():
-            words.append(line.split()[0])
-        elif words:
-            yield " ".join(words)
-            words = []
-    if words:
-        yield " ".join(words)
+    for block in blocks(file):
+        yield " ".join(line.split()[0] for _, line in block if line.strip())

@@ -7,7 +7,6 @@ several threads gensim lowers the rate within one call only by 1 / threads of wh
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from ..errors import DistillEmbError, require
 from ..files import atomic_file, remove_directory
+from ..inference.threads import usable_cores
 from ..quantization import check_storage
 from ..runs import (
     CHECKPOINT_FILE,
@@ -123,7 +123,7 @@ def train_teacher(
         algorithm, dim, default_window(algorithm) if window is None else window, negative, min_count,
         epochs, skipgram, min_n, max_n, buckets, learning_rate, sample, seed, limit, contexts,
     )  # fmt: skip
-    threads = _available_threads() if threads is None else threads
+    threads = usable_cores() if threads is None else threads
     _check(settings, threads, out, storage)
     require("sklearn" if algorithm == "ppmi-svd" else "gensim", "train")
     texts = [texts] if isinstance(texts, str | Path) else list(texts)
@@ -204,10 +204,6 @@ def _about(words: int, asked: TeacherSettings, fitted: FittedSettings) -> str:
     text = f"{words:,} words: {expectation(words)}."
     shown = ", ".join(f"{name} {str(value).lower()}" for name, value in values.items())
     return f"{text} Fitted to it: {shown}." if shown else text
-
-
-def _available_threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _new_model(settings: FittedSettings, corpus: Corpus) -> Any:

@@ -13,6 +13,7 @@ import gzip
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -143,8 +144,8 @@ def teach(work: Work = HERE / "encoders", dim: int = 200, buckets: int = 200_000
         train_teacher(texts_of_all, work / FASTTEXT, "fasttext", dim=dim, buckets=buckets, resume=True, **settings)
 
 
-def facts_of(work: Path) -> EncoderFacts:
-    """What both cards say."""
+def facts_of(work: Path, notes: Sequence[str] = (NOTES,)) -> EncoderFacts:
+    """What both cards say; notes: paragraphs before the table of the languages."""
     counts = read_json(work / TEXT / COUNTS)
     words: dict[str, int] = {}
     for name, count in counts.items():
@@ -159,7 +160,7 @@ def facts_of(work: Path) -> EncoderFacts:
         license="cc-by-sa-4.0",
         corpora=tuple(corpora(work / TEXT)),
         command="\n".join(f"python recipes/distill/scripts/afro11.py {step}" for step in ("text", "teach", "distill")),
-        notes="\n".join([NOTES, "", *table]),
+        notes="\n\n".join([*notes, "\n".join(table)]),
         limits=LIMITS.format(**limits, dropped=dropped),
     )
 
@@ -188,11 +189,10 @@ def distill(
 @app.command()
 def context(work: Work = HERE / "encoders", max_seconds: float = 3900.0, layers: int = 3, size: int = 256) -> None:
     """Pretrain context layers on the same text. The encoder learns along."""
-    facts = facts_of(work)
+    facts = facts_of(work, [NOTES, CONTEXT_NOTES.format(layers=layers, size=size)])
     command = f"{facts.command}\npython recipes/distill/scripts/afro11.py context --max-seconds {max_seconds:.0f}"
     title = "afro11-context: words in context for eleven African languages"
-    notes = facts.notes.replace("\n\n|", f"\n\n{CONTEXT_NOTES.format(layers=layers, size=size)}\n\n|")
-    facts = replace(facts, title=title, notes=notes, command=command)
+    facts = replace(facts, title=title, command=command)
     settings = PretrainSettings(**PRETRAINING | {"layers": layers, "size": size}, words=WORDS, max_seconds=max_seconds)
     folders = [work / TEXT / "corpora" / language for language in sorted(LANGUAGES)]
     pretrain(folders, work / START, work / "afro11-context", settings, facts=facts, resume=True)
@@ -218,10 +218,13 @@ def _bundle(source: Path, target: Path, words: list[str]) -> None:
         letters = [word for word in words if any(c.isalpha() for c in word)]
         packed = gzip.compress(("\n".join(letters) + "\n").encode(), mtime=0)
         (folder / "vocabulary.txt.gz").write_bytes(packed)
-        names = json.loads((folder / "config.json").read_text("utf-8"))["auto_map"]
-        for module in {name.partition(".")[0] for name in (*names.values(), TOKENIZER)}:
-            found = sorted({name.partition(".")[2] for name in (*names.values(), TOKENIZER) if name.startswith(module)})
-            (folder / f"{module}.py").write_text(CODE.format(module=module, names=", ".join(found), all=found), "utf-8")
+        named = json.loads((folder / "config.json").read_text("utf-8"))["auto_map"].values()
+        classes: dict[str, set[str]] = {}
+        for module, _, name in (reference.partition(".") for reference in (*named, TOKENIZER)):
+            classes.setdefault(module, set()).add(name)
+        for module, names in classes.items():
+            code = CODE.format(module=module, names=", ".join(sorted(names)), all=sorted(names))
+            (folder / f"{module}.py").write_text(code, "utf-8")
         facts = replace(read_encoder(source).facts, word_lists={"vocabulary": "vocabulary.txt.gz"})
         write_facts(folder, facts, target.name)
 
