@@ -364,7 +364,7 @@ def _remove_empty(directory: Path) -> None:
 
 
 def directory_bytes(path: str | Path) -> int:
-    """Count the bytes of all files below a directory (or of one file): what lies on the disk.
+    """Count the bytes of all files below a directory (or of one file), without Python's cache of compiled code.
 
     Of an encoder directory this includes the card, the word lists and the code for ``trust_remote_code``; for the size
     of the encoder itself see `encoder_bytes`.
@@ -372,7 +372,8 @@ def directory_bytes(path: str | Path) -> int:
     path = Path(path)
     if path.is_file():
         return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    files = (file for file in path.rglob("*") if file.is_file() and file.parent.name != "__pycache__")
+    return sum(file.stat().st_size for file in files)
 
 
 def encoder_bytes(directory: str | Path) -> int:

@@ -116,6 +116,9 @@ def test_a_finished_write_replaces(tmp_path: Path) -> None:
         with atomic_directory(tmp_path / "folder", overwrite=content == "2") as work:
             (work / content).write_text(content)
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["2"]
+    cache = tmp_path / "folder" / "__pycache__"
+    cache.mkdir()
+    (cache / "module.pyc").write_text("compiled by whoever installs it")
     assert directory_bytes(tmp_path / "folder") == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "folder"]
 
