@@ -40,7 +40,6 @@ from recipes.results import DEFAULT_DATA, ROOT, Data, Work, run_app
 
 HERE = Path(__file__).resolve().parents[1]
 COUNTED, FASTTEXT = "counted.npz", "fasttext.npz"
-START = "afro11-counted"  # the encoder that the context layers begin with
 TEXT, COUNTS = "text", "text.json"
 LANGUAGES = ("amh", "tir", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
 CODES = ("am", "ti", "ha", "ig", "rw", "lg", "luo", "pcm", "sw", "wo", "yo")
@@ -48,7 +47,8 @@ NOTES = """One encoder for Amharic, Tigrinya, Hausa, Igbo, Kinyarwanda, Luganda,
 and Yoruba. Beside the network it keeps what the network misses of 70,000 frequent words, 16 bytes each. Letters that it
 does not know have ids of their own, by hash: words of unknown letters differ, and can be learned in fine-tuning."""
 CONTEXT_NOTES = """{layers} transformer layers of width {size} make words in context of the vectors. They learned to
-guess hidden words of the same text, which was read about once, and the encoder learned along."""
+guess hidden words of the same text, {words:.0f} million of them read in all, and the encoder, which is afro11's,
+learned along."""
 LIMITS = """The text is small and uneven: {most} of {all} million words are Amharic or Kinyarwanda, Luo has {least:,}
 words. The languages share one space but were not aligned: a word is near words of its own language. What the vectors
 know of a word never seen comes from its spelling alone. News, encyclopaedia, health leaflets, children's stories, radio
@@ -73,6 +73,8 @@ PRETRAINING: dict[str, Any] = {
     "feed_forward": 512,
     "dropout": 0.0,  # the text is read about once
     "vocabulary": 25_000,
+    "mask": 0.3,
+    "words": 15_000_000,
     "batch_words": 4096,
     "learning_rate": 2e-3,
     "warmup": 200,
@@ -81,7 +83,6 @@ PRETRAINING: dict[str, Any] = {
     "storage": "int8",  # states as from float16 to a cosine of 0.9999
     "device": "cpu",
 }
-WORDS = 40_000_000  # more than an evening reads: the time ends the run
 TOKENIZER = "tokenization_distillemb.DistillEmbTokenizer"
 CODE = '''"""What `auto_map` names. This directory comes with the package, so the code is the package's own."""
 
@@ -174,28 +175,27 @@ def distill(
     held_out: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Distill afro11 from both teachers side by side, and from the counted one what the context layers begin with."""
+    """Distill afro11 from both teachers side by side."""
     given = {"epochs": epochs, "codebook_words": codebook_words, "min_char_count": min_char_count}
     given |= {"held_out": held_out}
     chosen = DISTILLATION | {name: value for name, value in given.items() if value is not None}
-    lists = partial(Targets.word_lists, vocabulary=0)
     teachers = [load_teacher(work / name) for name in (COUNTED, FASTTEXT)]
-    for name, some in (("afro11", teachers), (START, teachers[:1])):
-        joined: dict[str, Any] = {"combine": "svd", "dim": teachers[0].dim} if len(some) > 1 else {}
-        settings = DistillSettings(**chosen, **joined, more_characters=LETTERS, seed=seed)
-        run_distillation(some, work / name, settings, facts=facts_of(work), resume=True, extra=lists)
+    settings = DistillSettings(**chosen, combine="svd", dim=teachers[0].dim, more_characters=LETTERS, seed=seed)
+    lists = partial(Targets.word_lists, vocabulary=0)
+    run_distillation(teachers, work / "afro11", settings, facts=facts_of(work), resume=True, extra=lists)
 
 
 @app.command()
-def context(work: Work = HERE / "encoders", max_seconds: float = 3900.0, layers: int = 3, size: int = 256) -> None:
-    """Pretrain context layers on the same text. The encoder learns along."""
-    facts = facts_of(work, [NOTES, CONTEXT_NOTES.format(layers=layers, size=size)])
-    command = f"{facts.command}\npython recipes/distill/scripts/afro11.py context --max-seconds {max_seconds:.0f}"
-    title = "afro11-context: words in context for eleven African languages"
-    facts = replace(facts, title=title, command=command)
-    settings = PretrainSettings(**PRETRAINING | {"layers": layers, "size": size}, words=WORDS, max_seconds=max_seconds)
+def context(
+    work: Work = HERE / "encoders", words: int = PRETRAINING["words"], layers: int = 3, size: int = 256
+) -> None:
+    """Pretrain context layers over afro11 on the same text. The encoder learns along."""
+    settings = PretrainSettings(**PRETRAINING | {"words": words, "layers": layers, "size": size})
+    facts = facts_of(work, [NOTES, CONTEXT_NOTES.format(layers=layers, size=size, words=words / 1e6)])
+    command = f"{facts.command}\npython recipes/distill/scripts/afro11.py context"
+    facts = replace(facts, title="afro11-context: words in context for eleven African languages", command=command)
     folders = [work / TEXT / "corpora" / language for language in sorted(LANGUAGES)]
-    pretrain(folders, work / START, work / "afro11-context", settings, facts=facts, resume=True)
+    pretrain(folders, work / "afro11", work / "afro11-context", settings, facts=facts, resume=True)
 
 
 @app.command()
