@@ -38,7 +38,7 @@ quickstart: install
 	$(BIN)/distillemb quickstart --out quickstart --overwrite
 
 test: install-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: install-dev
 	$(BIN)/ruff check .
