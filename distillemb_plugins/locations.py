@@ -111,14 +111,15 @@ def _something_else(path: Path) -> str | None:
         return _pipeline(path)
     if is_file(path / _ADAPTER):
         return "an adapter (PEFT), not a model: merge it first, model.merge_and_unload().save_pretrained(DIRECTORY)."
-    below = [d for pattern in ("*", "*/*") for d in sorted(path.glob(pattern)) if _is_encoder(d)]
+    below = [d for pattern in ("*", "*/*") for d in sorted(path.glob(pattern)) if is_encoder(d)]
     if not below:
         return None
     names = ", ".join(map(str, below[:_SHOWN])) + (", ..." if len(below) > _SHOWN else "")
     return f"no encoder directory, but holds {names}: give {'that' if len(below) == 1 else 'one of them'}."
 
 
-def _is_encoder(directory: Path) -> bool:
+def is_encoder(directory: Path) -> bool:
+    """Whether there is an encoder directory, as far as its configuration says."""
     try:
         return json.loads((directory / CONFIG_FILE).read_text("utf-8")).get("model_type") == "distillemb"
     except (OSError, ValueError, AttributeError, RecursionError):

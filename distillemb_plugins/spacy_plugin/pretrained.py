@@ -1,13 +1,18 @@
-"""Reading the encoder that a configuration names, and telling what it does not know."""
+"""Reading the encoder that a configuration names, and telling what it does not know or nobody reads."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from spacy.language import Language
 
 from ..coverage import low_coverage_warning
 from ..errors import DistillEmbError
+from ..locations import bundled_names, is_encoder
 from ..persistence import EncoderFiles, read_encoder
 
 
@@ -21,6 +26,7 @@ def read_pretrained(pretrained: str | None, where: str) -> EncoderFiles:
     Raises:
         DistillEmbError: It is not set or cannot be read.
     """
+    warn_of_unread_encoder()
     if pretrained is None:
         raise DistillEmbError(
             f"{where}: pretrained is not set: give an encoder directory, a bundled name or a hub id, "
@@ -30,6 +36,39 @@ def read_pretrained(pretrained: str | None, where: str) -> EncoderFiles:
         return read_encoder(pretrained)
     except DistillEmbError as error:
         raise DistillEmbError(f'{where}: pretrained = "{pretrained}" cannot be used. {error}') from error
+
+
+def warn_of_unread_encoder() -> None:
+    """Warn when the config of the pipeline that is being initialized has an encoder in [paths] that no block reads."""
+    nlp = _initialized_pipeline()
+    for name, value in (nlp.config.get("paths", {}) if nlp else {}).items():
+        if isinstance(value, str) and (name == "encoder" or value in bundled_names() or is_encoder(Path(value))):
+            reference = f"${{paths.{name}}}"
+            others = {key: block for key, block in nlp.config.items() if key != "paths"}
+            # An interpolated config shows the value where the reference was.
+            if not any(reference in text or text == value for text in _texts(others)):
+                warnings.warn(
+                    f'[paths] {name} (--paths.{name}) is "{value}", and no block of the config reads it, so it changes '
+                    f"nothing: write pretrained = {reference} in the block of the encoder, or leave it out.",
+                    stacklevel=1,  # one place, so that it is shown once
+                )
+
+
+def _initialized_pipeline() -> Language | None:
+    """The pipeline whose `Language.initialize` is running: spaCy gives it to components, and not to their models."""
+    frame = sys._getframe()
+    while frame and frame.f_code is not Language.initialize.__code__:
+        frame = frame.f_back
+    return frame.f_locals["self"] if frame else None
+
+
+def _texts(block: object) -> Iterator[str]:
+    """All strings of a config."""
+    if isinstance(block, str):
+        yield block
+    elif isinstance(block, Mapping | list | tuple):
+        for value in block.values() if isinstance(block, Mapping) else block:
+            yield from _texts(value)
 
 
 def warn_of_characters(files: EncoderFiles, docs: Iterable[Iterable[object]], where: str) -> None:

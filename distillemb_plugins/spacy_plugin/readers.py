@@ -15,6 +15,7 @@ from spacy.vocab import Vocab
 from ..data.conll import conll_files, read_sentences
 from ..data.layout import UPOS, Layout, Sentence
 from ..errors import DistillEmbError
+from .pretrained import warn_of_unread_encoder
 
 Augmenter = Callable[[Language, Example], Iterator[Example]]
 Reader = Callable[[Language], Iterable[Example]]
@@ -132,6 +133,7 @@ class ConllCorpus:
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """Yield the examples. Raises `DistillEmbError` when there is no sentence at all."""
+        warn_of_unread_encoder()  # where no block names an encoder, this is the only place that can
         empty = True
         for sentence in self.sentences():
             empty = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,29 @@ def test_it_trains_and_the_result_runs(name: str, trained: dict[str, Path]) -> N
         assert nlp.vocab.vectors_length == 24 and doc[0].has_vector
     elif "trainable" in name:
         assert encoder_tensors(nlp)
+
+
+def test_an_encoder_in_paths_that_no_block_reads_is_told(
+    overrides: dict[str, dict[str, Any]], tiny_encoder_dir: Path, tmp_path: Path
+) -> None:
+    def told(name: str, **more: Any) -> list[str]:
+        given = overrides[name] | {"training.max_steps": 1} | more
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            train(config_path(name), None, overrides=given)
+        return [str(one.message) for one in caught if "no block of the config reads it" in str(one.message)]
+
+    by_hand = {"components.tok2vec.model.embed.pretrained": str(tiny_encoder_dir)}
+    with_another_reader = told("textcat-trainable", **by_hand)
+    path = overrides["textcat-trainable"]["paths.encoder"]
+    assert [text.split(",")[0] for text in with_another_reader] == [f'[paths] encoder (--paths.encoder) is "{path}"']
+    assert "write pretrained = ${paths.encoder} in the block" in with_another_reader[0]
+    assert len(told("ner-none", **{"paths.other": "afro11"})) == 1, "any name; without an encoder in the pipeline too"
+    for read in ("ner-trainable", "ner-static", "ner-context"):
+        assert not told(read)
+    assert not told("ner-trainable", **by_hand, **{"paths.encoder": str(tiny_encoder_dir)}), (
+        "the same: it misleads none"
+    )
 
 
 def test_evaluate(trained: dict[str, Path], spacy_file: Path) -> None:
