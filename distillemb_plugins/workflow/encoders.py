@@ -61,7 +61,7 @@ def distill_encoder(
         teacher: The table.
         out: The encoder directory to write.
         settings: What differs from `student_settings`.
-        text: Text in which the distillation looks for hard negatives.
+        text: Text for hard negatives, read where the settings say ``hard_negatives="window"``.
         seed: Seed of the distillation.
         progress: Show a progress bar.
     """
@@ -73,9 +73,8 @@ def distill_encoder(
         joint = {"combine": "average"} if teacher.dim == dim else {"combine": "svd", "dim": dim}
     given = DistillSettings(seed=seed, **student_settings(len(teacher)) | dict(settings) | joint)
     teachers: list[Teacher | str] = [teacher, BUNDLED] if joint else [teacher]
-    return distill(
-        teachers, out, given, [text] if text else [], resume=True, progress=progress, extra=Targets.word_lists
-    )
+    corpus = [text] if text and given.reads_corpus else []
+    return distill(teachers, out, given, corpus, resume=True, progress=progress, extra=Targets.word_lists)
 
 
 def evaluate_encoders(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from ..distill.settings import default_settings
+from ..distill.settings import DistillSettings, default_settings
 from ..evaluate.tables import format_bytes
 from ..evaluate.tagging import entities
 from ..report import Bar, Figure, NeighborRow, Piece, Report, Section, entity_pieces, word_pieces
@@ -181,6 +181,7 @@ def commands(facts: Facts) -> str:
     student = {name: value for name, value in student.items() if value != defaults[name]}
     others = [f"--set '{name}={json.dumps(value)}'" for name, value in student.items() if name not in _DISTILL_OPTIONS]
     named = {name: value for name, value in student.items() if name in _DISTILL_OPTIONS}
+    named |= {"corpus": "my-text.txt"} if DistillSettings(**student).reads_corpus else {}
     lines = [
         ["distillemb teach my-text.txt --out teacher.npz", *_options(facts["teacher"]["settings"])],
         ["distillemb distill teacher.npz --out encoder", *_options(named), *others],

@@ -60,10 +60,11 @@ class BuildSettings:
     maps: bool = _setting("Draw maps of words, which needs matplotlib.", True)
     words: tuple[str, ...] = _setting("Words whose neighbors are shown; chosen by frequency when empty.", ())
     test_all: bool = _setting("Score every tagger on test, not only the one without an encoder and the chosen.", False)
-    mine_text: bool = _setting("Let the distillation find hard negatives in the text.", False)
     teacher: Mapping[str, Any] = _setting("Arguments of train_teacher that differ from fitted_settings.", {})
     teacher_file: str = _setting("The teacher's file within work/; the suffix says the format.", "teacher.npz")
-    student: Mapping[str, Any] = _setting("Fields of DistillSettings that differ from student_settings.", {})
+    student: Mapping[str, Any] = _setting(
+        "Fields of DistillSettings that differ from student_settings; hard_negatives window reads the text.", {}
+    )
     tagger: Mapping[str, Any] = _setting("Values that differ from the shipped spaCy config, by dotted names.", {})
     progress: bool = _setting("Show progress bars.", True)
     quiet: bool = _setting("Do not print the steps.", False)

@@ -143,13 +143,12 @@ class Build:
         given = {**student_settings(int(self.facts["teacher"]["words"])), **settings.student}
 
         def make() -> Facts:
-            teacher, text = load_teacher(self.teacher_file), self.text if settings.mine_text else None
-            options = self._given("seed", "progress")
-            encoders.distill_encoder(kind, teacher, out, settings.student, text=text, **options)
+            teacher, options = load_teacher(self.teacher_file), self._given("seed", "progress")
+            encoders.distill_encoder(kind, teacher, out, settings.student, text=self.text, **options)
             held_out = DistillEmb.from_pretrained(out).facts.scores[HELD_OUT]
             return {"bytes": encoder_bytes(out), "held_out": held_out, "settings": given}
 
-        asked = given | {"kind": kind, **self._given("seed", "mine_text")}
+        asked = given | {"kind": kind, **self._given("seed")}
         name, after = f"encoder {kind}", ["teacher"]
         self.facts["encoders"][kind] = self.steps.step(name, _MADE_FROM[kind], asked, make, after=after, outputs=[out])
 

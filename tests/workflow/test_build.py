@@ -195,18 +195,21 @@ def test_a_joint_encoder_learns_from_the_text_and_the_bundled_encoder(
     given: dict[str, Any] = {}
 
     def fake(teachers: list[Any], out: Path, values: Any, corpus: list[Path], **_: Any) -> Path:
-        given[out.name] = (teachers, values.combine)
+        given[out.name] = (teachers, values.combine, corpus)
         return out
 
     monkeypatch.setattr(encoders, "distill", fake)
     teacher = Teacher("table", ["nyithindo", "piny"], np.zeros((2, 200), np.float32))
     for kind in ("own", "joint"):
         encoders.distill_encoder(kind, teacher, tmp_path / kind, {})
-    assert given["own"][0] == [teacher] and given["joint"] == ([teacher, "afro11"], "average")
+    assert given["own"][0] == [teacher] and given["joint"] == ([teacher, "afro11"], "average", [])
     wide = Teacher("table", ["nyithindo", "piny"], np.zeros((2, 300), np.float32))
     encoders.distill_encoder("joint", wide, tmp_path / "wide", {})
-    assert given["wide"] == ([wide, "afro11"], "svd"), "of different widths, one beside the other"
+    assert given["wide"] == ([wide, "afro11"], "svd", []), "of different widths, one beside the other"
     assert encoders.distill_encoder("afro11", teacher, tmp_path, {}) == resolve("afro11")
+    for name, hard in (("unread", {}), ("read", {"hard_negatives": "window"})):
+        encoders.distill_encoder("own", teacher, tmp_path / name, hard, text=tmp_path / "text.txt")
+    assert given["unread"][2] == [] and given["read"][2] == [tmp_path / "text.txt"], "the settings decide"
 
 
 def test_the_baseline_differs_in_the_embedding_alone(tmp_path: Path) -> None:

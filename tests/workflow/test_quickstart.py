@@ -157,8 +157,10 @@ def test_the_commands_of_the_report_are_known_to_the_shell_command() -> None:
 
     from distillemb_plugins.cli import app
 
-    built = {"teacher": {"settings": SETTINGS["teacher"]}, "encoders": {"own": {"settings": SETTINGS["student"]}}}
+    student = SETTINGS["student"] | {"hard_negatives": "window"}
+    built = {"teacher": {"settings": SETTINGS["teacher"]}, "encoders": {"own": {"settings": student}}}
     commands = report.commands(built).replace("\\\n", "").splitlines()
+    assert "--corpus my-text.txt" in commands[1], "what the window is read from"
     assert [command.split()[1] for command in commands] == ["teach", "distill"]
     for command in commands:
         shown = CliRunner().invoke(app, [command.split()[1], "--help"]).output
