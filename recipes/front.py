@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.evaluate.plots import COLORS, FAINT, SizePoint, size_plot
+from distillemb_plugins.evaluate.plots import COLORS, FAINT, SizePoint, bar_plot, size_plot
 from distillemb_plugins.files import encoder_bytes
 from distillemb_plugins.locations import bundled, bundled_names
 from recipes.results import Row, markdown_table, mean_spread, megabytes, pick, seed_means, whole_seeds
@@ -40,6 +40,7 @@ COLORS_OF = {SPACY: (COLORS[0], "o"), HF: (COLORS[1], "s"), PUBLISHED: (FAINT, "
 NOT_DRAWN = ("afro11, frozen", "AfroXLMR-mini")  # to keep the picture plain
 NOT_LISTED = ("compress-fasttext", "floret")  # to keep the table small
 REFERENCE = "XLM-R-base"
+WITHOUT, COMPARED = "no vectors", ("fastText", "afro11", "afro11-context")  # of the bars
 FLOAT = 4  # bytes of a parameter
 
 
@@ -152,6 +153,16 @@ def plot(found: Sequence[Entry]) -> str:
     points = [SizePoint(entry.name, entry.bytes, entry.mean, entry.kind) for entry in shown]
     y_label = "named entities, mean F1 of ten languages"
     return size_plot(points, y_label, COLORS_OF, size=(6.4, 4.2), legend=True)
+
+
+def gains_plot(found: Sequence[Entry]) -> str:
+    """What vectors bring in each language, against the same pipeline without them, as SVG."""
+    scores = {entry.name: entry.scores for entry in found if entry.kind == SPACY}
+    rows = {
+        language: {name: scores[name][language] - f1 for name in COMPARED if name in scores}
+        for language, f1 in scores.get(WITHOUT, {}).items()
+    }
+    return bar_plot(rows, f"named entities, points of F1 above {WITHOUT}")
 
 
 def example_output(readme: Path) -> str:

@@ -18,7 +18,7 @@ from distillemb_plugins.files import atomic_file
 from recipes import front
 from recipes.results import ROOT, read_results, run_app, write_blocks
 
-PLOT = "f1-and-bytes.svg"
+PLOT, GAINS = "f1-and-bytes.svg", "gains.svg"
 
 # The commands that write the recipes' tables, and the results without which there are none (both below recipes/).
 TABLES = {
@@ -44,13 +44,14 @@ def write_tables(recipes: Path) -> None:
 
 
 def write_front(root: Path) -> None:
-    """Write the figures of ``root/README.md`` and draw its plot, from the results in ``root/recipes``."""
+    """Write the figures of ``root/README.md`` and draw the plots, from the results in ``root/recipes``."""
     recipes, readme = root / "recipes", root / "README.md"
     pipelines = read_results(recipes / "embeddings" / "results.jsonl")
     taggers = read_results(recipes / "tagging" / "results-ner.jsonl")
     found = front.entries(pipelines, taggers, front.read_settings(recipes))
-    with atomic_file(recipes / PLOT, "w") as stream:
-        stream.write(front.plot(found))
+    for name, draw in ((PLOT, front.plot), (GAINS, front.gains_plot)):
+        with atomic_file(recipes / name, "w") as stream:
+            stream.write(draw(found))
     blocks = {"numbers": front.numbers(found), "ships": front.table(found), "output": front.example_output(readme)}
     write_blocks(readme, blocks)
 

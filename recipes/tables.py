@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 from distillemb_plugins.data import pos
+from distillemb_plugins.evaluate.plots import bar_plot
 from recipes.results import RAW_TEXT, Cell, Row, fact, mean_spread, pick, score, seed_means, table
 
 OWN = "MasakhaPOS "  # the tests of the languages themselves
@@ -66,17 +67,36 @@ def joint_table(rows: Rows, systems: Iterable[str]) -> str:
 
 def differences_table(rows: Rows, pairs: Iterable[tuple[str, str]]) -> str:
     """Where encoders win and lose against other systems, language by language, on the seeds that both have."""
-    groups: list[tuple[str, Rows]] = []
-    for ours, other in pairs:
-        groups.append((f"{ours} - {other}", []))
-        for language in pos.LANGUAGES:
-            one, two = (pick(rows, language=language, system=system) for system in (ours, other))
-            gaps = {name: _gap(one, two, name) for name in ("accuracy", "unseen")}
-            groups[-1][1].extend([{"language": language, **gaps}] if gaps["accuracy"] is not None else [])
+    groups = list(_differences(rows, pairs).items())
     others = [one for one in pos.LANGUAGES if one not in RAW_TEXT]
     columns = {"mean difference": _mean_gap("accuracy"), "taught": _mean_gap("accuracy", RAW_TEXT)}
     columns |= {"others": _mean_gap("accuracy", others), "on unseen words": _mean_gap("unseen"), "behind in": _behind}
     return table("encoder against", groups, columns)
+
+
+def differences_plot(rows: Rows, pairs: Iterable[tuple[str, str]]) -> str:
+    """The same as bars, the languages that the teachers' raw text holds first, as SVG."""
+    bars: dict[str, dict[str, float]] = {starred(one): {} for one in sorted(pos.LANGUAGES, key=_taught_first)}
+    for name, found in _differences(rows, pairs).items():
+        for row in found:
+            bars[starred(row["language"])][name] = row["accuracy"]
+    return bar_plot({label: values for label, values in bars.items() if values}, "parts of speech, points of accuracy")
+
+
+def _taught_first(language: str) -> tuple[bool, str]:
+    return language not in RAW_TEXT, language
+
+
+def _differences(rows: Rows, pairs: Iterable[tuple[str, str]]) -> dict[str, Rows]:
+    """By pair: a row for each language that both have."""
+    groups: dict[str, Rows] = {}
+    for ours, other in pairs:
+        found = groups[f"{ours} - {other}"] = []
+        for language in pos.LANGUAGES:
+            one, two = (pick(rows, language=language, system=system) for system in (ours, other))
+            gaps = {name: _gap(one, two, name) for name in ("accuracy", "unseen")}
+            found.extend([{"language": language, **gaps}] if gaps["accuracy"] is not None else [])
+    return groups
 
 
 def _gap(ours: Rows, others: Rows, name: str) -> float | None:

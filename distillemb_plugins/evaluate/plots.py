@@ -151,6 +151,36 @@ def line_plots(panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]
         return svg_text(drawing)
 
 
+def bar_plot(rows: Mapping[str, Mapping[str, float]], x_label: str, width: float = 4.2) -> str:
+    """Bars from 0 for each row, one a system, as SVG. It is narrow, so that it can be read on a telephone.
+
+    Args:
+        rows: By label, from above: the values by system. A system that a row lacks has no bar there.
+        x_label: What the values are.
+        width: In inches.
+    """
+    systems = list(dict.fromkeys(system for values in rows.values() for system in values))
+    thickness = 0.8 / max(1, len(systems))
+    with figure_of(width, 1.1 + len(rows) * (0.14 + 0.11 * len(systems))) as (drawing, axes):
+        for number, system in enumerate(systems):
+            places = {
+                place + (number - (len(systems) - 1) / 2) * thickness: values[system]
+                for place, values in enumerate(rows.values())
+                if system in values
+            }
+            axes.barh(list(places), list(places.values()), thickness, color=COLORS[number % len(COLORS)], label=system)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(x_label)
+        axes.grid(axis="x", color="#e6e6e6", linewidth=0.6)
+        axes.set_axisbelow(True)
+        if systems:
+            drawing.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+        return svg_text(drawing)
+
+
 def word_maps(words: Sequence[str], tables: Sequence[Floats]) -> list[str]:
     """A 2-D map of the same words in each table, as SVG, the first one first.
 

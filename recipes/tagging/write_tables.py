@@ -9,7 +9,6 @@ import statistics
 import sys
 from collections.abc import Sequence
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins.data.pos import LANGUAGES, TREEBANKS
+from distillemb_plugins.files import atomic_file
 from recipes import results as shared
 from recipes.results import (
     RAW_TEXT,
@@ -33,7 +33,7 @@ from recipes.results import (
     table,
     whole_seeds,
 )
-from recipes.tables import differences_table, joint_table, languages_table, transfer_table
+from recipes.tables import differences_plot, differences_table, joint_table, languages_table, transfer_table
 from recipes.tagging.train import HERE, NER, POS, SETTINGS
 
 ENCODER_SYSTEMS = [name for name in POS["systems"] if name != "random"]
@@ -57,10 +57,13 @@ def write(
     rows = [row | {"language": row["trained_on"]} for row in shared.read_results(pos)]
     every = (POS["systems"], (*LANGUAGES, *TREEBANKS))
     own = pick(rows, language=every[1])
+    pairs = [(ours, "random") for ours in ENCODER_SYSTEMS]
+    with atomic_file(readme.with_name("pos-differences.svg"), "w") as stream:
+        stream.write(differences_plot(rows, pairs))
     blocks = {
         "ner": ner_table(shared.read_results(ner)),
         "pos-systems": table_of_systems(rows),
-        "pos-differences": differences_table(rows, product(ENCODER_SYSTEMS, ["random"])),
+        "pos-differences": differences_table(rows, pairs),
         "pos-languages": languages_table(own, *every, "test.accuracy", "trained on"),
         "pos-unseen": languages_table(own, *every, "test.unseen", "trained on", share="test.unseen_share"),
         "pos-joint": joint_table(rows, POS["systems"]),

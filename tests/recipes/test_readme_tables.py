@@ -49,6 +49,7 @@ def test_every_table_command_and_block_exists() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     assert set(re.findall(r"<!-- (\w+) -->", text)) == {"numbers", "ships", "output"}
     assert f"recipes/{readme.PLOT}" in text and (ROOT / "recipes" / readme.PLOT).is_file()
+    assert readme.GAINS in (ROOT / "docs" / "index.md").read_text("utf-8")
 
 
 def test_tables_are_written_where_there_are_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +93,13 @@ def test_table_and_plot_take_in_what_is_there() -> None:
     assert "afro11-context" in front.plot(more) and front.plot(more) == front.plot(more)
 
 
+def test_bars_are_gains_over_no_vectors() -> None:
+    drawn = front.gains_plot(front.entries(TABLES_ALONE + pipelines("finetuned-afro11", 47, 70), [], SETTINGS))
+    assert all(text in drawn for text in (">one<", ">two<", ">fastText<", ">afro11<", "above no vectors"))
+    assert ">afro11-context<" not in drawn and "−2" in drawn, "only what was run; losses are drawn"
+    assert "above no vectors" in front.gains_plot([]), "without results an empty picture"
+
+
 def test_the_front_page_is_written(tmp_path: Path) -> None:
     for name in ("embeddings", "tagging"):
         (tmp_path / "recipes" / name).mkdir(parents=True)
@@ -101,7 +109,8 @@ def test_the_front_page_is_written(tmp_path: Path) -> None:
     readme.write_front(tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert "<!-- output -->\n```text\n42\n```\n<!-- /output -->" in text and "| *XLM-R-base* |" in text
-    assert (tmp_path / "recipes" / readme.PLOT).read_text().startswith("<?xml")
+    for name in (readme.PLOT, readme.GAINS):
+        assert (tmp_path / "recipes" / name).read_text().startswith("<?xml")
     (tmp_path / "README.md").write_text("<!-- output -->\n<!-- /output -->\n")
     with pytest.raises(DistillEmbError, match="no Python block"):
         front.example_output(tmp_path / "README.md")

@@ -18,6 +18,9 @@ def test_losses_are_named() -> None:
     rows += [row("finetuned", "xho", 0, 80), row("static", "xho", 0, 78)]
     table = tables.differences_table(rows, [("finetuned", "static")])
     assert "| finetuned - static | +0.50 | -1.00 | +2.00 | +0.50 | 1 of 2: swa -1.0 |" in table
+    drawn = tables.differences_plot(rows, [("finetuned", "static")])
+    assert drawn.index(">swa<") < drawn.index(">xho *<"), "the languages that were taught come first"
+    assert ">finetuned - static<" in drawn and ">hau<" not in drawn, "only languages that both have"
 
 
 def test_the_joint_tagger_stands_beside_the_own_taggers_and_not_under_transfer() -> None:
