@@ -22,18 +22,9 @@ _NOT_TEXT = frozenset(
 
 
 def render_card(template: str, front_matter: Mapping[str, Any], **values: Any) -> str:
-    """Render a model card.
+    """Render the template ``"encoder"`` or ``"tagger"`` to Markdown in which empty lines come one at a time.
 
-    Args:
-        template: Name of a template: ``"encoder"`` or ``"tagger"``.
-        front_matter: Hugging Face metadata, as for `to_yaml`. Entries without a value are left out.
-        **values: What the template names.
-
-    Returns:
-        Markdown. Empty lines come one at a time.
-
-    Raises:
-        jinja2.UndefinedError: The template names a value that is not given.
+    front_matter: Hugging Face metadata, as for `to_yaml`. values: What the template names, all of it.
     """
     text = _templates().get_template(f"{template}_card.md").render(front_matter=to_yaml(front_matter), **values)
     blocks = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)
@@ -42,14 +33,7 @@ def render_card(template: str, front_matter: Mapping[str, Any], **values: Any) -
 
 
 def encoder_card(facts: EncoderFacts, *, name: str, config: Mapping[str, Any], parameters: int) -> str:
-    """Render the model card of an encoder directory.
-
-    Args:
-        facts: What is known. What is not is named as not stated.
-        name: Of the directory.
-        config: The encoder's configuration.
-        parameters: Number of weights of its network.
-    """
+    """Render the model card of an encoder directory. What the facts do not say is named as not stated."""
     front_matter = {
         "language": list(facts.languages),
         "license": facts.license,
@@ -72,14 +56,8 @@ def encoder_card(facts: EncoderFacts, *, name: str, config: Mapping[str, Any], p
 def model_index(name: str, task: str, scores: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
     """Make the entry ``model-index`` of the front matter, from which the Hugging Face hub shows scores.
 
-    Args:
-        name: Of the model.
-        task: Such as ``"token-classification"``.
-        scores: Values by name, by the title of their table. Names are metrics; or, where the title names the metric
-            (``F1 on test``), what it was measured on, such as languages.
-
-    Returns:
-        One entry, with a result for each table; empty where there are no scores.
+    scores: values by name, by the title of their table. Names are metrics; or, where the title names the metric (``F1
+    on test``), what it was measured on, such as languages. Returns one entry, with a result for each table, or none.
     """
     results = [
         {

@@ -79,9 +79,7 @@ class Coverage:
 def unlearned_characters(characters: CharTable, settings: Mapping[str, Any]) -> frozenset[str]:
     """The characters that have an id although no training word held them: the last ones of the table.
 
-    Args:
-        characters: Of the encoder.
-        settings: Of its distillation (``EncoderFacts.settings``), of which ``more_characters`` is read.
+    settings: of the distillation (``EncoderFacts.settings``), of which ``more_characters`` is read.
     """
     more = str(settings.get("more_characters") or "")
     places = {

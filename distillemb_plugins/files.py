@@ -45,9 +45,6 @@ def open_bytes(path: str | Path) -> IO[bytes]:
     """Open a plain or compressed (.gz, .xz, .bz2, or .zip of one file) file for reading bytes.
 
     A compressed file whose name does not say so is known by its first bytes.
-
-    Raises:
-        DistillEmbError: There is no such file, it may not be read, or it is packed in another way.
     """
     path = Path(path)
     if not is_file(path):
@@ -111,26 +108,18 @@ def is_directory(path: Path) -> bool:
 def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Stream ``(line number from 1, line without its ending)`` of a UTF-8 file, a byte-order mark removed.
 
-    This is for tables, where any other character may be part of a word; for text see `text_lines`.
-
-    Raises:
-        DistillEmbError: A line is not UTF-8 or longer than `LONGEST_LINE`, or a compressed file is damaged.
+    This is for tables, where any other character may be part of a word; for text see `text_lines`. Other bytes, damage
+    and lines longer than `LONGEST_LINE` are errors.
     """
     with open_bytes(path) as stream:
         yield from _decoded_lines(stream, str(path))
 
 
 def text_lines(source: str | Path | IO[bytes] | ArrivingLines) -> Iterator[tuple[int, str]]:
-    """Stream ``(line number from 1, line without its ending)`` of UTF-8 text.
+    """Stream ``(line number from 1, line without its ending)`` of UTF-8 text, from a file or a stream of bytes.
 
-    Lines end in LF, CRLF or CR. A byte-order mark is removed from the start of every line: files that were put
-    together have it where the next one begins.
-
-    Args:
-        source: A file, plain or compressed, or a stream of bytes (standard input).
-
-    Raises:
-        DistillEmbError: As for `numbered_lines`.
+    Lines end in LF, CRLF or CR. A byte-order mark is removed from the start of every line: files that were put together
+    have it where the next one begins.
     """
     stream = isinstance(source, str | Path)
     lines = numbered_lines(source) if stream else _decoded_lines(source, "Standard input")  # type: ignore[arg-type]
@@ -159,13 +148,9 @@ def _decoded_lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
 
 
 class ArrivingLines:
-    """A stream of lines that says whether reading on would wait: `text_lines` reads it as it reads a file.
+    """A buffered stream of lines that says whether reading on would wait: `text_lines` reads it as it reads a file.
 
-    Args:
-        stream: Standard input, or any buffered stream of bytes.
-
-    Attributes:
-        dry: Whether nothing more has arrived than what was read.
+    dry: whether nothing more has arrived than what was read.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -207,12 +192,7 @@ def _temporary_sibling(path: Path) -> str:
 
 @contextmanager
 def atomic_file(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Write a file under a temporary name beside `path` and rename it when the block succeeds.
-
-    Args:
-        path: The file.
-        mode: ``"wb"`` or ``"w"`` (UTF-8). Nothing is left behind when the block raises.
-    """
+    """Write a file (``"wb"``, or ``"w"``: UTF-8) under a temporary name, and rename it when the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=_temporary_sibling(path), dir=path.parent)
@@ -231,17 +211,10 @@ def atomic_file(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
 @contextmanager
 def atomic_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Fill a temporary directory beside `path` and rename it when the block succeeds.
+    """Fill a temporary directory beside `path`, and rename it when the block succeeds.
 
-    Args:
-        path: The directory.
-        overwrite: Replace what stands at `path`, once the new directory is complete.
-
-    Yields:
-        The temporary directory.
-
-    Raises:
-        DistillEmbError: `path` exists and `overwrite` is false. An empty directory does not count.
+    What stands at `path` is replaced once the new directory is complete; without `overwrite`, only an empty directory
+    is.
     """
     path = Path(path)
     if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
@@ -261,9 +234,6 @@ def replace(source: Path, target: Path) -> None:
     """Rename a file or directory, over what stands there; see `os.replace`.
 
     Where the system refuses because another program has one of them open, wait a moment and try again.
-
-    Raises:
-        OSError: It cannot be done.
     """
     for wait in _WAITS:
         try:
@@ -325,14 +295,8 @@ def remove_directory(path: Path) -> None:
 def locked(directory: Path, wait: bool = False) -> Iterator[None]:
     """Keep other processes from working in a directory, which is made (and removed again if nothing came into it).
 
-    The lock dies with the process. Nothing is locked where the system has no flock (Windows).
-
-    Args:
-        directory: The directory.
-        wait: Until another process lets it go.
-
-    Raises:
-        DistillEmbError: Another process holds it and `wait` is false.
+    The lock dies with the process. Nothing is locked where the system has no flock (Windows). wait: until another
+    process lets it go, which is an error otherwise.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with ExitStack() as undo:

@@ -94,12 +94,7 @@ def _fetch(hub_id: str, known: list[str]) -> Path:
 
 
 def no_encoder(path: Path, missing: str) -> DistillEmbError:
-    """Say why a directory is no encoder, and what to give or do instead.
-
-    Args:
-        path: The directory.
-        missing: The file that an encoder would have.
-    """
+    """Say why a directory is no encoder, and what to give instead. missing: the file that an encoder would have."""
     if missing == WEIGHTS_FILE:
         return DistillEmbError(f"{path} {_no_weights(path)}")
     what = _something_else(path) if missing == CONFIG_FILE else None

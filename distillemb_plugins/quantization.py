@@ -18,30 +18,18 @@ _SMALLEST = 256  # tensors of fewer values keep float32: their scales would cost
 
 
 def check_storage(storage: str) -> Storage:
-    """Return `storage` if it is known.
-
-    Raises:
-        DistillEmbError: It is not one of `STORAGES`.
-    """
+    """Return `storage` if it is one of `STORAGES`."""
     if storage not in STORAGES:
         raise DistillEmbError(f"storage is {storage!r}: choose one of {', '.join(STORAGES)}.")
     return storage
 
 
 def quantize(tensors: Tensors, storage: Storage) -> Tensors:
-    """Turn weights into what is stored.
+    """Turn weights into what is stored, with the scales of ``name`` under ``name_scale``.
 
-    Args:
-        tensors: Weights by name. Tensors of integers stay as they are.
-        storage: ``"float16"`` rounds every float32 tensor. ``"int8"`` rounds tensors of two or more dimensions to
-            int8 (symmetric, the largest magnitude is 127), with float16 scales that broadcast: one a row, or one a
-            column of a long table. Small tensors keep float32.
-
-    Returns:
-        The stored tensors, with the scales of ``name`` under ``name_scale``.
-
-    Raises:
-        DistillEmbError: The storage is unknown.
+    ``"float16"`` rounds every float32 tensor. ``"int8"`` rounds those of two or more dimensions to int8 (symmetric, the
+    largest magnitude is 127), with float16 scales that broadcast: one a row, or one a column of a long table. Small
+    tensors keep float32, and tensors of integers stay as they are.
     """
     check_storage(storage)
     result: Tensors = {}
@@ -86,14 +74,7 @@ def dequantize(stored: Tensors) -> Tensors:
 
 
 def quantize_rows(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Round a table of vectors to int8 with one float32 scale a row.
-
-    Args:
-        vectors: float32 ``[n, dim]``.
-
-    Returns:
-        int8 ``[n, dim]`` and float32 scales ``[n]``. The vector is about ``int8 * scale[:, None]``.
-    """
+    """Round float32 ``[n, dim]`` to int8 and float32 scales ``[n]``: the vector is about ``int8 * scale[:, None]``."""
     largest = np.abs(vectors).max(axis=1)
     scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
     return np.rint(vectors / scale[:, None]).astype(np.int8), scale

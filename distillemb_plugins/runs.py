@@ -33,20 +33,12 @@ _PROGRESS, _RUN = "progress", "run"
 
 
 def run_id(values: Any) -> str:
-    """16 hexadecimal digits that tell one run from another.
-
-    Args:
-        values: What the result depends on, as JSON values.
-    """
+    """16 hexadecimal digits that tell one run from another, by the JSON values that its result depends on."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def file_identity(paths: Sequence[str | Path]) -> list[list[Any]]:
-    """Name, size and time of change of each file: equal as long as the files are the same.
-
-    Raises:
-        DistillEmbError: A file does not exist.
-    """
+    """Name, size and time of change of each file: equal as long as the files are the same."""
     found = []
     for path in map(Path, paths):
         if not path.is_file():
@@ -68,11 +60,7 @@ def write_json(file: Path, values: Any) -> None:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Read a JSON object of a work directory.
-
-    Raises:
-        DistillEmbError: The file is damaged.
-    """
+    """Read a JSON object of a work directory."""
     try:
         record = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -88,11 +76,7 @@ def damaged(file: Path, reason: object) -> DistillEmbError:
 
 
 def check_same_settings(before: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
-    """Refuse to go on with other settings than a run was begun with.
-
-    Raises:
-        DistillEmbError: Naming the first setting that differs, with both values.
-    """
+    """Refuse to go on with other settings than a run was begun with; the first that differs is named."""
     now = json.loads(json.dumps(now, default=str))
     for name in now:
         if before.get(name) != now[name]:
@@ -113,7 +97,8 @@ def work_directory(
 ) -> Iterator[Path]:
     """Open ``<out>.work``, locked, for a run that writes `out`. The caller removes it when `out` is written.
 
-    A run that goes on may replace `out`: it was allowed to when it began.
+    A run that goes on may replace `out`: it was allowed to when it began. The directory holds ``settings.json`` and
+    what earlier calls left. What is refused, `check_output` and `check_same_settings` say.
 
     Args:
         out: The file or directory that the run writes.
@@ -121,14 +106,6 @@ def work_directory(
         resume: Go on with what an interrupted run left there. Without such a run, begin.
         overwrite: Replace what stands at `out`. Without `resume`, also forget what an interrupted run left.
         read: Gives the settings of an interrupted run their present names, if an earlier version wrote others.
-
-    Yields:
-        The work directory. It holds ``settings.json`` and what earlier calls left.
-
-    Raises:
-        DistillEmbError: `out` exists and `overwrite` is not given; an interrupted run is there and neither `resume`
-            nor `overwrite` is given; its settings are others; something else stands there; or another process is
-            writing `out`.
     """
     work = work_path(out)
     check_output(out, resume=resume, overwrite=overwrite)
@@ -145,12 +122,7 @@ def work_directory(
 
 
 def check_output(out: Path, *, resume: bool = False, overwrite: bool = False) -> None:
-    """Refuse to replace what stands at `out`, or to forget an interrupted run, unless that is wished for.
-
-    Raises:
-        DistillEmbError: Something stands there (an empty directory does not count), an interrupted run is there and
-            neither `resume` nor `overwrite` is given, or its work directory is none.
-    """
+    """Refuse to replace what stands at `out` (an empty directory does not count), or to forget an interrupted run."""
     work = work_path(out)
     begun = has_run(work)
     if overwrite or (resume and begun):
@@ -171,11 +143,7 @@ def _interrupted(work: Path) -> DistillEmbError:
 
 
 def has_run(work: Path) -> bool:
-    """Whether an interrupted run left something in a work directory.
-
-    Raises:
-        DistillEmbError: Something else stands there.
-    """
+    """Whether an interrupted run left something in a work directory. Anything else that stands there is an error."""
     left = _left(work)
     if (work.exists() and not work.is_dir()) or not (
         (work / SETTINGS_FILE).is_file() or all(any(file.match(name) for name in _OLD_FILES) for file in left)
@@ -188,9 +156,6 @@ def begun_settings(work: Path) -> Facts:
     """The settings that the run of a work directory was begun with; none where nobody knows.
 
     Earlier versions of `distill` kept them in the checkpoint, and nowhere before the first one.
-
-    Raises:
-        DistillEmbError: They are damaged.
     """
     if (work / SETTINGS_FILE).is_file():
         return read_json(work / SETTINGS_FILE)
@@ -214,14 +179,8 @@ def _empty(work: Path) -> None:
 def save_checkpoint(work: Path, tensors: Tensors, progress: Mapping[str, Any]) -> None:
     """Write the checkpoint of a run, complete or not at all. The one before is replaced.
 
-    Args:
-        work: The work directory.
-        tensors: Arrays of numbers by name. Contiguous ones are written from where they lie, without a copy.
-        progress: How far the run is, as JSON values.
-
-    Raises:
-        DistillEmbError: A tensor's type cannot be stored. NumPy has no bfloat16: give float32 instead.
-        OSError: The disk is full.
+    tensors: arrays of plain types by name (NumPy has no bfloat16); contiguous ones are written from where they lie,
+    without a copy. progress: how far the run is, as JSON values. Raises OSError when the disk is full.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -244,17 +203,9 @@ def save_checkpoint(work: Path, tensors: Tensors, progress: Mapping[str, Any]) -
 
 
 def load_checkpoint(work: Path) -> tuple[Tensors, Facts] | None:
-    """Open the checkpoint of a run.
+    """Open the checkpoint of a run: the tensors and the progress; None where there is none.
 
-    Args:
-        work: The work directory.
-
-    Returns:
-        The tensors and the progress; None where there is no checkpoint. A tensor is read when it is asked for, into
-        an array of its own. Make a ``dict`` of the tensors before you save the next checkpoint.
-
-    Raises:
-        DistillEmbError: It is damaged.
+    A tensor is read when it is asked for, into an array of its own. Make a ``dict`` of them before the next checkpoint.
     """
     file = work / CHECKPOINT_FILE
     if file.is_file():
@@ -338,12 +289,8 @@ class Steps:
     """Runs named steps and keeps what they found in a JSON file, so that a second run does only what is missing.
 
     A step is not run again while its settings, the steps before it, and the files that it made are what they were. A
-    step that was interrupted goes on from ``<output>.work``, unless its settings have changed.
-
-    Args:
-        file: The JSON file.
-        number: How many steps the run has, for the line that is printed.
-        quiet: Print nothing.
+    step that was interrupted goes on from ``<output>.work``, unless its settings have changed. number: how many steps
+    the run has, for the line that is printed.
     """
 
     def __init__(self, file: Path, number: int, quiet: bool = False) -> None:

@@ -41,12 +41,7 @@ _PREFIX = 8  # bytes of the length of the header
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor of a file, not yet read.
-
-    Args:
-        stored: The type as the file calls it (``BF16``).
-        raw: What stands in the file, in its shape; bfloat16 as uint16.
-    """
+    """One tensor of a file, not yet read: the type as the file calls it, and what stands there, bfloat16 as uint16."""
 
     stored: str
     raw: NDArray[Any]
@@ -61,15 +56,7 @@ class StoredTensor:
         return np.dtype(np.float32) if self.stored == "BF16" else self.raw.dtype
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Read the rows from `start` to `stop` (all when neither is given) into new memory.
-
-        Args:
-            start: First row.
-            stop: Row after the last, or None for the end.
-
-        Returns:
-            Array ``[rows, ...]`` of `dtype`. A tensor of no dimension is read whole.
-        """
+        """Read the rows from `start` to `stop` into new memory; a tensor of no dimension is read whole."""
         rows = self.raw[start:stop] if self.shape else self.raw
         if self.stored == "BF16":  # the upper half of a float32
             return (rows.astype(np.uint32) << np.uint32(16)).view(np.float32)
@@ -77,17 +64,10 @@ class StoredTensor:
 
 
 def open_safetensors(path: str | Path, mend: str = "fetch it again") -> tuple[dict[str, StoredTensor], dict[str, str]]:
-    """Open a safetensors file without reading its tensors.
+    """Open a safetensors file without reading its tensors: tensors by name, and the metadata.
 
-    Args:
-        path: The file.
-        mend: What the user can do about a damaged one, for the message.
-
-    Returns:
-        Tensors by name, and the metadata.
-
-    Raises:
-        DistillEmbError: It is damaged, or holds a type that NumPy cannot hold (float8).
+    mend: what the user can do about a damaged one, for the message. Types that NumPy cannot hold (float8) are an error
+    too.
     """
     path = Path(path)
     try:
@@ -99,14 +79,7 @@ def open_safetensors(path: str | Path, mend: str = "fetch it again") -> tuple[di
 
 
 def read_safetensors(path: str | Path, mend: str = "fetch it again") -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Read a safetensors file whole; see `open_safetensors`.
-
-    Returns:
-        Arrays by name, in memory of their own (bfloat16 as float32), and the metadata.
-
-    Raises:
-        DistillEmbError: It is damaged, or holds a type that NumPy cannot hold (float8).
-    """
+    """Read a safetensors file whole, into memory of its own, bfloat16 as float32; see `open_safetensors`."""
     tensors, metadata = open_safetensors(path, mend)
     return _read_all(tensors, str(path), mend), metadata
 
@@ -114,16 +87,7 @@ def read_safetensors(path: str | Path, mend: str = "fetch it again") -> tuple[di
 def load_safetensors(
     blob: bytes, where: str, mend: str = "save it again"
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Read the bytes of a safetensors file; see `read_safetensors`.
-
-    Args:
-        blob: The bytes.
-        where: What the message calls them.
-        mend: What the user can do about damaged ones, for the message.
-
-    Raises:
-        DistillEmbError: They are damaged, or hold a type that NumPy cannot hold (float8).
-    """
+    """Read the bytes of a safetensors file; see `read_safetensors`. where: what the message calls them."""
     tensors, metadata = _open(np.frombuffer(blob, dtype=np.uint8), where, mend)
     return _read_all(tensors, where, mend), metadata
 
@@ -131,12 +95,7 @@ def load_safetensors(
 def read_shards(index: str | Path, mend: str = "fetch it again") -> dict[str, NDArray[Any]]:
     """Read the tensors of a save in several files; see `read_safetensors`.
 
-    Args:
-        index: The JSON file (``model.safetensors.index.json``) that says in which file beside it each tensor stands.
-        mend: What the user can do about damaged ones, for the message.
-
-    Raises:
-        DistillEmbError: The index or a part is damaged or missing, or they do not agree.
+    index: the JSON file (``model.safetensors.index.json``) that says in which file beside it each tensor stands.
     """
     index = Path(index)
     try:

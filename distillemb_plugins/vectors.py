@@ -13,14 +13,7 @@ BLOCK_VALUES = 1 << 24
 
 
 def unit_rows(vectors: Floats) -> Floats:
-    """Scale rows to length 1.
-
-    Args:
-        vectors: float32 ``[n, dim]``.
-
-    Returns:
-        float32 ``[n, dim]``. A zero row stays zero.
-    """
+    """Scale rows float32 ``[n, dim]`` to length 1. A zero row stays zero."""
     lengths: Floats = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32, copy=False)
     lengths[lengths == 0] = 1
     result: Floats = vectors / lengths
@@ -28,14 +21,9 @@ def unit_rows(vectors: Floats) -> Floats:
 
 
 def similarity_blocks(queries: Floats, candidates: Floats) -> Iterator[tuple[slice, Floats]]:
-    """Compute all cosines, one block of queries at a time.
+    """Compute all cosines of unit rows float32 ``[q, dim]`` and ``[n, dim]``, one block of queries at a time.
 
-    Args:
-        queries: float32 ``[q, dim]``, unit rows.
-        candidates: float32 ``[n, dim]``, unit rows.
-
-    Yields:
-        The rows of the block, and its cosines float32 ``[rows, n]``.
+    Yields the rows of the block, and its cosines float32 ``[rows, n]``.
     """
     step = max(1, BLOCK_VALUES // max(1, len(candidates)))
     for start in range(0, len(queries), step):
@@ -46,17 +34,11 @@ def similarity_blocks(queries: Floats, candidates: Floats) -> Iterator[tuple[sli
 def nearest(
     queries: Floats, candidates: Floats, n: int = 10, exclude: Sequence[int] | NDArray[np.integer] | None = None
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Find the nearest candidates of each query by cosine.
+    """Find the `n` nearest candidates ``[m, dim]`` of each query ``[q, dim]`` by cosine, whatever their lengths.
 
-    Args:
-        queries: float32 ``[q, dim]``, of any length.
-        candidates: float32 ``[m, dim]``, of any length.
-        n: How many to return, at most.
-        exclude: For each query one row of `candidates` to leave out, -1 for none.
-
-    Returns:
-        Rows of `candidates` intp ``[q, k]`` and cosines float32 ``[q, k]``, the nearest first, equal cosines by the
-        lower row. ``k`` is `n`, or the number of candidates that can be chosen from, if that is less.
+    exclude: for each query one row of `candidates` to leave out, -1 for none. Returns rows of `candidates` intp ``[q,
+    k]`` and cosines float32 ``[q, k]``, the nearest first, equal cosines by the lower row. ``k`` is `n`, or the number
+    of candidates that can be chosen from, if that is less.
     """
     left_out = np.asarray(exclude if exclude is not None else [-1] * len(queries), dtype=np.intp)
     k = min(n, len(candidates) - int((left_out >= 0).any()))
@@ -72,14 +54,10 @@ def nearest(
 
 
 def top(block: Floats, k: int) -> tuple[NDArray[np.intp], Floats]:
-    """Find the k largest values of each row.
+    """Find the k (at most n) largest values of each row of float32 ``[rows, n]``.
 
-    Args:
-        block: float32 ``[rows, n]``.
-        k: How many, at most n.
-
-    Returns:
-        Columns intp ``[rows, k]`` and values float32 ``[rows, k]``, the largest first, equal ones by the lower column.
+    Returns columns intp ``[rows, k]`` and values float32 ``[rows, k]``, the largest first, equal ones by the lower
+    column.
     """
     part = np.sort(np.argpartition(-block, k - 1, axis=1)[:, :k], axis=1)
     values = np.take_along_axis(block, part, axis=1)

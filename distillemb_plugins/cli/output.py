@@ -35,11 +35,7 @@ LimitOption = Annotated[int | None, typer.Option(min=1, help="Use the first so m
 
 
 def refuse_unread(context: typer.Context, names: Collection[str], why: str) -> None:
-    """Refuse options that were given on the command line and would do nothing.
-
-    Raises:
-        DistillEmbError: Naming the first of them, and why it does nothing.
-    """
+    """Refuse options that were given on the command line and would do nothing, and say why."""
     for name in sorted(names):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":

@@ -30,15 +30,9 @@ def in_order(
 ) -> Iterator[tuple[B, R]]:
     """Yield each batch with what is made of it. At most a few batches a process are held.
 
-    Args:
-        make: A function of a module, called once in each process. It returns what is done with a batch.
-        arguments: Of `make`.
-        batches: What is worked on.
-        processes: How many; with 1 the work is done here.
-        threads: Take so many threads instead, which share what `make` returned.
-
-    Raises:
-        DistillEmbError: A process was killed.
+    make: a function of a module, called with `arguments` once in each process; it returns what is done with a batch.
+    With one process the work is done here. threads: take so many threads instead, which share what `make` returned.
+    Raises `DistillEmbError` when a process was killed.
     """
     work: Callable[[B], R] = make(*arguments) if threads or processes == 1 else _work
     if processes == 1:

@@ -23,11 +23,7 @@ _FLUSH = 100_000  # words counted in memory
 
 
 def read_words(path: Path, limit: int | None = None) -> list[str]:
-    """Read the distinct words of a list (one a line, further tab-separated columns ignored) or of a table.
-
-    Raises:
-        DistillEmbError: When there are none.
-    """
+    """Read the distinct words of a list (one a line, further tab-separated columns ignored) or of a table."""
     if not _is_list(path):
         from ..teachers import load_teacher
 
@@ -89,10 +85,7 @@ def stored_words(name: str, kind: str) -> list[str] | None:
 def listed_words(path: Path) -> Iterator[str]:
     """Stream the words of a list, one a line, as they are spelled there; what follows a tab is ignored.
 
-    ``-`` is standard input.
-
-    Raises:
-        DistillEmbError: Naming the line of a word with a space in it; a text table cannot hold it.
+    ``-`` is standard input. A word with a space in it is an error, since a text table cannot hold it.
     """
     for number, line in _lines(path):
         word = _first_column(line)

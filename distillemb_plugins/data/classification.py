@@ -221,9 +221,6 @@ def _delimiter(file: Path, first: str, wanted: Sequence[str], spec: Task) -> str
     """What parts the columns: the set's own character, or another one with which the first line names all columns.
 
     The length of every row is checked against the first line afterwards.
-
-    Raises:
-        DistillEmbError: A column is missing.
     """
     for delimiter in dict.fromkeys((spec.delimiter, *_DELIMITERS)):
         names = next(csv.reader([first], delimiter=delimiter, quoting=spec.quoting), [])

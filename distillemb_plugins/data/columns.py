@@ -112,18 +112,10 @@ def blocks_of(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
 
 
 def find_columns(path: Path, layout: Layout) -> Columns | None:
-    """Find the columns of a plain file (not CoNLL-U), and verify them in every line.
+    """Find the columns of a plain file (not CoNLL-U), and verify them in every line; None for a file without words.
 
-    Args:
-        path: The file.
-        layout: What the user said about it.
-
-    Returns:
-        The columns; None for a file without words.
-
-    Raises:
-        DistillEmbError: Lines have different numbers of columns, no column holds tags, or it is in doubt which one
-            does; the file, the line and the option that decides are named.
+    Raises `DistillEmbError`, naming file, line and the option that decides, when lines have different numbers of
+    columns, no column holds tags, or it is in doubt which one does.
     """
     try:
         return _Scan(path, layout, cells_of).found()

@@ -104,11 +104,7 @@ def _words_of(path: Path, block: Block, layout: Layout, columns: Columns) -> Ite
 
 
 def _is_comment(path: Path, number: int, line: str, begun: bool, layout: Layout, columns: Columns) -> bool:
-    """Whether a line that begins with ``#`` is no word.
-
-    Raises:
-        DistillEmbError: It is in doubt.
-    """
+    """Whether a line that begins with ``#`` is no word. Doubt is an error."""
     cells = columns.split(line)
     if layout.comments is not None or columns.numbered:
         return layout.comments is not False

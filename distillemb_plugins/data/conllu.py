@@ -35,9 +35,7 @@ def is_conllu(path: Path) -> bool:
 def block_words(block: Block) -> list[str]:
     """Return the words of a sentence whose tags do not matter.
 
-    Args:
-        block: Its lines. The word is the first column, or where all lines are CoNLL-U's the form of each syntactic
-            word.
+    The word is the first column, or where all lines are CoNLL-U's the form of each syntactic word.
     """
     rows = [line.split("\t") for _, line in block if not line.startswith("#")]
     if rows and all(len(row) == len(NAMES) and _AN_ID.fullmatch(row[_ID]) for row in rows):
@@ -65,12 +63,7 @@ class _Range:
 
 
 class ConlluReader:
-    """Reads the sentences of one file.
-
-    Args:
-        path: The file, for messages.
-        layout: What the user said about it.
-    """
+    """Reads the sentences of one file."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self.path, self.layout = path, layout
@@ -84,11 +77,7 @@ class ConlluReader:
         self.empty_words: list[int] = []
 
     def sentence(self, block: Block) -> Sentence:
-        """The words of one sentence. Empty nodes (1.1) are left out.
-
-        Raises:
-            DistillEmbError: A row is malformed; the line is named.
-        """
+        """The words of one sentence. Empty nodes (1.1) are left out; a malformed row is an error."""
         text, parts = self._parts(block)
         sentence = Sentence()
         for part in parts:

@@ -96,17 +96,7 @@ class Layout:
 
 
 def column_in(name: str, column: int, columns: int, place: str = "") -> int:
-    """A column counted from 0.
-
-    Args:
-        name: Of the option.
-        column: From 0, or negative from the end.
-        columns: How many there are.
-        place: The file, for the message.
-
-    Raises:
-        DistillEmbError: There is no such column.
-    """
+    """A column counted from 0, or negative from the end, as one from 0; place: the file, for the message."""
     if not -columns <= column < columns:
         where = f"{place}: " if place else ""
         raise DistillEmbError(f"{where}{name} {column} of {columns} columns does not exist: count them from 0.")

@@ -66,19 +66,7 @@ TRANSFER_TESTS = (
 
 
 def pos_files(data: Path, name: str, languages: Sequence[str] = LANGUAGES) -> dict[str, Path]:
-    """Find the files of a set, one of `SETS`.
-
-    Args:
-        data: The folder that holds ``tasks/``.
-        name: A language of MasakhaPOS, a treebank, or "joint", whose files are joined from those of the languages.
-        languages: Of "joint".
-
-    Returns:
-        The files of ``train``, ``dev`` and ``test``.
-
-    Raises:
-        DistillEmbError: They cannot be found.
-    """
+    """Find the files of ``train``, ``dev`` and ``test`` of a set, one of `SETS`; those of "joint" are joined."""
     if name == JOINT:
         return _joined_files(data, languages)
     return task_files(data, "pos/transfer" if name in TREEBANKS else f"pos/{MASAKHAPOS}", name)
@@ -112,15 +100,7 @@ def transfer_file(data: Path, test: TransferTest) -> Path | None:
 
 
 def read_pos(file: Path, plain: bool = False) -> list[Sentence]:
-    """Read the sentences of a file with universal tags; of CoNLL-U, the syntactic words.
-
-    Args:
-        file: Two columns, or CoNLL-U.
-        plain: Whether to drop tone and length marks from the words.
-
-    Raises:
-        DistillEmbError: The file cannot be read; file and line are named.
-    """
+    """Read a file with universal tags; of CoNLL-U, the syntactic words. plain: drop tone and length marks."""
     found = list(read_sentences(file, Layout(task="pos")))
     if plain:
         for sentence in found:

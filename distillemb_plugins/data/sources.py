@@ -51,15 +51,9 @@ def task_files(data: Path, task: str, language: str) -> dict[str, Path]:
 
 
 def task_file(data: Path, kind: str, name: str) -> Path | None:
-    """Find a file or folder of the tasks of a kind, in the data folder, its archive or the cache.
+    """Find a file or folder of the tasks of a kind (``ner``, ``pos``, ``cls``): in the data, its archive or the cache.
 
-    Args:
-        data: The folder that holds ``tasks/``.
-        kind: ``ner``, ``pos`` or ``cls``.
-        name: The path below the folder of that kind, such as ``tir/news.csv``.
-
-    Returns:
-        The path, or None where there is none.
+    name: the path below the folder of that kind, such as ``tir/news.csv``.
     """
     return next((place / name for place in _places(data, kind) if (place / name).exists()), None)
 
@@ -103,14 +97,7 @@ def _from_hub(task: str, language: str) -> dict[str, Path]:
 def hub_dataset(name: str, task: str, language: str, wanted: str) -> Any:
     """Load the splits of a data set from the hub.
 
-    Args:
-        name: Of the data set there.
-        task: How the user calls it.
-        language: The configuration to load.
-        wanted: The files that the user may give under ``--data`` instead.
-
-    Raises:
-        DistillEmbError: It cannot be loaded: offline, renamed, refused.
+    language: the configuration to load. wanted: the files that the user may give under ``--data`` instead.
     """
     try:
         from datasets import load_dataset

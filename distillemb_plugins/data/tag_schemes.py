@@ -75,11 +75,7 @@ class Tags:
     _parts: dict[str, Part] = field(default_factory=dict, init=False)
 
     def part(self, tag: str, line: int) -> Part:
-        """The letter and the type of a tag.
-
-        Raises:
-            DistillEmbError: It is not of the scheme, or its type is not allowed; the line is named.
-        """
+        """The letter and the type of a tag, which has to be of the scheme and of an allowed type."""
         if tag not in self._parts:
             part = self.style.part(tag)
             if part is None or part[0] not in _LETTERS[self.scheme] + OUTSIDE:
@@ -93,11 +89,7 @@ class Tags:
         return self._parts[tag]
 
     def iob2(self, tags: Sequence[str], lines: Sequence[int]) -> list[str]:
-        """The tags of one sentence in IOB2.
-
-        Raises:
-            DistillEmbError: They break the scheme; the line is named.
-        """
+        """The tags of one sentence in IOB2. What breaks the scheme is an error that names the line."""
         parts = [self.part(tag, line) for tag, line in zip(tags, lines, strict=True)]
         closed = self.scheme in ("BIOES", "BILOU", "BMES")
         return self._closed(parts, tags, lines) if closed else self._open(parts, tags, lines)
@@ -142,18 +134,10 @@ class Tags:
 def find_scheme(
     path: Path, seen: Mapping[str, int], style: Style, given: str | None = None, labels: frozenset[str] | None = None
 ) -> Tags:
-    """Find the scheme of a file's tags.
+    """Find the scheme of a file's tags, and check all of them.
 
-    Args:
-        path: The file, for messages.
-        seen: Each distinct tag, with the line of its first occurrence.
-        style: How they are written.
-        given: The scheme that the user named, if any.
-        labels: The only types of entities allowed; None allows any.
-
-    Raises:
-        DistillEmbError: The tags are of no one scheme, not of the one that was given, or of another type; the line is
-            named.
+    seen: each distinct tag, with the line of its first occurrence. given: the scheme that the user named. labels: the
+    only types of entities allowed, None for any.
     """
     parts = {tag: part for tag in seen if (part := style.part(tag)) is not None}
     letters: dict[str, str] = {}  # each letter, with its first tag

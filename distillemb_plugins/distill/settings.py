@@ -200,11 +200,7 @@ def describe_settings() -> dict[str, str]:
 
 
 def check_corpus(settings: DistillSettings, corpus: Sequence[str | Path]) -> None:
-    """Refuse the lack of a text that is needed, and files that do not exist.
-
-    Raises:
-        DistillEmbError: With what to change.
-    """
+    """Refuse the lack of a text that is needed, and files that do not exist."""
     if settings.reads_corpus and not corpus:
         raise DistillEmbError(
             "hard_negatives is 'window', and there is no corpus to take windows from: "

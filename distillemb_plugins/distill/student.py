@@ -94,11 +94,7 @@ def with_unknown_characters(
 ) -> Tensor:
     """Put a character of the same class that no word has in the place of one character of each word.
 
-    Args:
-        char_ids: int64 ``[n, max_chars]``.
-        characters: Their table, with hashed ids.
-        unseen: See `unseen_characters`.
-        rng: Random numbers.
+    char_ids: int64 ``[n, max_chars]``, of a table with hashed ids. unseen: see `unseen_characters`.
     """
     rows, classes = char_ids.numpy().copy(), np.array(characters.classes)
     columns = (rng.random(rows.shape) * (rows != PAD_ID)).argmax(1)

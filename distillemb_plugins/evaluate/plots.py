@@ -62,13 +62,8 @@ def size_plot(
 ) -> str:
     """Scores against sizes (bytes, log scale), a name beside each point, as SVG.
 
-    Args:
-        points: The models.
-        y_label: What the scores are.
-        roles: Color and marker of each role.
-        line: A score that the others are held against. The axis then begins at 0.
-        size: Width and height in inches.
-        legend: Whether the roles are named below.
+    roles: color and marker of each role, named below with `legend`. line: a score that the others are held against; the
+    axis then begins at 0. size: width and height in inches.
     """
     with figure_of(*size) as (figure, axes):
         for role, (color, marker) in roles.items():

@@ -172,15 +172,10 @@ class DenseHead(Protocol):
         ...
 
     def __call__(self, x: Array, parts: NDArray[Any] | None) -> Array:
-        """Compute vectors.
+        """Compute vectors float32 ``[n, dim]``.
 
-        Args:
-            x: Features float32 ``[n, width]``. They may be overwritten.
-            parts: Coordinates of the first words in the residual codebook's basis, ``[k, dims]`` from `tables`, or
-                None.
-
-        Returns:
-            float32 ``[n, dim]``.
+        x: features float32 ``[n, width]``, which may be overwritten. parts: coordinates of the first words in the
+        residual codebook's basis, ``[k, dims]`` from `tables`, or None.
         """
         ...
 

@@ -20,15 +20,10 @@ _AT_ONCE = 4096  # words, padding included, that are computed together
 
 
 def windows(length: int, most: int, margin: int) -> list[tuple[int, int, int, int]]:
-    """Cut a long text into overlapping windows.
+    """Cut a text of `length` words into overlapping windows of at most `most`.
 
-    Args:
-        length: Words of the text.
-        most: Words of a window. A text that is not longer is one window.
-        margin: Words on each side of a window that are read and not kept.
-
-    Returns:
-        Of each window where it begins and ends, and between which of its words the result is kept.
+    margin: words on each side of a window that are read and not kept. Returns of each window where it begins and ends,
+    and between which of its words the result is kept.
     """
     if length <= most:
         return [(0, length, 0, length)]
@@ -43,8 +38,7 @@ def windows(length: int, most: int, margin: int) -> list[tuple[int, int, int, in
 def alike(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Yield the numbers of the sentences that are computed together: of about equal length, never too many words.
 
-    Args:
-        lengths: Words of each sentence. Empty ones are left out.
+    Empty sentences are left out.
     """
     order = sorted((n for n, length in enumerate(lengths) if length), key=lambda n: lengths[n])
     start = 0
@@ -57,12 +51,7 @@ def alike(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 class ContextForward:
-    """The forward pass of context layers.
-
-    Args:
-        config: ``context_layers``, ``context_heads`` and ``context_range`` of the configuration.
-        tensors: The weights, float32, as `EncoderFiles.context` has them.
-    """
+    """The forward pass of context layers: their sizes from the configuration, and `EncoderFiles.context`."""
 
     def __init__(self, config: dict[str, Any], tensors: Tensors) -> None:
         self.layers, self.heads = int(config["context_layers"]), int(config["context_heads"])
@@ -70,14 +59,9 @@ class ContextForward:
         self.weights = tensors
 
     def __call__(self, vectors: Sequence[Floats], char_ids: Sequence[NDArray[np.int32]]) -> list[Floats]:
-        """Compute words in context.
+        """Compute words in context, float32 ``[words, context_size]`` of each sentence.
 
-        Args:
-            vectors: Of each sentence its word vectors, float32 ``[words, dim]``.
-            char_ids: Of each sentence the characters of its words, int32 ``[words, max_chars]``.
-
-        Returns:
-            Of each sentence float32 ``[words, context_size]``.
+        vectors: of each sentence float32 ``[words, dim]``. char_ids: int32 ``[words, max_chars]``.
         """
         result: list[Floats] = [np.zeros((0, self.size), np.float32)] * len(vectors)
 

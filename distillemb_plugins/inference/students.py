@@ -250,9 +250,6 @@ def resolve_runtime(runtime: str, config: dict[str, Any]) -> str:
 
     ONNX Runtime is the faster exact one where the processor has AVX-512, which NumPy's products often do not use.
     What must be imported costs time and memory, so that elsewhere NumPy is kept.
-
-    Raises:
-        DistillEmbError: There is no such runtime.
     """
     check_runtime(runtime)
     if runtime != AUTO:
@@ -269,17 +266,9 @@ def _has_avx512() -> bool:
 def build_forward(config: dict[str, Any], tensors: Tensors, runtime: str = "numpy") -> Callable[[Rows], Array]:
     """Build the forward pass of a student.
 
-    Args:
-        config: The configuration; ``config["encoder_type"]`` names the student.
-        tensors: Its weights.
-        runtime: What computes the matrix products: one of `RUNTIMES`, all but the first for `cnn` only (see
-            `resolve_runtime` for ``"auto"``).
-
-    Returns:
-        A function of rows of character ids int32 ``[n, max_chars]`` that gives vectors float32 ``[n, dim]``.
-
-    Raises:
-        DistillEmbError: The type or the runtime does not exist, or the weights do not fit the sizes.
+    It turns rows of character ids int32 ``[n, max_chars]`` into vectors float32 ``[n, dim]``. runtime: one of
+    `RUNTIMES`, all but the first for `cnn` only. Raises `DistillEmbError` when the type or the runtime does not exist,
+    or the weights do not fit the sizes.
     """
     kind = config["encoder_type"]
     if kind not in FORWARDS:

@@ -240,12 +240,7 @@ def entity_pieces(words: Sequence[str], tags: Sequence[str]) -> list[Piece]:
 
 
 def span_pieces(text: str, spans: Iterable[tuple[int, int, str]]) -> list[Piece]:
-    """Cut a text into spans and what stands between them.
-
-    Args:
-        text: The sentence.
-        spans: ``(start, end, label)`` in characters, end exclusive, without overlaps.
-    """
+    """Cut a text into spans ``(start, end, label)`` (in characters, end exclusive) and what stands between them."""
     pieces, place = [], 0
     for start, end, label in sorted(spans):
         pieces += [Piece(text[place:start]), Piece(text[start:end], label)]

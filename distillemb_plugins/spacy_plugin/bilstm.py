@@ -19,15 +19,7 @@ class BiLSTM(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, flat: Tensor, lengths: list[int]) -> Tensor:
-        """Put words into context.
-
-        Args:
-            flat: Float ``[tokens, width]``, the documents one after the other.
-            lengths: Words of each document; some may be empty.
-
-        Returns:
-            Float ``[tokens, width]``.
-        """
+        """Put words into context: float ``[tokens, width]``, documents of `lengths` words one after the other."""
         filled = [length for length in lengths if length]
         if not filled:
             return self.norm(flat)

@@ -17,15 +17,7 @@ from ..persistence import EncoderFiles, read_encoder
 
 
 def read_pretrained(pretrained: str | None, where: str) -> EncoderFiles:
-    """Read the encoder that `pretrained` names.
-
-    Args:
-        pretrained: Encoder directory, bundled name or hub id.
-        where: The block of the configuration, for the message of an error.
-
-    Raises:
-        DistillEmbError: It is not set or cannot be read.
-    """
+    """Read the encoder that `pretrained` names. where: the block of the configuration, for the message of an error."""
     warn_of_unread_encoder()
     if pretrained is None:
         raise DistillEmbError(

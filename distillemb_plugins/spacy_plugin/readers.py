@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -17,59 +17,11 @@ from ..data.layout import UPOS, Layout, Sentence
 from ..errors import DistillEmbError
 from .pretrained import warn_of_unread_encoder
 
-Augmenter = Callable[[Language, Example], Iterator[Example]]
-Reader = Callable[[Language], Iterable[Example]]
 Paths = str | Path | list[str | Path]
 
 
-def create_conll_corpus(
-    path: str | Path | list[str | Path] | None,
-    *,
-    task: str = "ner",
-    columns: int | None = None,
-    tag_column: int | None = None,
-    labels: list[str] | None = None,
-    word_column: int | None = None,
-    scheme: str | None = None,
-    comments: bool | None = None,
-    words: str = "syntactic",
-    max_length: int = 0,
-    limit: int = 0,
-    augmenter: Callable | None = None,
-    shuffle: bool = False,
-    seed: int = 0,
-    gold_tokens: bool = True,
-    xpos: bool = False,
-    more: Callable | None = None,
-) -> Callable[[Language], Iterable[Example]]:
-    """Build `distillemb.ConllCorpus.v1`; see `ConllCorpus` for the arguments."""
-    if path is None or path == []:
-        raise DistillEmbError(
-            "ConllCorpus: path is not set: give a file in [corpora.train] and [corpora.dev], or --paths.train FILE."
-        )
-    return ConllCorpus(
-        path,
-        task=task,
-        columns=columns,
-        tag_column=tag_column,
-        labels=labels,
-        word_column=word_column,
-        scheme=scheme,
-        comments=comments,
-        words=words,
-        max_length=max_length,
-        limit=limit,
-        augmenter=augmenter,
-        shuffle=shuffle,
-        seed=seed,
-        gold_tokens=gold_tokens,
-        xpos=xpos,
-        more=more,
-    )
-
-
 class ConllCorpus:
-    """CoNLL files as a spaCy corpus: one `Doc` for each sentence.
+    """CoNLL files as a spaCy corpus, `distillemb.ConllCorpus.v1`: one `Doc` for each sentence.
 
     Args:
         path: A file (plain, .gz, .xz, .bz2, .zip), a pattern (``data/*/train.txt``), a directory (searched), or a
@@ -95,25 +47,29 @@ class ConllCorpus:
 
     def __init__(
         self,
-        path: Paths,
+        path: Paths | None,
         *,
         task: str = "ner",
         columns: int | None = None,
         tag_column: int | None = None,
-        labels: Iterable[str] | None = None,
+        labels: list[str] | None = None,
         word_column: int | None = None,
         scheme: str | None = None,
         comments: bool | None = None,
         words: str = "syntactic",
         max_length: int = 0,
         limit: int = 0,
-        augmenter: Augmenter | None = None,
+        augmenter: Callable | None = None,
         shuffle: bool = False,
         seed: int = 0,
         gold_tokens: bool = True,
         xpos: bool = False,
-        more: Reader | None = None,
+        more: Callable | None = None,
     ) -> None:
+        if path is None or path == []:
+            raise DistillEmbError(
+                "ConllCorpus: path is not set: give a file in [corpora.train] and [corpora.dev], or --paths.train FILE."
+            )
         self.paths = list(path) if isinstance(path, list | tuple) else [path]
         self.layout = Layout(
             task=task,
@@ -173,3 +129,6 @@ class ConllCorpus:
             morphs=sentence.morphs or None,
             sent_starts=starts,
         )
+
+
+create_conll_corpus = ConllCorpus  # where an installation of an earlier version looks for it

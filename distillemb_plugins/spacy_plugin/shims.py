@@ -54,8 +54,7 @@ def averaged(module: torch.nn.Module, averages: dict[str, Array]) -> Iterator[No
 class TorchShim(PyTorchShim):
     """Holds a torch module for a thinc node; obeys ``use_averages`` and keeps its weights as safetensors.
 
-    Args:
-        module: The module. Its copies have an optimizer state of their own.
+    Its copies have an optimizer state of their own.
     """
 
     def __init__(self, module: Any, **options: Any) -> None:
@@ -93,15 +92,7 @@ def weights_from_bytes(module: torch.nn.Module, data: bytes, device: torch.devic
 
 
 class EncoderShim(Shim):
-    """Holds one encoder for a thinc node.
-
-    Args:
-        freeze: Never learn.
-        lr_scale: The encoder's learning rate as a share of the pipeline's.
-        dropout: Share of the vectors' values dropped while training.
-        cache_size: The most words whose vectors are kept, ``dim * 4`` bytes each.
-        runtime: What computes the vectors when predicting, see `DistillEmb.from_pretrained`.
-    """
+    """Holds one encoder for a thinc node; see `build_embed_v1` for the arguments (lr_scale is its grad_factor)."""
 
     def __init__(
         self,

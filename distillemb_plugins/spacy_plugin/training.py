@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedPipeline:
-    """A trained pipeline.
-
-    Attributes:
-        nlp: The pipeline with the weights that were best on dev.
-        seconds: Processor seconds of the training.
-        bytes: Size of the pipeline on disk.
-    """
+    """The pipeline with the weights that were best on dev, processor seconds of the training, bytes on disk."""
 
     nlp: Language
     seconds: float
@@ -65,15 +59,10 @@ class _LogToBar(io.StringIO):
 
 
 def train_pipeline(config: Config, keep: Path | None = None, *, bar: tqdm | None = None) -> TrainedPipeline:
-    """Train a config on the CPU with spaCy's own loop, and print spaCy's log of the run.
+    """Train a complete config on the CPU with spaCy's own loop, and print spaCy's log of the run.
 
-    Args:
-        config: A complete training config.
-        keep: A directory for the best pipeline. Without it, the pipeline is held in memory alone.
-        bar: A progress bar that counts steps. It takes the place of the log.
-
-    Returns:
-        The checkpoint that was best on dev, with the time and the size of it.
+    keep: a directory for the best pipeline; without it, the pipeline is held in memory alone. bar: a progress bar that
+    counts steps, in the place of the log.
     """
     import spacy
     from spacy.training.initialize import init_nlp

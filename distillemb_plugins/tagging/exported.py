@@ -39,14 +39,9 @@ class Crf(NamedTuple):
     transitions: Floats
 
     def decode(self, emissions: Floats, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Find the most probable labels (Viterbi).
+        """Find the most probable labels (Viterbi), int64 ``[sentences, words]``, without meaning for padding.
 
-        Args:
-            emissions: float32 ``[sentences, words, labels]``.
-            mask: bool ``[sentences, words]``, true for words, which stand first.
-
-        Returns:
-            int64 ``[sentences, words]``. What stands for padding has no meaning.
+        emissions: float32 ``[sentences, words, labels]``. mask: bool ``[sentences, words]``, words come first.
         """
         sentences, words, labels = emissions.shape
         best = self.start + emissions[:, 0]
@@ -181,14 +176,7 @@ class ExportedModel:
 
 
 class ExportedTagger(WordTagger):
-    """An exported tagger.
-
-    Args:
-        model: The model.
-
-    Raises:
-        DistillEmbError: It is no tagger.
-    """
+    """An exported model that is a tagger, behind the interface of all taggers."""
 
     def __init__(self, model: ExportedModel) -> None:
         model.require(TAGS)

@@ -79,18 +79,13 @@ class Graph:
 
 
 def head_graph(config: Any, weights: Weights, *, classifier: bool, pools: bool) -> tuple[bytes, list[str]]:
-    """Write what stands over word vectors.
+    """Write what stands over word vectors. Returns the graph, and which of its possible inputs it has.
 
-    Args:
-        config: The configuration, as `DistillEmbConfig` has it.
-        weights: By the names of a saved head; context layers as ``context_layers.``.
-        classifier: Whether there is a head over the context layers.
-        pools: Whether it classifies texts.
-
-    Returns:
-        The graph, and which of its possible inputs it has: ``vectors``, float32 ``[batch, words, dim]``; ``char_ids``,
-        int64 ``[batch, words, max_chars]``; ``mask``, bool ``[batch, words]``. Its output is ``scores``: float32
-        ``[batch, words, labels]``, ``[batch, labels]`` of texts, or words in context ``[batch, words, size]``.
+    The inputs are ``vectors``, float32 ``[batch, words, dim]``; ``char_ids``, int64 ``[batch, words, max_chars]``;
+    ``mask``, bool ``[batch, words]``. The output is ``scores``: float32 ``[batch, words, labels]``, ``[batch, labels]``
+    of texts, or words in context ``[batch, words, size]``. weights: by the names of a saved head; context layers as
+    ``context_layers.``. classifier: whether there is a head over the context layers. pools: whether it classifies
+    texts.
     """
     graph, recurrent = Graph(), classifier and config.head != "linear"
     x = "vectors"

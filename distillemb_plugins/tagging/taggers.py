@@ -31,11 +31,7 @@ _COMPONENTS = {NER: ("ner", "beam_ner", "entity_ruler"), POS: ("tagger", "morpho
 
 
 class HuggingFaceTagger(WordTagger):
-    """A saved `DistillEmbForTokenClassification`.
-
-    Args:
-        path: Its directory.
-    """
+    """A saved `DistillEmbForTokenClassification`."""
 
     def __init__(self, path: Path) -> None:
         self._torch = require("torch", "hf")
@@ -63,14 +59,7 @@ class HuggingFaceTagger(WordTagger):
 
 
 class SpacyTagger(Tagger):
-    """A spaCy pipeline with an entity recognizer, a tagger, or both.
-
-    Args:
-        path: Its directory.
-
-    Raises:
-        DistillEmbError: It has neither, or cannot be opened.
-    """
+    """A spaCy pipeline with an entity recognizer, a tagger, or both."""
 
     def __init__(self, path: Path) -> None:
         spacy = require("spacy", "spacy")

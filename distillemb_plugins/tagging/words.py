@@ -53,9 +53,7 @@ class Tagger(ABC):
 class WordTagger(Tagger):
     """A tagger whose words are read one by one, as arrays, and then in their sentences.
 
-    Args:
-        labels: The names of the tags.
-        max_words: The most words that are read together. A longer text is read in windows that overlap.
+    max_words: the most words that are read together. A longer text is read in windows that overlap.
     """
 
     def __init__(self, labels: Sequence[str], max_words: int) -> None:
@@ -70,9 +68,8 @@ class WordTagger(Tagger):
     def predict(self, inputs: Arrays, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the numbers of the tags ``[sentences, words]``.
 
-        Args:
-            inputs: The arrays of `read` as ``[sentences, words, ...]``, with zeros at the end of shorter sentences.
-            mask: bool ``[sentences, words]``, true for words.
+        inputs: the arrays of `read` as ``[sentences, words, ...]``, with zeros at the end of shorter sentences. mask:
+        bool ``[sentences, words]``, true for words.
         """
 
     def tag_texts(self, texts: Sequence[str]) -> list[TaggedText]:
@@ -100,15 +97,11 @@ class WordTagger(Tagger):
 
 
 def batches(arrays: Arrays, places: Sequence[tuple[int, int]]) -> Iterator[tuple[list[int], Arrays, NDArray[np.bool_]]]:
-    """Make batches of sentences of about equal length.
+    """Make batches of sentences of about equal length. Sentences without a word are left out.
 
-    Args:
-        arrays: Of all words, ``[words, ...]``.
-        places: Where each sentence begins and ends among the words.
-
-    Yields:
-        The numbers of the sentences, their arrays ``[sentences, words, ...]`` with zeros at the end of shorter ones,
-        and the mask, bool ``[sentences, words]``, true for words. Sentences without a word are left out.
+    arrays: of all words, ``[words, ...]``. places: where each sentence begins and ends among the words. Yields the
+    numbers of the sentences, their arrays ``[sentences, words, ...]`` with zeros at the end of shorter ones, and the
+    mask, bool.
     """
     lengths = [end - start for start, end in places]
     for chosen in alike(lengths):

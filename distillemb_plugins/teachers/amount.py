@@ -33,16 +33,7 @@ def expectation(words: int) -> str:
 
 
 def check_amount(words: int, least: int, where: object) -> None:
-    """Refuse too little text.
-
-    Args:
-        words: How many words there are.
-        least: The fewest that are taken; 0 takes any text.
-        where: What holds them, for the message.
-
-    Raises:
-        DistillEmbError: There are fewer, with what to do.
-    """
+    """Refuse fewer words than `least` (0 takes any text). where: what holds them, for the message."""
     if words < least:
         raise DistillEmbError(
             f"{where} holds {words:,} words, and at least {least:,} are needed for vectors that say anything: collect "
@@ -56,9 +47,6 @@ def fitted_settings(words: int) -> dict[str, Any]:
 
     With little text: skip-gram, which learns more from each occurrence than CBOW, words seen twice, more passes,
     shorter n-grams and fewer rows for them.
-
-    Returns:
-        ``skipgram``, ``min_count``, ``epochs``, ``min_n`` and ``buckets``.
     """
     if words < LITTLE_WORDS:
         return {"skipgram": True, "min_count": 2, "epochs": 10, "min_n": 3, "buckets": 50_000}

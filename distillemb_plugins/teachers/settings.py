@@ -35,10 +35,7 @@ def unread_settings(algorithm: str) -> frozenset[str]:
 class TeacherSettings:
     """What makes two trainings the same; see `train_teacher`. Threads do not belong here.
 
-    What is None is fitted to the text (`fitted`).
-
-    Raises:
-        DistillEmbError: A setting has no sense. It is told before hours of work.
+    What is None is fitted to the text (`fitted`). A setting that has no sense is told before hours of work.
     """
 
     algorithm: Algorithm

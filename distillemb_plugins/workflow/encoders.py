@@ -54,16 +54,11 @@ def distill_encoder(
 ) -> Path:
     """Distill an encoder, or find the bundled one. An interrupted training goes on.
 
-    Args:
-        kind: ``"own"`` learns from the teacher alone. ``"joint"`` learns the average of the teacher and of what the
-            bundled encoder says of the same words; of different widths, the main directions of both side by side, as
-            many as the bundled encoder has. ``"afro11"`` is the bundled encoder as it is.
-        teacher: The table.
-        out: The encoder directory to write.
-        settings: What differs from `student_settings`.
-        text: Text for hard negatives, read where the settings say ``hard_negatives="window"``.
-        seed: Seed of the distillation.
-        progress: Show a progress bar.
+    kind: ``"own"`` learns from the teacher alone. ``"joint"`` learns the average of the teacher and of what the bundled
+    encoder says of the same words; of different widths, the main directions of both side by side, as many as the
+    bundled encoder has. ``"afro11"`` is the bundled encoder as it is. settings: what differs from `student_settings`.
+    text: for hard negatives, read where the settings say
+    ``hard_negatives="window"``.
     """
     if kind == BUNDLED:
         return resolve(BUNDLED)

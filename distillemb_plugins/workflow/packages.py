@@ -115,11 +115,9 @@ def build_wheel(pipeline: Path, out: Path, name: str, meta: Mapping[str, Any]) -
 def open_wheel(wheel: Path, sentence: str) -> Facts:
     """Open a wheel's pipeline in a fresh process by its package's name, and tag a sentence.
 
-    The wheel is unpacked into a folder on that process's path. Installing a wheel of pure Python does no more.
-
-    Returns:
-        The ``name`` of the package, its ``pipes``, and of the sentence the ``entities``, the ``pos`` tags and the
-        norms of the ``vectors``.
+    The wheel is unpacked into a folder on that process's path. Installing a wheel of pure Python does no more. Returns
+    the ``name`` of the package, its ``pipes``, and of the sentence ``entities``, ``pos`` tags and norms of the
+    ``vectors``.
     """
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(wheel) as archive:

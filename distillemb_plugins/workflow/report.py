@@ -54,13 +54,7 @@ def render(facts: Facts, maps: Sequence[str] = ()) -> str:
 
 
 def render_quickstart(metrics: Facts, look: FirstLook, facts: Facts) -> str:
-    """The page of the quickstart.
-
-    Args:
-        metrics: What ``metrics.json`` holds.
-        look: What the bundled encoder showed.
-        facts: What the build found. ``facts["asked"]["out"]`` is how the reader names the output directory.
-    """
+    """The page of the quickstart. ``facts["asked"]["out"]`` is how the reader names the output directory."""
     report = Report("Vectors for words, from their letters")
     languages = {
         title: {kind: 100 * metrics["ner_by_language"][name][code] for name, kind in SYSTEMS.items()}

@@ -97,11 +97,7 @@ def set_config_paths(pipeline: Path, paths: Mapping[str, str]) -> None:
 
 
 def score_tagger(pipeline: Path, task: str, file: Path) -> Facts:
-    """Score a pipeline on a CoNLL file with spaCy's scorer.
-
-    Returns:
-        ``score`` (per cent, over the corpus), ``labels`` (the score of each label) and ``speed`` (words a second).
-    """
+    """Score a pipeline on a CoNLL file by spaCy: ``score``, ``labels`` (per cent), ``speed`` (words a second)."""
     import spacy
 
     from ..spacy_plugin.readers import ConllCorpus
@@ -121,8 +117,7 @@ def tag_examples(
 ) -> list[Facts]:
     """Tag some sentences of at most `longest` words, drawn evenly from those that have something to find.
 
-    Returns:
-        For each sentence its ``words``, the ``gold`` tags, and the tags of each tagger under its name.
+    Returns for each its ``words``, the ``gold`` tags, and the tags of each tagger under its name.
     """
     import spacy
     from spacy.tokens import Doc
@@ -142,8 +137,7 @@ def tag_examples(
 def train_classifier(encoder: Path, task: str, data: Path, out: Path, *, epochs: int = 20, seed: int = 0) -> Facts:
     """Fine-tune an encoder with a token-classification head, and save it with its tokenizer. A stopped run goes on.
 
-    Returns:
-        The scores on ``dev`` and ``test`` (F1 or accuracy, per cent), the ``seconds`` and the ``bytes``.
+    Returns the scores on ``dev`` and ``test`` (F1 or accuracy, per cent), the ``seconds`` and the ``bytes``.
     """
     from ..data.tagged import labels_of, named_tags, tagged_dataset
     from ..evaluate.tagging import accuracy, entity_scores
