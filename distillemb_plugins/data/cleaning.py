@@ -19,12 +19,14 @@ class Cleaning:
         all_formats: Delete all control and format characters, zero-width joiners too, and not the common ones alone.
         min_words: Drop lines of fewer words.
         by_letters: Drop lines whose letters alone stood in that language before, and not equal lines alone.
+        inside: Drop lines whose letters stand inside one line before. It compares with all, which takes long.
         ethiopic: Keep lines with at least half as many Ethiopic characters (signs too) as letters.
     """
 
     all_formats: bool = False
     min_words: int = 0
     by_letters: bool = False
+    inside: bool = False
     ethiopic: bool = False
 
 
@@ -73,9 +75,13 @@ class Lines:
             line = clean(text, all_formats=cleaning.all_formats)
             if line in left_out or line in self._lines or not _wanted(line, cleaning):
                 continue
-            if cleaning.by_letters and letters_of(line) in self._letters:
+            letters = letters_of(line)
+            if cleaning.by_letters and letters in self._letters:
                 continue
-            self.add(line)
+            if cleaning.inside and any(letters in other for other in self._letters):
+                continue
+            self._lines.add(line)
+            self._letters.add(letters)
             yield line
 
 

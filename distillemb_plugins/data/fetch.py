@@ -21,6 +21,7 @@ from .extract import extract
 from .public_sources import Source, by_language, public_corpora, public_tasks
 from .record import Entry, read_record, write_record
 
+_PRESET = 2  # of xz: four times as fast as the usual 6, and a third larger
 _RULES = 1  # counted up whenever the same sources give other lines
 
 
@@ -102,7 +103,7 @@ def _make(
     """Write the text of a file, and return what is recorded of it."""
     entry: Entry = {"license": sources[0].license, "sources": [*dict.fromkeys(source.url for source in sources)]}
     counts = {"lines": 0, "words": 0, "like_task_sentences": 0}
-    with atomic_file(file) as stream, lzma.open(stream, "wb") as packed:
+    with atomic_file(file) as stream, lzma.open(stream, "wb", preset=_PRESET) as packed:
         for source in sources:
             without = _texts(source, source.without, downloads)
             for line in lines.clean(_texts(source, source.files[language], downloads), source.cleaning, without):

@@ -100,6 +100,7 @@ def test_lines_are_taken_once_in_a_language() -> None:
     )
     assert list(lines.clean(raw, new, ["not this one"])) == ["moja mbili tatu"]
     assert list(lines.clean(["moja mbili tatu"], Cleaning())) == []
+    assert list(lines.clean(["mbili, tatu", "tatu nne"], Cleaning(inside=True))) == ["tatu nne"]
 
 
 def test_lines_in_another_script_are_left_out() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError
+from distillemb_plugins.data.record import write_record
 from recipes.distill.scripts import afro11, tables
-from recipes.results import read_results
+from recipes.results import ROOT, read_results
 
 from .projects import run_project
 
@@ -57,6 +59,7 @@ def test_the_shipped_encoders_are_made_small(tiny_data: Path, tmp_path: Path, mo
         lines = [" ".join(words[(i * k) % 11] for k in range(1, 8)) for i in range(1, 200)]
         file = data / "corpora" / language / "OPEN.tico19.txt"
         file.write_text(file.read_text("utf-8") + "\n" + "\n".join(lines), "utf-8")
+    write_record(data, {"swa/OPEN.tico19": {"like_task_sentences": 7}})  # as if it had been fetched
     values = {
         "data": data,
         "work": tmp_path,
@@ -70,10 +73,18 @@ def test_the_shipped_encoders_are_made_small(tiny_data: Path, tmp_path: Path, mo
     assert encoder.dim == 8 and encoder.characters.hashed == 256 and encoder.characters.knows("ɔ")
     for one in (encoder, context):
         card = one.files.card
-        assert "tico19" in card and "320 lines were left out" in card and "| swa |" in card and one.files.facts.scores
+        assert "tico19" in card and "327 lines were left out" in card and "| swa |" in card and one.files.facts.scores
     assert context.files.config["context_layers"] == 1
     assert (tmp_path / "bundled" / "afro11" / "vocabulary.txt.gz").is_file()
     assert not (tmp_path / "encoders" / "afro11.work").exists()
+
+
+@pytest.mark.parametrize("page", [tables.HERE / "README.md", ROOT / "docs" / "how-to" / "data.md"])
+def test_the_second_command_finds_what_the_first_one_fetched(page: Path) -> None:
+    text = page.read_text("utf-8")
+    (fetched,) = re.findall(r"distillemb data fetch -o (\S+) *(?:#.*)?\n.*recipes/distill", text)
+    (taken,) = re.findall(r"spacy project run afro11 recipes/distill --vars.data (\S+)\n", text)
+    assert (tables.HERE / taken).resolve() == (ROOT / fetched).resolve()
 
 
 def test_the_shipped_encoder_lists_a_license_for_every_text(

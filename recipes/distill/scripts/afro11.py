@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are 
 
 from distillemb_plugins.data.contamination import task_sentences
 from distillemb_plugins.data.public_sources import by_language, public_corpora
+from distillemb_plugins.data.record import read_record
 from distillemb_plugins.data.sources import corpus_files
 from distillemb_plugins.distill import DistillSettings
 from distillemb_plugins.distill import distill as run_distillation
@@ -112,9 +113,12 @@ def corpora(data: Path) -> list[Corpus]:
 
 @app.command()
 def text(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders") -> None:
-    """Copy the text marked OPEN without lines that are like a dev or test sentence of the tasks, and count."""
+    """Copy the text marked OPEN without lines that are like a dev or test sentence of the tasks, and count.
+
+    Those that `distillemb data fetch` left out already are counted too.
+    """
     corpora(data)
-    known, counts = task_sentences(data), {}
+    known, record, counts = task_sentences(data), read_record(data), {}
     with atomic_directory(work / TEXT, overwrite=True) as folder:
         for file in corpus_files(data, LANGUAGES, ("OPEN",)):
             name = f"{file.parent.name}/{file.name.removesuffix('.xz')}"
@@ -123,7 +127,8 @@ def text(data: Data = DEFAULT_DATA, work: Work = HERE / "encoders") -> None:
             (folder / "corpora" / file.parent.name).mkdir(parents=True, exist_ok=True)
             (folder / "corpora" / name).write_text("".join(f"{line}\n" for line in kept), "utf-8")
             words = sum(len(line.split()) for line in kept)
-            counts[name] = {"lines": len(kept), "words": words, "dropped": len(lines) - len(kept)}
+            before = record.get(name.removesuffix(".txt"), {}).get("like_task_sentences", 0)
+            counts[name] = {"lines": len(kept), "words": words, "dropped": before + len(lines) - len(kept)}
         write_json(folder / COUNTS, counts)
 
 
