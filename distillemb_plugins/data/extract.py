@@ -30,20 +30,24 @@ def plain_lines(data: bytes) -> Iterator[str]:
     yield from re.split(r"\r\n?|\n", _text(data))
 
 
-def column(data: bytes, *, name: str, delimiter: str = "\t", quoted: bool = True) -> Iterator[str]:
-    """One column of a table with a header.
+def column(
+    data: bytes, *, name: str | int, delimiter: str = "\t", quoted: bool = True, split: bool = False
+) -> Iterator[str]:
+    """One column of a table.
 
     Args:
         data: The file.
-        name: Of the column, or the end of its name.
+        name: Of the column, or the end of its name. Of a table without a header: its number, from 0.
         delimiter: Between the columns.
         quoted: Whether a value may stand in quotation marks, and then hold the delimiter and line ends.
+        split: Whether each line of a value is a line of text, and not the whole value.
     """
     text = io.StringIO(_text(data), newline="")
     rows = csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
-    header = next(rows)
-    place = next(n for n, title in enumerate(header) if title.endswith(name))
-    yield from (row[place] for row in rows if len(row) > place)
+    place = name if isinstance(name, int) else next(n for n, title in enumerate(next(rows)) if title.endswith(name))
+    for row in rows:
+        if len(row) > place:
+            yield from row[place].split("\n") if split else [row[place]]
 
 
 def json_fields(data: bytes, *, names: Iterable[str]) -> Iterator[str]:
@@ -107,6 +111,12 @@ def conllu_forms(data: bytes) -> Iterator[str]:
         yield " ".join(row[1] for row in rows if row[0].isdigit() and row[3] != "PUNCT").replace("~", "")
 
 
+def tagged_words(data: bytes) -> Iterator[str]:
+    """The sentences of a file that has a word and its tag a line, and a blank line after each sentence."""
+    for block in re.split(r"\n\s*\n", _text(data)):
+        yield " ".join(line.split()[0] for line in block.splitlines() if line.strip())
+
+
 def page(data: bytes, *, between: str = " ") -> Iterator[str]:
     """The text of an HTML page or of another marked-up file, without title, scripts, styles and comments.
 
@@ -148,6 +158,7 @@ EXTRACTORS: dict[str, Callable[..., Iterator[str]]] = {
     "stm": stm,
     "conllu-text": conllu_text,
     "conllu-forms": conllu_forms,
+    "words": tagged_words,
     "html": page,
     "tagged-news": tagged_news,
     "markdown-story": story,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DistillEmbError, brief
-from ..facts import Corpus
+from ..facts import NOT_STATED, Corpus
 from ..files import atomic_file
 
 RECORD = "sources.json"
@@ -63,7 +63,8 @@ def _row(name: str, entries: Sequence[tuple[str, Entry]]) -> Corpus:
     )
     urls = " ".join(dict.fromkeys(url for _, entry in entries for url in entry["sources"]))
     counts = f"{lines:,} lines, {words:,} words, without {dropped:,} lines that are like dev or test sentences"
-    return Corpus(f"{name.partition('.')[2]} ({languages})", entries[0][1]["license"], f"{urls} ({counts})")
+    licenses = ", ".join(dict.fromkeys(entry["license"] or NOT_STATED for _, entry in entries))
+    return Corpus(f"{name.partition('.')[2]} ({languages})", licenses, f"{urls} ({counts})")
 
 
 def stated_corpora(sources: Iterable[str]) -> list[Corpus]:

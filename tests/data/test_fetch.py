@@ -22,9 +22,10 @@ from distillemb_plugins.cli import app
 from distillemb_plugins.data import fetch as fetching
 from distillemb_plugins.data import public_sources
 from distillemb_plugins.data.downloads import Downloads
+from distillemb_plugins.data.extract import EXTRACTORS
 from distillemb_plugins.data.fetch import fetch
-from distillemb_plugins.data.public_sources import Source, public_corpora, public_tasks
-from distillemb_plugins.data.record import recorded_corpora, stated_corpora
+from distillemb_plugins.data.public_sources import LICENSE_CLASSES, Source, public_corpora, public_tasks
+from distillemb_plugins.data.record import read_record, recorded_corpora, stated_corpora, write_record
 
 COMMIT = "c" * 40
 STORY = "Habari za asubuhi\nJuma yupo Nairobi leo na kesho\nMaji ni uhai\n"
@@ -291,12 +292,16 @@ def test_a_damaged_record_is_named(listed: object, downloads: Downloads, tmp_pat
 
 
 def test_the_record_makes_rows_of_a_model_card(listed: object, downloads: Downloads, tmp_path: Path) -> None:
-    fetch(tmp_path, downloads=downloads)
+    fetched = fetch(tmp_path, downloads=downloads)
     rows = recorded_corpora([tmp_path / "corpora", tmp_path / "nothing"])
     assert [row.name for row in rows] == ["other (swa)", "story (swa)"]
     assert rows[1].license == "CC0 1.0" and COMMIT in rows[1].source
     assert "2 lines, 6 words, without 1 lines that are like dev or test sentences" in rows[1].source
     assert stated_corpora(["Mine|CC0|here", str(tmp_path)])[1:] == rows
+    write_record(tmp_path, read_record(tmp_path) | {"amh/OPEN.story": {**fetched["swa/OPEN.story"], "license": ""}})
+    (tmp_path / "corpora" / "amh").mkdir()
+    (tmp_path / "corpora" / "amh" / "OPEN.story.txt.xz").touch()
+    assert recorded_corpora([tmp_path])[1].license == "not stated, CC0 1.0"
     (tmp_path / "empty").mkdir()
     with pytest.raises(DistillEmbError, match=r"write NAME\|LICENSE\|URL instead"):
         stated_corpora([str(tmp_path / "empty")])
@@ -323,7 +328,11 @@ def test_the_list_is_whole() -> None:
         for files in source.files.values():
             checksums = [*files.values(), *source.without.values()]
             assert all(len(checksum) in (40, 64) and int(checksum, 16) for checksum in checksums)
-        assert source.license_class in public_sources.LICENSE_CLASSES
+        assert source.license_class in LICENSE_CLASSES
         assert bool(source.repository) == (len(source.revision) == 40)
-    lost = [source.name for source in sources if not source.repository]
-    assert lost == ["OPEN.enwiki2015-first25MB"]
+    lost = [source for source in sources if not source.repository]
+    assert [source.name for source in lost if source.license_class == "OPEN"] == ["OPEN.enwiki2015-first25MB"]
+    assert all(source.note and not any(source.files.values()) for source in lost)
+    assert {source.format for source in public_corpora() if source.repository} == {*EXTRACTORS}
+    for one in LICENSE_CLASSES:
+        assert any(source.repository for source in public_corpora([one])), one
