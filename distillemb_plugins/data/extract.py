@@ -25,9 +25,15 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8-sig", "replace")
 
 
-def plain_lines(data: bytes) -> Iterator[str]:
-    """The lines of a text file. They end in LF, CRLF or CR."""
-    yield from re.split(r"\r\n?|\n", _text(data))
+def plain_lines(data: bytes, *, ends: str = "") -> Iterator[str]:
+    """The lines of a text file. They end in LF, CRLF or CR.
+
+    Args:
+        data: The file.
+        ends: Characters that end a line too when white space follows: of a file without lines, those that end sentences.
+    """
+    after = rf"|(?<=[{re.escape(ends)}])\s+" if ends else ""
+    yield from re.split(rf"\r\n?|\n{after}", _text(data))
 
 
 def column(

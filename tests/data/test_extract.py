@@ -49,6 +49,7 @@ def sheet(*texts: str) -> bytes:
     ("form", "data", "options", "lines"),
     [
         ("lines", "\ufeffone\r\ntwo\rthree\n", {}, ["one", "two", "three"]),
+        ("lines", "Bw. Juma? Ni 3.5 tu\n", {"ends": ".?"}, ["Bw.", "Juma?", "Ni 3.5 tu"]),
         ("lines", b"caf\xe9", {}, ["caf\ufffd"]),
         ("column", 'ID\ttweet\n1\t"a b\n2\n3\tc "d"\n', {"name": "tweet", "quoted": False}, ['"a b', 'c "d"']),
         ("column", 'ha_review,s\n"one, two\nthree",1\n', {"name": "_review", "delimiter": ","}, ["one, two\nthree"]),
