@@ -105,7 +105,8 @@ def coverage(
     """
     counts = words if isinstance(words, Mapping) else Counter(words)
     unlearned = unlearned_characters(characters, settings or {})
-    known, total, with_unknown = set(characters.characters) - unlearned, 0, 0
+    learned = CharTable([c for c in characters.characters if c not in unlearned])
+    known, total, with_unknown = set(learned.characters), 0, 0
     unknown, bare = Counter[str](), Counter[str]()
     seen: dict[str, bool] = {}
     for word, number in counts.items():
@@ -117,11 +118,11 @@ def coverage(
             if character in known:
                 continue
             if character not in seen:
-                seen[character] = character not in unlearned and characters.knows(character)
+                seen[character] = learned.knows(character)
             (bare if seen[character] else unknown)[character] += number
             missing |= not seen[character]
         with_unknown += number if missing else 0
-    told_apart = characters.hashed > 0 or unlearned.issuperset(unknown)
+    told_apart = characters.hashed > 0 or all(map(characters.knows, unknown))
     return Coverage(total, with_unknown, dict(unknown.most_common()), dict(bare.most_common()), told_apart)
 
 

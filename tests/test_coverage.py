@@ -47,6 +47,9 @@ def test_letters_that_have_an_id_and_were_never_learned_are_told() -> None:
     assert unlearned_characters(table, {}) == frozenset()
     found = coverage(table, ["ɛyɛ", "ŋoma"], {"more_characters": more})
     assert found.unknown == {"ɛ": 2} and found.told_apart and coverage(table, ["ɛyɛ"]).unknown == {}
+    marked = coverage(table, ["ɔ̃", "ã"], {"more_characters": more})
+    assert marked.unknown == {"ɔ̃": 1} and marked.bare == {"ã": 1}, "its bare letter was not learned either"
+    assert marked.with_unknown == 1 and marked.told_apart
     afro11 = DistillEmb.from_pretrained("afro11")
     assert "ɛ" in coverage(afro11.characters, TWI, afro11.facts.settings).unknown
 

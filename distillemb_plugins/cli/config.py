@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -62,3 +63,6 @@ def config_command(
     with atomic_file(out, "w") as stream:
         stream.write(text)
     typer.echo(f"{out}: {task}, embedding {embedding}.", err=True)
+    paths = re.findall(r"^((?:train|dev)\S*) = null$", text, re.MULTILINE)
+    files = " ".join(f"--paths.{name} FILE" for name in paths)
+    typer.echo(f"Next: python -m spacy train {out} --output DIR {files}", err=True)

@@ -139,7 +139,9 @@ def test_embeddings_differ_in_their_block_alone() -> None:
 def test_the_command_writes_it(tmp_path: Path) -> None:
     out = tmp_path / "config.cfg"
     arguments = ["config", "pos", "--embedding", "static", "--encoder", "my-encoder", "--lang", "yo", "-o", str(out)]
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0
+    assert f"Next: python -m spacy train {out} --output DIR --paths.train FILE --paths.dev FILE" in done.stderr
     text = out.read_text("utf-8")
     assert text.startswith("# Parts of speech") and "# Embedding: static vectors" in text
     assert "python -m spacy train config.cfg" in text.partition("[paths]")[0]
