@@ -30,7 +30,7 @@ def plain_lines(data: bytes, *, ends: str = "") -> Iterator[str]:
 
     Args:
         data: The file.
-        ends: Characters that end a line too when white space follows: of a file without lines, those that end sentences.
+        ends: Characters that end a line too when white space follows: for a file without lines, what ends a sentence.
     """
     after = rf"|(?<=[{re.escape(ends)}])\s+" if ends else ""
     yield from re.split(rf"\r\n?|\n{after}", _text(data))
