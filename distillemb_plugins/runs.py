@@ -32,6 +32,11 @@ _OLD_FILES = (
 _PROGRESS, _RUN = "progress", "run"
 
 
+def is_main_process() -> bool:
+    """Whether this is the process that writes and prints; under torchrun, the first one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def run_id(values: Any) -> str:
     """16 hexadecimal digits that tell one run from another, by the JSON values that its result depends on."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]

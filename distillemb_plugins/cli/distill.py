@@ -114,13 +114,13 @@ def distill_command(
             "--set hard_negatives=window."
         )
 
-    from ..runs import begun_settings, check_output, work_path
+    from ..runs import begun_settings, check_output, is_main_process, work_path
 
-    check_output(out, resume=resume, overwrite=overwrite)
+    if is_main_process():  # the others may find what this one has begun
+        check_output(out, resume=resume, overwrite=overwrite)
 
     from ..distill import distill
     from ..distill.targets import open_teacher
-    from ..distill.trainer import is_main_process
 
     interrupt_hint("the last checkpoint is kept; run the same command with --resume to go on.")
     start = time.monotonic()

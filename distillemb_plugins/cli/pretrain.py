@@ -79,13 +79,13 @@ def pretrain_command(
     settings = PretrainSettings(**given)
 
     from ..pretrain.corpus import texts_by_language
-    from ..runs import check_output
+    from ..runs import check_output, is_main_process
 
-    check_output(out, resume=resume, overwrite=overwrite)
+    if is_main_process():  # the others may find what this one has begun
+        check_output(out, resume=resume, overwrite=overwrite)
     texts_by_language(texts)
     require("accelerate", "train")
 
-    from ..distill.trainer import is_main_process
     from ..persistence import read_encoder
     from ..pretrain import pretrain
 

@@ -22,7 +22,6 @@ from .targets import Targets
 from .validation import HeldOut
 
 LOG_FILE = "distill_log.jsonl"
-_AGREE_EVERY = 16  # steps between two agreements of several processes on the time
 _WITH_UNKNOWN = 0.03  # of the words of a step: so many are read with an unknown character in them
 _START = 1 / 25  # one_cycle begins at this share of the peak (Smith & Topin 2018, as in torch)
 _END = 1e-4  # and ends, of where it began, at this
@@ -62,7 +61,6 @@ class Distillation(TrainingRun):
         self.state = TrainingState(self.encoder, self.optimizer.optimizer)
         share = size // accelerator.num_processes  # of the batch, computed by this process
         self._own = torch.arange(share, device=self.device) + share * accelerator.process_index
-        self._agreed: float | None = None
 
     def _gather(self, vectors: Tensor) -> Tensor:
         """The student's vectors of the whole batch; gradients flow back to the process that computed each."""
@@ -124,22 +122,12 @@ class Distillation(TrainingRun):
         settings, state = self.settings, self.state.progress
         done = state.total_steps / (settings.epochs * self.sampler.steps_per_epoch)
         if settings.max_seconds:
-            done = max(done, self._clock() / settings.max_seconds)
+            done = max(done, self.clock() / settings.max_seconds)
         return rate_factor(settings.schedule, done, state.epoch, settings.warmup, settings.gamma)
-
-    def _clock(self) -> float:
-        """Seconds of training, the same in every process: their mean at the last agreement."""
-        state = self.state.progress
-        if self.accelerator.num_processes == 1:
-            return state.seconds
-        if state.total_steps % _AGREE_EVERY == 0 or self._agreed is None:
-            seconds = torch.tensor(state.seconds, dtype=torch.float64, device=self.device)
-            self._agreed = float(self.accelerator.reduce(seconds, reduction="mean"))
-        return self._agreed
 
     def after_step(self, log: TrainingLog) -> bool:
         settings, state = self.settings, self.state.progress
-        state.finished |= settings.max_seconds is not None and self._clock() >= settings.max_seconds
+        state.finished |= settings.max_seconds is not None and self.clock() >= settings.max_seconds
         if not (state.finished or state.step == 0):
             return False
         state.finished |= state.epoch >= settings.epochs

@@ -21,6 +21,7 @@ from ..files import atomic_file
 from ..runs import CHECKPOINT_FILE, damaged, load_checkpoint, save_checkpoint
 
 _STEPS_A_LINE = 100
+_AGREE_EVERY = 16  # steps between two agreements of several processes on the time
 _CHECKPOINT_SCORES_AFTER = 10.0  # seconds since the last checkpoint
 
 
@@ -161,6 +162,7 @@ class TrainingRun(ABC):
         self.is_main: bool = self.accelerator.is_main_process
         self.device: torch.device = self.accelerator.device
         self.show = progress and self.is_main
+        self._agreed: float | None = None
 
     @abstractmethod
     def step(self) -> tuple[dict[str, Tensor], float]:
@@ -190,6 +192,16 @@ class TrainingRun(ABC):
                     if self.is_main:
                         self.state.save(self.work)
                     saved, interval = time.perf_counter(), self.settings.checkpoint_seconds
+
+    def clock(self) -> float:
+        """Seconds of training, the same in every process: their mean at the last agreement."""
+        state = self.state.progress
+        if self.accelerator.num_processes == 1:
+            return state.seconds
+        if state.total_steps % _AGREE_EVERY == 0 or self._agreed is None:
+            seconds = torch.tensor(state.seconds, dtype=torch.float64, device=self.device)
+            self._agreed = float(self.accelerator.reduce(seconds, reduction="mean"))
+        return self._agreed
 
     def descend(self, loss: Tensor, examples: int, factor: float) -> float:
         """Move the weights against the gradients of a loss, by a factor on their peak rates. Returns the rate."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 import warnings
@@ -20,7 +19,7 @@ from ..facts import HELD_OUT, EncoderFacts, current_versions
 from ..files import locked, remove_directory
 from ..persistence import EncoderFiles, write_encoder
 from ..quantization import check_storage
-from ..runs import CHECKPOINT_FILE, begun_settings, check_output, work_directory, work_path
+from ..runs import CHECKPOINT_FILE, begun_settings, check_output, is_main_process, work_directory, work_path
 from ..teachers import Teacher
 from ..vectors import unit_rows
 from .loop import LOG_FILE, Callback, Distillation
@@ -161,11 +160,6 @@ def few_steps(words: int, steps_per_epoch: int, settings: DistillSettings) -> st
         f"The training comes to {steps:,} step{'s' * (steps != 1)} only ({settings.epochs} epochs over {words:,} words "
         f"in batches of {min(settings.batch_size, words):,}), too few to learn from: set {' or '.join(mends)}."
     )
-
-
-def is_main_process() -> bool:
-    """Whether this is the process that writes and prints; under torchrun, the first one."""
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _is_written(out: Path, work: Path) -> bool:

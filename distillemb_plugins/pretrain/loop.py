@@ -23,7 +23,7 @@ from ..facts import Corpus as TextFacts
 from ..facts import EncoderFacts, current_versions
 from ..files import atomic_file, remove_directory
 from ..persistence import EncoderFiles, read_encoder, write_encoder
-from ..runs import check_output, file_identity, work_directory
+from ..runs import check_output, file_identity, is_main_process, work_directory, work_path
 from .batches import Batches, Lines, epoch_batches, language_repeats, split_lines
 from .corpus import Corpus, open_corpus, texts_by_language
 from .model import PretrainModel, build_model
@@ -73,13 +73,14 @@ def pretrain(
     """
     settings, out = settings or PretrainSettings(), Path(out)
     require("accelerate", "train")
-    check_output(out, resume=resume, overwrite=overwrite)
+    if is_main_process():  # the others may find what this one has begun
+        check_output(out, resume=resume, overwrite=overwrite)
     groups, files = texts_by_language(texts), read_encoder(encoder)
     identity = {name: value for name, value in settings.to_dict().items() if name not in _FREE}
     identity |= {"texts": file_identity([file for some in groups.values() for file in some]), "encoder": _digest(files)}
-    with work_directory(out, identity, resume=resume, overwrite=overwrite) as work:
-        corpus = open_corpus(groups, files.characters, work, settings.range, progress)
-        run = Pretraining(files, corpus, work, settings, progress)
+    main = work_directory(out, identity, resume=resume, overwrite=overwrite)
+    with main if is_main_process() else nullcontext(work_path(out)) as work:
+        run = Pretraining(files, groups, work, settings, progress)
         run.train()
         if run.is_main:
             run.write(out, _with_texts(facts or files.facts, groups), overwrite or resume)
@@ -109,10 +110,18 @@ class Pretraining(TrainingRun):
     """One run: the text, the model on its device, and how far it is."""
 
     def __init__(
-        self, files: EncoderFiles, corpus: Corpus, work: Path, settings: PretrainSettings, progress: bool = False
+        self,
+        files: EncoderFiles,
+        texts: Mapping[str, Sequence[Path]],
+        work: Path,
+        settings: PretrainSettings,
+        progress: bool = False,
     ) -> None:
         super().__init__(settings, work, LOG_FILE, progress)
-        device, on_gpu = self.device, self.device.type != "cpu"
+        device, on_gpu, learns = self.device, self.device.type != "cpu", settings.encoder_learning_rate > 0
+        with self.accelerator.main_process_first():  # the others open what it made
+            corpus = open_corpus(texts, files.characters, work, settings.range, self.show)
+            vectors = None if learns else _all_vectors(files, corpus, work)
         self.files, self.corpus = files, corpus
         self.batches = Batches(corpus, settings, device)
         vocabulary = self.batches.vocabulary
@@ -122,11 +131,8 @@ class Pretraining(TrainingRun):
         self.lines, self.held_out = split_lines(corpus, settings)
         self.repeats = language_repeats(corpus, self.lines, settings.balance)
         self.total = settings.words or settings.epochs * int(corpus.lengths[self.lines].sum())
-        learns = settings.encoder_learning_rate > 0
         torch.manual_seed(settings.seed)
-        self.model = PretrainModel(
-            build_model(files, settings, vocabulary), corpus.rows, None if learns else _all_vectors(files, corpus, work)
-        )
+        self.model = PretrainModel(build_model(files, settings, vocabulary), corpus.rows, vectors)
         if corpus.counts[:vocabulary].any():
             own = DistillEmb.from_files(files, cache_size=0).encode(corpus.words[:vocabulary])
             self.model.start_output(own, corpus.counts[:vocabulary])
@@ -145,6 +151,7 @@ class Pretraining(TrainingRun):
     def train(self) -> None:
         """Train from the last checkpoint, if there is one, to the end."""
         self.state.load(self.work)
+        self.accelerator.wait_for_everyone()  # before the next checkpoint is written
         self._next_lines = self._batches_to_come()
         self.run_steps(self._steps_in_all(), "pretrain")
 
@@ -154,19 +161,21 @@ class Pretraining(TrainingRun):
         per_step = max(words, 0.9 * self.settings.batch_words) * self.accelerator.num_processes
         return max(1, round(self.total / per_step))
 
-    def _batches_to_come(self) -> Iterator[Lines]:
-        """This process's batches from where the run stands; every process takes every n-th."""
+    def _batches_to_come(self) -> Iterator[tuple[Lines, int]]:
+        """This process's batches from where the run stands, and the words that all processes read in each step."""
         state, processes = self.state.progress, self.accelerator.num_processes
         while not state.finished:
             seed = [self.settings.seed, 1, state.epoch]
             batches = epoch_batches(self.corpus, self.lines, self.repeats, self.settings.batch_words, seed)
             for start in range(state.step, max(1, len(batches) - processes + 1), processes):
                 state.step = start + processes
-                yield batches[(start + self.accelerator.process_index) % len(batches)]
+                together = [batches[n % len(batches)] for n in range(start, start + processes)]
+                words = sum(int(self.corpus.lengths[lines].sum()) for lines in together)
+                yield together[self.accelerator.process_index], words
             state.epoch, state.step = state.epoch + 1, 0
 
     def step(self) -> tuple[dict[str, Tensor], float]:
-        lines = next(self._next_lines)
+        lines, words = next(self._next_lines)
         self.module.train()
         if self.model.vectors is not None:
             self.model.model.distillemb.encoder.eval()
@@ -175,13 +184,12 @@ class Pretraining(TrainingRun):
         batch = self.batches(lines, seed)
         with self._autocast():
             loss = self.module(batch, self._draw(), self.log_expected)
-        words = int(self.corpus.lengths[lines].sum()) * self.accelerator.num_processes
         rate = self.descend(loss, words, self._rate_factor())
         return {"loss": loss.detach()}, rate
 
     def after_step(self, log: TrainingLog) -> bool:
         settings, state = self.settings, self.state.progress
-        late = settings.max_seconds is not None and state.seconds >= settings.max_seconds
+        late = settings.max_seconds is not None and self.clock() >= settings.max_seconds
         state.finished = late or state.examples >= self.total
         scored = state.finished or state.total_steps % settings.evaluate_every == 0
         if scored:
@@ -196,7 +204,7 @@ class Pretraining(TrainingRun):
         settings, state = self.settings, self.state.progress
         done = state.examples / self.total
         if settings.max_seconds:
-            done = max(done, state.seconds / settings.max_seconds)
+            done = max(done, self.clock() / settings.max_seconds)
         factor = min(1.0, (state.total_steps + 1) / max(1, settings.warmup))
         return factor * max(_FLOOR, 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
