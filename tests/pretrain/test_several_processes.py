@@ -35,11 +35,10 @@ Pretraining._batches_to_come = batches_to_come
 pretrain("whole")
 (folder / f"read-{rank}.json").write_text(json.dumps(read))
 Pretraining.step = lambda run: 1 / 0 if run.state.progress.total_steps == 3 else step(run)
-try:
-    pretrain("cut")
-except ZeroDivisionError:
-    Pretraining.step = step
-    pretrain("cut", "--resume")
+pretrain("cut")  # says what went wrong, and ends
+assert rank != "0" or (folder / "cut.work" / "checkpoint.safetensors").is_file()
+Pretraining.step = step
+pretrain("cut", "--resume")
 """
 
 
@@ -61,7 +60,7 @@ def folder(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
