@@ -51,6 +51,7 @@ class FineTuneArguments(TrainingArguments):
         learning_rate: Of the head.
         encoder_learning_rate: Of the encoder; 0 freezes it.
         context_learning_rate: Of context layers over it; None takes the encoder's.
+        context_layer_decay: Factor on that for each context layer over a weight: lower layers learn more slowly.
         average: Decay of the exponential moving average of the weights, 0 for none. The averaged weights are scored
             and kept.
         character_dropout: Probability that a character of a training word is unknown.
@@ -65,6 +66,7 @@ class FineTuneArguments(TrainingArguments):
     learning_rate: float = HEAD_RATE
     encoder_learning_rate: float = ENCODER_RATE
     context_learning_rate: float | None = None
+    context_layer_decay: float = 1.0
     weight_decay: float = 0.01
     warmup_steps: float = 0.05  # below 1: a share of the steps
     lr_scheduler_type: str = "cosine"
@@ -153,7 +155,8 @@ class FineTuner(Trainer):
         **kwargs: Any,
     ) -> None:
         args = copy.copy(args)
-        steps = math.ceil(args.num_train_epochs * math.ceil(len(train_dataset) / args.per_device_train_batch_size))
+        together = args.train_batch_size * args.world_size * args.gradient_accumulation_steps  # sentences of a step
+        steps = math.ceil(args.num_train_epochs * math.ceil(len(train_dataset) / together))
         if args.warmup_steps < 1:
             args.warmup_steps = round(args.warmup_steps * steps)
         if args.evaluations:
@@ -188,8 +191,14 @@ class FineTuner(Trainer):
         """AdamW with a learning rate for the head and one for the encoder."""
         if self.optimizer is None:
             args = self.args
-            rates = args.learning_rate, args.encoder_learning_rate, args.weight_decay, args.context_learning_rate
-            self.optimizer = torch.optim.AdamW(self.model.parameter_groups(*rates), fused=True)
+            groups = self.model.parameter_groups(
+                args.learning_rate,
+                args.encoder_learning_rate,
+                args.weight_decay,
+                args.context_learning_rate,
+                args.context_layer_decay,
+            )
+            self.optimizer = torch.optim.AdamW(groups, fused=True)
         return self.optimizer
 
     def get_train_dataloader(self) -> Any:
@@ -209,7 +218,8 @@ class FineTuner(Trainer):
             self.averaging.swap()
         try:
             scores: dict[str, float] = super().evaluate(*args, **kwargs)
-            if scores.get(f"eval_{self.main_score}", -math.inf) > max(before, default=-math.inf):
+            better = scores.get(f"eval_{self.main_score}", -math.inf) > max(before, default=-math.inf)
+            if better and self.is_world_process_zero():
                 self.model.save_pretrained(self.best_folder)
         finally:
             if self.averaging:
@@ -219,6 +229,7 @@ class FineTuner(Trainer):
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as `Trainer` does, and load the best weights in the end."""
         output = super().train(*args, **kwargs)
+        self.accelerator.wait_for_everyone()  # the first process wrote the best weights
         if self.best_folder.is_dir():
             best = type(self.model).from_pretrained(self.best_folder)
             self.model.load_state_dict(best.state_dict())
@@ -287,6 +298,7 @@ def fine_tune(model: Any, tokenizer: DistillEmbTokenizer, dataset: DatasetDict, 
     checkpoint = get_last_checkpoint(str(work)) if args.save_strategy != "no" and work.is_dir() else None
     trainer.train(resume_from_checkpoint=checkpoint)
     top = max(trainer.history, key=lambda entry: entry[trainer.main_score])
+    trainer.accelerator.wait_for_everyone()  # all have read the best weights
     shutil.rmtree(work, ignore_errors=True)
     return FineTuned(model, top, trainer.history, time.perf_counter() - start)
 

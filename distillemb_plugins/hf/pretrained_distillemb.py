@@ -131,6 +131,7 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
         encoder_lr: float = ENCODER_RATE,
         weight_decay: float = 0.01,
         context_lr: float | None = None,
+        context_layer_decay: float = 1.0,
     ) -> list[dict[str, Any]]:
         """Group the parameters for an optimizer: encoder, context layers and head with learning rates of their own.
 
@@ -141,17 +142,29 @@ class DistillEmbPreTrainedModel(PreTrainedModel):
             encoder_lr: Learning rate of the encoder.
             weight_decay: For all but biases and norms (one dimension).
             context_lr: Learning rate of the context layers; None takes the encoder's.
+            context_layer_decay: Factor on it for each context layer that stands over a weight (Howard & Ruder 2018).
         """
         rates = {"encoder": encoder_lr, "context_layers": encoder_lr if context_lr is None else context_lr}
         groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
-                part = name.removeprefix(f"{self.base_model_prefix}.").partition(".")[0]
-                groups.setdefault((rates.get(part, lr), parameter.dim() > 1), []).append(parameter)
+                part, _, rest = name.removeprefix(f"{self.base_model_prefix}.").partition(".")
+                rate = rates.get(part, lr)
+                if part == "context_layers":
+                    rate *= context_layer_decay ** _layers_above(rest, self.config.context_layers)
+                groups.setdefault((rate, parameter.dim() > 1), []).append(parameter)
         return [
             {"params": parameters, "lr": rate, "weight_decay": weight_decay if decays else 0.0}
             for (rate, decays), parameters in groups.items()
         ]
+
+
+def _layers_above(name: str, layers: int) -> int:
+    """How many of the context layers read what a parameter of theirs makes."""
+    part, _, rest = name.partition(".")
+    if part == "layers":
+        return layers - 1 - int(rest.partition(".")[0])
+    return 0 if part == "output_norm" else layers
 
 
 def _fetch(source: Any, name: str, hub: dict[str, Any]) -> Path:

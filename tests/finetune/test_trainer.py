@@ -130,10 +130,11 @@ def test_a_frozen_encoder_stays_and_learns_above(
         assert torch.equal(old, new)
 
 
+@pytest.mark.parametrize("accumulated", [1, 2])
 def test_evaluations_are_spread_over_the_training(
-    tiny_encoder_dir: Path, tokenizer: Any, task: Any, tmp_path: Path
+    tiny_encoder_dir: Path, tokenizer: Any, task: Any, tmp_path: Path, accumulated: int
 ) -> None:
-    args = arguments(tmp_path / "work", num_train_epochs=2, evaluations=4)
+    args = arguments(tmp_path / "work", num_train_epochs=2, evaluations=4, gradient_accumulation_steps=accumulated)
     result = fine_tune(tagger(tiny_encoder_dir, task), tokenizer, task, args)
     assert [entry["epoch"] for entry in result.history] == [0.5, 1.0, 1.5, 2.0]
 

@@ -176,6 +176,47 @@ def test_parameter_groups_and_freezing(tiny_encoder_dir: Path, batch: Any) -> No
     assert changed and not any(name.startswith("distillemb.") for name in changed)
 
 
+def test_lower_context_layers_learn_more_slowly(tiny_context_dir: Path) -> None:
+    model = make_tagger(tiny_context_dir, head="linear")
+    owners = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = model.parameter_groups(1.0, 2.0, context_lr=8.0, context_layer_decay=0.5)
+    rates = {owners[id(p)]: group["lr"] for group in groups for p in group["params"]}
+    parts = {
+        "classifier": 1.0,
+        "distillemb.encoder": 2.0,
+        "distillemb.context_layers.output_norm": 8.0,
+        "distillemb.context_layers.layers.1": 8.0,
+        "distillemb.context_layers.layers.0": 4.0,
+        "distillemb.context_layers.input": 2.0,
+        "distillemb.context_layers.mask_vector": 2.0,
+    }
+    for part, rate in parts.items():
+        assert {r for name, r in rates.items() if name.startswith(part)} == {rate}, part
+
+
+def test_low_rank_adapters_of_the_context_layers_are_saved_and_merged(
+    tiny_context_dir: Path, batch: Any, tmp_path: Path
+) -> None:
+    peft = pytest.importorskip("peft")
+    settings: dict[str, Any] = {
+        "target_modules": ["attention_in", "attention_out", "feed_forward_in", "feed_forward_out"],
+        "modules_to_save": ["classifier"],
+    }
+    plain = make_tagger(tiny_context_dir, head="linear")
+    before = plain(**batch).logits
+    model = peft.get_peft_model(plain, peft.LoraConfig(r=2, init_lora_weights=False, **settings)).eval()
+    learned = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert len(learned) == 2 * 4 * 2 + 2 and not any(".encoder." in name for name in learned)
+    adapted = model(**batch).logits
+    assert not torch.allclose(adapted, before, atol=1e-3)
+    model.save_pretrained(tmp_path / "adapter")
+    again = peft.PeftModel.from_pretrained(make_tagger(tiny_context_dir, head="linear"), tmp_path / "adapter").eval()
+    torch.testing.assert_close(again(**batch).logits, adapted)
+    again.merge_and_unload().save_pretrained(tmp_path / "merged")
+    merged = AutoModelForTokenClassification.from_pretrained(tmp_path / "merged").eval()
+    torch.testing.assert_close(merged(**batch).logits, adapted, rtol=1e-4, atol=1e-4)
+
+
 def test_dropouts_are_separate(tiny_encoder_dir: Path, batch: Any) -> None:
     model = make_tagger(tiny_encoder_dir, head="linear", head_dropout=0.0, encoder_dropout=0.0)
     model.distillemb.encoder.eval()
