@@ -22,7 +22,7 @@ _NOT_TEXT = frozenset(
 
 
 def render_card(template: str, front_matter: Mapping[str, Any], **values: Any) -> str:
-    """Render the template ``"encoder"`` or ``"tagger"`` to Markdown in which empty lines come one at a time.
+    """Render a template, such as ``"encoder"``, to Markdown in which empty lines come one at a time.
 
     front_matter: Hugging Face metadata, as for `to_yaml`. values: What the template names, all of it.
     """

@@ -14,9 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the recipes are not installed
 
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.files import atomic_file
 from recipes import front
-from recipes.results import ROOT, read_results, run_app, write_blocks
+from recipes.results import ROOT, read_results, run_app, write_blocks, write_text
 
 PLOT, GAINS = "f1-and-bytes.svg", "gains.svg"
 
@@ -49,9 +48,8 @@ def write_front(root: Path) -> None:
     pipelines = read_results(recipes / "embeddings" / "results.jsonl")
     taggers = read_results(recipes / "tagging" / "results-ner.jsonl")
     found = front.entries(pipelines, taggers, front.read_settings(recipes))
-    for name, draw in ((PLOT, front.plot), (GAINS, front.gains_plot)):
-        with atomic_file(recipes / name, "w") as stream:
-            stream.write(draw(found))
+    write_text(recipes / PLOT, front.plot(found))
+    write_text(recipes / GAINS, front.gains_plot(found))
     blocks = {"numbers": front.numbers(found), "ships": front.table(found), "output": front.example_output(readme)}
     write_blocks(readme, blocks)
 

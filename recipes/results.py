@@ -21,6 +21,7 @@ DEFAULT_DATA = ROOT.parent / "shared" / "data"
 # The languages of the raw text that the teachers of afro11 learned from.
 RAW_TEXT = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "tir", "wol", "yor")
 Row = dict[str, Any]
+Rows = list[Row]
 Cell = Callable[[list[Row]], str]  # of a table: what it says of the rows of a group
 # Options that scripts have in common.
 Data = Annotated[Path, typer.Option(help="Folder with corpora/, teachers/ and tasks/.")]
@@ -55,6 +56,12 @@ def run_missing(path: Path, runs: Iterable[Row], key: Sequence[str], do: Callabl
     for run in runs:
         if not pick(read_results(path), **{name: run[name] for name in key}):
             add_result(path, {**run, **do(run)}, key)
+
+
+def last_validation(encoder: Path) -> Row:
+    """What the log of a distillation said when held-out words were scored last; empty when they never were."""
+    lines = read_results(encoder / "distill_log.jsonl")
+    return next((line for line in reversed(lines) if "validation" in line), {})
 
 
 def check_choice(kind: str, given: Iterable[str], known: Iterable[str], where: str = "There is") -> None:
@@ -116,6 +123,16 @@ def fact(name: str, spec: str = "") -> Cell:
     return lambda rows: format(figure(rows[0], name), spec) if name.split(".", maxsplit=1)[0] in rows[0] else ""
 
 
+def average(name: str, spec: str, how: Callable[[list[Any]], float] = statistics.fmean) -> Cell:
+    """A cell: the mean of a figure over the rows of a group."""
+    return lambda rows: format(how([figure(row, name) for row in rows]), spec)
+
+
+def minutes(rows: Rows) -> str:
+    """A cell: the minutes of a run."""
+    return mean_spread(row["seconds"] / 60 for row in rows)
+
+
 def seeds(rows: Iterable[Row]) -> str:
     """A cell: how many seeds a group has."""
     return str(len({row["seed"] for row in rows}))
@@ -145,29 +162,25 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def _block(name: str) -> re.Pattern[str]:
-    return re.compile(f"(?<=<!-- {re.escape(name)} -->\n).*?(?=<!-- /{re.escape(name)} -->)", re.DOTALL)
-
-
-def replace_block(readme: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``.
-
-    Raises `DistillEmbError` when the two lines are not there.
-    """
-    old = readme.read_text("utf-8")
-    if not _block(name).search(old):
-        raise DistillEmbError(
-            f"{readme} has no block <!-- {name} --> ... <!-- /{name} -->: add the two lines where the table belongs."
-        )
-    with atomic_file(readme, "w") as stream:
-        stream.write(_block(name).sub(lambda _: f"{text}\n", old))
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with atomic_file(path, "w") as stream:
+        stream.write(text)
 
 
 def write_blocks(readme: Path, blocks: Mapping[str, str]) -> None:
-    """Replace the blocks of a README that have a text."""
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``, for each name that has a text.
+
+    Raises `DistillEmbError` when the two lines are not there.
+    """
+    page = readme.read_text("utf-8")
     for name, text in blocks.items():
-        if text:
-            replace_block(readme, name, text)
+        parts = re.split(f"(?<=<!-- {re.escape(name)} -->\n)(?:.*\n)*?(?=<!-- /{re.escape(name)} -->)", page)
+        if text and len(parts) == 1:
+            lines = f"<!-- {name} --> ... <!-- /{name} -->"
+            raise DistillEmbError(f"{readme} has no block {lines}: add the two lines where the table belongs.")
+        page = f"{text}\n".join(parts) if text else page
+    write_text(readme, page)
 
 
 def run_app(app: Callable[[], object]) -> None:

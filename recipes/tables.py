@@ -8,10 +8,28 @@ from itertools import product
 
 from distillemb_plugins.data import pos
 from distillemb_plugins.evaluate.plots import bar_plot
-from recipes.results import RAW_TEXT, Cell, Row, fact, mean_spread, pick, score, seed_means, table
+from recipes.results import RAW_TEXT, Cell, Rows, average, fact, mean_spread, megabytes, pick, score, seed_means, table
 
 OWN = "MasakhaPOS "  # the tests of the languages themselves
-Rows = list[Row]
+COSTS: dict[str, tuple[Cell, str]] = {  # cells, and the column that they need
+    "model": (lambda own: megabytes(statistics.fmean(row["model_bytes"] for row in own)), "model_bytes"),
+    "words/s": (average("words_per_second", ",.0f", statistics.median), "words_per_second"),
+}
+
+
+def pos_blocks(
+    rows: Rows, systems: Sequence[str], pairs: Iterable[tuple[str, str]], languages: Sequence[str]
+) -> dict[str, str]:
+    """The tables of parts of speech, by the name of their block. pairs: encoders, and what they are compared with."""
+    own = pick(rows, language=tuple(languages))
+    every = (systems, languages)
+    return {
+        "pos-differences": differences_table(rows, pairs),
+        "pos-languages": languages_table(own, *every, "test.accuracy", "trained on"),
+        "pos-unseen": languages_table(own, *every, "test.unseen", "trained on", share="test.unseen_share"),
+        "pos-joint": joint_table(rows, systems),
+        "pos-transfer": transfer_table(rows, systems),
+    }
 
 
 def starred(language: str) -> str:
@@ -76,15 +94,12 @@ def differences_table(rows: Rows, pairs: Iterable[tuple[str, str]]) -> str:
 
 def differences_plot(rows: Rows, pairs: Iterable[tuple[str, str]]) -> str:
     """The same as bars, the languages that the teachers' raw text holds first, as SVG."""
-    bars: dict[str, dict[str, float]] = {starred(one): {} for one in sorted(pos.LANGUAGES, key=_taught_first)}
-    for name, found in _differences(rows, pairs).items():
-        for row in found:
-            bars[starred(row["language"])][name] = row["accuracy"]
+    found = _differences(rows, pairs)
+    bars = {
+        starred(one): {name: own[0]["accuracy"] for name, some in found.items() if (own := pick(some, language=one))}
+        for one in sorted(pos.LANGUAGES, key=lambda one: (one not in RAW_TEXT, one))
+    }
     return bar_plot({label: values for label, values in bars.items() if values}, "parts of speech, points of accuracy")
-
-
-def _taught_first(language: str) -> tuple[bool, str]:
-    return language not in RAW_TEXT, language
 
 
 def _differences(rows: Rows, pairs: Iterable[tuple[str, str]]) -> dict[str, Rows]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distillemb_plugins.card import encoder_card, model_index, render_card, to_yaml
+from distillemb_plugins.card import encoder_card, model_index, to_yaml
 from distillemb_plugins.facts import HELD_OUT, Corpus, EncoderFacts
 
 CONFIG = {"dim": 24, "encoder_type": "cnn"}
@@ -101,28 +101,3 @@ def test_yaml_is_read_as_it_was_meant() -> None:
     values = {"a": ["no", "b: c", 1.5], "d": {"e": 0, "f": ["x", {"g": "y", "h": ["-"]}]}, "i": [{"j": {"k": True}}]}
     assert yaml.safe_load(to_yaml(values)) == values
     assert to_yaml({"empty": {"more": []}, "list": [], "text": "", "none": None}) == ""
-
-
-def test_a_taggers_card() -> None:
-    card = render_card(
-        "tagger",
-        {"language": ["sw"], "license": "mit", "pipeline_tag": "token-classification"},
-        name="my-tagger",
-        title="Names in Swahili",
-        about="A tagger.",
-        labels=["O", "B-PER"],
-        training="On 48 sentences.",
-        scores={"F1 on test": {"swa": 81.25}},
-        limits="News only.",
-        facts=EncoderFacts(languages=("sw",), corpora=(Corpus("news", "CC0"),)),
-    )
-    assert sections(card) == ["Use", "Labels", "Training", "Scores", "Limits", "Corpora"]
-    for text in (
-        "# Names in Swahili",
-        "`O`, `B-PER`",
-        "On 48 sentences.",
-        "| swa | 81.25 |",
-        'model="my-tagger"',
-        "CC0",
-    ):
-        assert text in card

@@ -24,15 +24,13 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins.evaluate.plots import COLORS, FAINT, figure_of, svg_text
-from distillemb_plugins.files import atomic_file
+from distillemb_plugins.persistence import read_encoder, resolve
 from recipes import results as shared
-from recipes.benchmark.concurrency import thread_rows
-from recipes.benchmark.encoding import GROWTH, PUBLISHED, one_word_rows, scaling_rows, word_rows
-from recipes.benchmark.fixtures import SIZES, Bench, describe, open_bench, running_text
+from recipes.benchmark.encoding import GROWTH, PUBLISHED, one_word_rows, scaling_rows, thread_rows, word_rows
+from recipes.benchmark.harness import SIZES, Bench, Rates, ratio_row, running_text, threads
 from recipes.benchmark.pipelines import spacy_rows
 from recipes.benchmark.processes import bulk_rows, footprint_rows
 from recipes.benchmark.published import published_training_speed
-from recipes.benchmark.timing import Rates, ratio_rows, threads
 from recipes.results import Row, markdown_table, pick
 
 HERE = Path(__file__).resolve().parent
@@ -72,8 +70,12 @@ def training_rows(bench: Bench) -> list[Row]:
             for name, settings in ours.items():
                 speed = training_speed([teacher], settings, [corpus], seconds=seconds, clock=time.process_time)
                 rates[name].append(speed)
-    targets: dict[str, Row] = dict(zip(ours, ({"at_least": 3}, {}, {"at_least": 10}), strict=True))
-    return ratio_rows("distillation", "times the published way", rates, PUBLISHED, targets, "examples_per_second")
+    targets: dict[str, Row] = dict(zip(rates, ({}, {"at_least": 3}, {}, {"at_least": 10}), strict=True))
+    base, unit = rates[PUBLISHED], "times the published way"
+    return [
+        ratio_row("distillation", name, unit, each, base, "examples_per_second", **targets[name])
+        for name, each in rates.items()
+    ]
 
 
 PARTS: dict[str, Callable[[Bench], list[Row]]] = {
@@ -115,8 +117,7 @@ def write(results: Path, readme: Path) -> None:
             axes.set_ylabel("thousand words/s")
             axes.set_ylim(bottom=0)
             axes.grid(color=FAINT, alpha=0.3)
-        with atomic_file(readme.with_name("scaling.svg"), "w") as stream:
-            stream.write(svg_text(drawing))
+        shared.write_text(readme.with_name("scaling.svg"), svg_text(drawing))
 
 
 def _targets(rows: list[Row]) -> str:
@@ -152,7 +153,7 @@ def _number(value: float) -> str:
 def measure(
     part: Annotated[str, typer.Argument(help=f"all, write, or one of {', '.join(PARTS)}.")],
     data: shared.Data = shared.DEFAULT_DATA,
-    encoder: Annotated[str, typer.Option(help="Encoder to measure; default: afro11, else random weights.")] = "",
+    encoder: Annotated[str, typer.Option(help="Encoder to measure; default: afro11.")] = "",
     size: Annotated[str, typer.Option(help="full, or tiny to see that all works.")] = "full",
     results: shared.Results = HERE / "results.jsonl",
     readme: shared.Readme = HERE / "README.md",
@@ -161,12 +162,12 @@ def measure(
     shared.check_choice("part", [part], ["all", "write", *PARTS])
     shared.check_choice("--size", [size], SIZES)
     if part != "write":
-        bench = open_bench(data, encoder, SIZES[size])
+        bench = Bench(data, read_encoder(encoder or resolve("afro11")), SIZES[size])
     for name in PARTS if part == "all" else [part] if part in PARTS else []:
         for row in PARTS[name](bench):
             more = f"{row['low']:,.4g} to {row['high']:,.4g}"
             typer.echo(f"{row['section']}: {row['name']}: {row['median']:,.4g} {row['unit']} ({more})")
-            about = {"machine": machine(), "encoder": describe(bench.files)}
+            about = {"machine": machine(), "encoder": bench.describe()}
             shared.add_result(results, {**row, **about}, ("section", "name"))
     if part in ("all", "write"):
         write(results, readme)

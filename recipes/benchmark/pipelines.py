@@ -5,179 +5,179 @@ from __future__ import annotations
 import random
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distillemb_plugins import DistillEmb
-from distillemb_plugins.data.sources import task_files
-from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.persistence import write_encoder
-from distillemb_plugins.spacy_plugin.configs import build_config
-from recipes.benchmark.fixtures import Bench, random_rows
-from recipes.benchmark.timing import Work, interleaved, ratio, row, threads
+from distillemb_plugins import DistillEmb, DistillEmbError
+from distillemb_plugins.data import task_files
+from distillemb_plugins.spacy_plugin import build_config
+from recipes.benchmark.harness import Bench, Work, interleaved, random_rows, ratio_row, row, threads
 from recipes.results import Row
 
 LANGUAGES = ("swa", "amh")
-SEEN = 200  # examples that a pipeline is initialized with
-BATCH_WORDS = 500  # words of a training step
+BATCH_WORDS = 500  # of a training step
 DROPOUT = 0.2
 WITH_VECTORS: Row = {"components.tok2vec.model.embed.include_static_vectors": True}
 RATE = {"@schedules": "warmup_linear.v1", "warmup_steps": 50, "total_steps": 800, "initial_rate": 0.002}
 EMBED = {"width": 96, "attrs": ["NORM", "PREFIX", "SUFFIX", "SHAPE"], "rows": [5000, 1000, 2500, 2500]}
+Vectors = Callable[[Any], Any]  # makes those of a pipeline's vocabulary
+
+
+class Corpus:
+    """Sentences of MasakhaNER in Swahili and Amharic, `count` together, else of the package's sample."""
+
+    def __init__(self, bench: Bench, count: int, part: str = "train") -> None:
+        from distillemb_plugins.sample import FOLDER
+        from distillemb_plugins.spacy_plugin.readers import ConllCorpus
+
+        try:
+            files = [task_files(bench.data, "ner/masakhaner1", language)[part] for language in LANGUAGES]
+        except DistillEmbError:
+            files = [FOLDER / f"{language}-{part}.conll" for language in LANGUAGES]
+        self.parts = [ConllCorpus(file, limit=count // len(LANGUAGES)) for file in files]
+        self.sentences = [sentence for part in self.parts for sentence in part.sentences()]
+
+    def examples(self, nlp: Any) -> list[Any]:
+        """spaCy's examples."""
+        return [example for part in self.parts for example in part(nlp)]
+
+    def batches(self, nlp: Any, order: random.Random | None = None) -> list[list[Any]]:
+        """Examples in batches of about 500 words, in the order of the sentences or in one that is drawn."""
+        from spacy.training.batchers import minibatch_by_words
+
+        examples = self.examples(nlp)
+        if order is not None:
+            order.shuffle(examples)
+        return list(minibatch_by_words(examples, BATCH_WORDS))
+
+    def pipeline(self, changes: Row, vectors: Vectors | None = None) -> Any:
+        """The package's NER pipeline with changes (dotted keys), initialized."""
+        from spacy.util import load_model_from_config
+
+        config = build_config("ner", "none", {"training.optimizer.learn_rate": RATE, **changes})
+        nlp = load_model_from_config(config.interpolate(), auto_fill=True)
+        if vectors is not None:
+            nlp.vocab.vectors = vectors(nlp)
+        nlp.initialize(lambda: self.examples(nlp))
+        return nlp
+
+    def tag(self, nlp: Any, forgetful: bool = False) -> int:
+        """Tag all sentences; forgetful: from an empty cache of vectors on."""
+        from spacy.tokens import Doc
+
+        if forgetful:
+            nlp.vocab.vectors.encoder.cache_clear()
+        docs = [Doc(nlp.vocab, words=sentence.words, spaces=sentence.spaces) for sentence in self.sentences]
+        return sum(len(doc) for doc in nlp.pipe(docs))
+
+
+def computed(encoder: Path, **more: Any) -> Row:
+    """What a config has for vectors that the encoder computes."""
+    return {**WITH_VECTORS, "nlp.vectors": {"@vectors": "distillemb.Vectors.v1", "pretrained": str(encoder), **more}}
+
+
+def embedded(encoder: Path, **more: Any) -> Row:
+    """What a config has for the encoder in the place of the hash embeddings."""
+    layer = {"@architectures": "distillemb.Embed.v1", "pretrained": str(encoder), **EMBED, **more}
+    return {"components.tok2vec.model.embed": layer}
+
+
+def random_table(rows: int, dim: int, words: Sequence[str] = ()) -> Any:
+    """A spaCy table of words, or without words a floret table, with random rows: as fast as a trained one."""
+    from spacy.strings import StringStore
+    from spacy.vectors import Vectors as Table
+
+    strings, floret = StringStore(words), {"mode": "floret", "minn": 4, "maxn": 5, "hash_count": 2, "name": "floret"}
+    kind: Row = {"keys": [strings[word] for word in words]} if words else floret
+    return Table(strings=strings, data=random_rows(rows, dim), **kind)
 
 
 def spacy_rows(bench: Bench) -> list[Row]:
     """Prediction with four kinds of vectors and training with two embed layers, one thread, processor time."""
     with threads(1), tempfile.TemporaryDirectory() as folder:
-        sentences = tagged(bench.data, bench.sizes.sentences)
-        encoder = Path(folder) / "encoder"
-        write_encoder(encoder, bench.files.config, bench.files.tensors, bench.files.characters)
-        return _prediction(encoder, sentences, bench) + _training(encoder, sentences, bench)
+        encoder, corpus = bench.write(Path(folder) / "encoder"), Corpus(bench, bench.sizes.sentences)
+        return _prediction(encoder, corpus, bench) + _training(encoder, corpus, bench)
 
 
-def tagged(data: Path, count: int, part: str = "train") -> list[Any]:
-    """`count` sentences of MasakhaNER in Swahili and Amharic, else of the package's sample."""
-    from distillemb_plugins.sample import FOLDER
-    from distillemb_plugins.spacy_plugin.readers import ConllCorpus
-
-    try:
-        files = [task_files(data, "ner/masakhaner1", language)[part] for language in LANGUAGES]
-    except DistillEmbError:
-        files = [FOLDER / f"{language}-{part}.conll" for language in LANGUAGES]
-    return [one for file in files for one in ConllCorpus(file, limit=count // len(LANGUAGES)).sentences()]
-
-
-def to_examples(nlp: Any, sentences: list[Any]) -> list[Any]:
-    """spaCy's examples of tagged sentences."""
-    from spacy.tokens import Doc
-    from spacy.training import Example
-
-    doc = partial(Doc, nlp.vocab)
-    return [
-        Example(doc(words=s.words, spaces=s.spaces), doc(words=s.words, spaces=s.spaces, ents=s.tags))
-        for s in sentences
-    ]
-
-
-def in_batches(examples: list[Any]) -> list[list[Any]]:
-    """Examples in batches of about 500 words."""
-    batches: list[list[Any]] = [[]]
-    for example in examples:
-        if sum(map(len, batches[-1])) >= BATCH_WORDS:
-            batches.append([])
-        batches[-1].append(example)
-    return batches
-
-
-def pipeline(sentences: list[Any], changes: Row, vectors: Callable[[Any], Any] | None = None) -> Any:
-    """The package's NER pipeline with changes (dotted keys), initialized; vectors: makes those of the vocabulary."""
-    from spacy.util import load_model_from_config
-
-    config = build_config("ner", "none", {"training.optimizer.learn_rate": RATE, **changes})
-    nlp = load_model_from_config(config.interpolate(), auto_fill=True)
-    if vectors is not None:
-        nlp.vocab.vectors = vectors(nlp)
-    nlp.initialize(lambda: to_examples(nlp, sentences[:SEEN]))
-    return nlp
-
-
-def floret_vectors(buckets: int, dim: int) -> Any:
-    """A spaCy floret table with random rows: as fast as a trained one."""
-    from spacy.strings import StringStore
-    from spacy.vectors import Vectors
-
-    floret: Row = {"mode": "floret", "minn": 4, "maxn": 5, "hash_count": 2, "name": "floret"}
-    return Vectors(strings=StringStore(), data=random_rows(buckets, dim), **floret)
-
-
-def _prediction(encoder: Path, sentences: list[Any], bench: Bench) -> list[Row]:
-    from spacy.tokens import Doc
-    from spacy.vectors import Vectors
-
-    words, sizes = sorted({word for sentence in sentences for word in sentence.words}), bench.sizes
-    computed = {"nlp.vectors": {"@vectors": "distillemb.Vectors.v1", "pretrained": str(encoder)}}
-
-    def table(nlp: Any) -> Any:
-        keys = [nlp.vocab.strings.add(word) for word in words]
-        return Vectors(strings=nlp.vocab.strings, data=random_rows(len(words), sizes.dim), keys=keys)
-
-    pipelines = {
-        "static table": pipeline(sentences, WITH_VECTORS, table),
-        "floret": pipeline(sentences, WITH_VECTORS, lambda _: floret_vectors(sizes.buckets // 4, sizes.dim)),
-        "distillemb": pipeline(sentences, {**WITH_VECTORS, **computed}),
-        "none": pipeline(sentences, {}),
+def tagging_works(bench: Bench, path: Path) -> dict[str, Work]:
+    """Pipelines that compute every vector anew, with either layer; writes the encoder into `path`."""
+    corpus, encoder = Corpus(bench, bench.sizes.sentences), bench.write(path)
+    changes = {
+        "spaCy, Vectors.v1": computed(encoder, cache_size=0),
+        "spaCy, Embed.v1, frozen": embedded(encoder, cache_size=0, freeze=True),
     }
+    return {name: partial(corpus.tag, corpus.pipeline(change)) for name, change in changes.items()}
 
-    def tag(nlp: Any, forgetful: bool = False) -> int:
-        if forgetful:
-            nlp.vocab.vectors.encoder.cache_clear()
-        docs = [Doc(nlp.vocab, words=sentence.words, spaces=sentence.spaces) for sentence in sentences]
-        return sum(len(doc) for doc in nlp.pipe(docs))
 
-    cases: dict[str, Work] = {name: partial(tag, nlp) for name, nlp in pipelines.items()}
-    cases["distillemb, cold cache"] = partial(tag, pipelines["distillemb"], forgetful=True)
-    rates = interleaved(cases, sizes.rounds)
-    section, unit, rows = "spaCy NER, prediction", "times the words/s", []
+def _prediction(encoder: Path, corpus: Corpus, bench: Bench) -> list[Row]:
+    words = sorted({word for sentence in corpus.sentences for word in sentence.words})
+    tables = random_table(len(words), bench.dim, words), random_table(bench.sizes.buckets // 4, bench.dim)
+    pipelines = {
+        "static table": corpus.pipeline(WITH_VECTORS, lambda _: tables[0]),
+        "floret": corpus.pipeline(WITH_VECTORS, lambda _: tables[1]),
+        "distillemb": corpus.pipeline(computed(encoder)),
+        "none": corpus.pipeline({}),
+    }
+    cases: dict[str, Work] = {name: partial(corpus.tag, nlp) for name, nlp in pipelines.items()}
+    cases["distillemb, cold cache"] = partial(corpus.tag, pipelines["distillemb"], forgetful=True)
+    rates, rows = interleaved(cases, bench.sizes.rounds), []
     for mine in ("distillemb", "distillemb, cold cache", "none"):
         for other, target in {"static table": 0.95, "floret": 1.0}.items():
             if (mine, other) != ("none", "floret"):
-                more = {"at_least": target} if mine == "distillemb" else {}
-                each, speed = ratio(rates[mine], rates[other]), round(statistics.median(rates[mine]))
-                rows.append(row(section, f"{mine} against {other}", unit, each, words_per_second=speed, **more))
+                more: Row = {"at_least": target} if mine == "distillemb" else {}
+                name, unit = f"{mine} against {other}", "times the words/s"
+                rows.append(ratio_row("spaCy NER, prediction", name, unit, rates[mine], rates[other], **more))
     return rows
 
 
-def _training(encoder: Path, sentences: list[Any], bench: Bench) -> list[Row]:
-    base = "MultiHashEmbed"
-    ours = {"@architectures": "distillemb.Embed.v1", "pretrained": str(encoder), **EMBED}
-    embed = {base: {}, "Embed.v1, fine-tuned": ours, "Embed.v1, frozen": {**ours, "freeze": True}}
-    cases = {}
-    for name, block in embed.items():
-        nlp = pipeline(sentences, {"components.tok2vec.model.embed": block} if block else {})
-        batches = in_batches(to_examples(nlp, sentences))[:8]
-        cases[name] = partial(_update, nlp, batches, nlp.create_optimizer())
-    rates = interleaved(cases, bench.sizes.rounds)
-    times = {name: ratio(rates[base], each) for name, each in rates.items()}  # of a step, to the yardstick's
-    section, unit = "spaCy NER, training step", f"times the time of {base}"
-    more: dict[str, Row] = {name: {"words_per_second": round(statistics.median(each))} for name, each in rates.items()}
-    more["Embed.v1, fine-tuned"]["at_most"] = 1.5
-    return [row(section, name, unit, each, **more[name]) for name, each in times.items()]
+def _training(encoder: Path, corpus: Corpus, bench: Bench) -> list[Row]:
+    base, ours = "MultiHashEmbed", "Embed.v1, fine-tuned"
+    changes = {base: {}, ours: embedded(encoder), "Embed.v1, frozen": embedded(encoder, freeze=True)}
+    cases: dict[str, Work] = {}
+    for name, change in changes.items():
+        nlp = corpus.pipeline(change)
+        cases[name] = partial(_update, nlp, corpus.batches(nlp)[:8], nlp.create_optimizer())
+    rates, rows = interleaved(cases, bench.sizes.rounds), []
+    for name, each in rates.items():
+        times = [its / mine for its, mine in zip(rates[base], each, strict=True)]  # of a step
+        more: Row = {"words_per_second": round(statistics.median(each)), **({"at_most": 1.5} if name == ours else {})}
+        rows.append(row("spaCy NER, training step", name, f"times the time of {base}", times, **more))
+    return rows
 
 
-def _update(nlp: Any, batches: list[list[Any]], optimizer: Any) -> int:
+def _update(nlp: Any, batches: list[list[Any]], optimizer: Any, schedules: bool = False) -> int:
     for batch in batches:
         nlp.update(batch, sgd=optimizer, drop=DROPOUT)
+        if schedules:
+            optimizer.step_schedules()
     return sum(len(example) for batch in batches for example in batch)
 
 
-def ner_scores(encoder: DistillEmb, forms: dict[str, DistillEmb], bench: Bench) -> dict[str, float]:
-    """Dev F1 of each form in the vectors' place of one pipeline, which was trained with the vectors of `encoder`.
+def ner_scores(forms: Mapping[str, DistillEmb], bench: Bench) -> dict[str, float]:
+    """Dev F1 of each form in the vectors' place of one pipeline, which was trained with the vectors of the first.
 
     spaCy's own NER with static vectors beside its hash embeddings, Swahili and Amharic together, corpus-level F1 in
     percent. The training is short, and the same for all: what counts is the difference between the forms.
     """
     from distillemb_plugins.spacy_plugin.vectors import DistillEmbVectors
 
-    def vectors(form: DistillEmb) -> Callable[[Any], Any]:
+    def vectors(form: DistillEmb) -> Vectors:
         return lambda nlp: DistillEmbVectors(strings=nlp.vocab.strings, encoder=form)
 
-    sentences, dev = (tagged(bench.data, bench.sizes.ner_sentences, part) for part in ("train", "dev"))
-    nlp = pipeline(sentences, WITH_VECTORS, vectors(encoder))
-    train(nlp, sentences, bench.sizes.ner_epochs)
+    corpus, dev = (Corpus(bench, bench.sizes.ner_sentences, part) for part in ("train", "dev"))
+    nlp = corpus.pipeline(WITH_VECTORS, vectors(next(iter(forms.values()))))
+    train(nlp, corpus, bench.sizes.ner_epochs)
     found = {}
     for name, form in forms.items():
         nlp.vocab.vectors = vectors(form)(nlp)
-        found[name] = round(100 * float(nlp.evaluate(to_examples(nlp, dev))["ents_f"] or 0), 2)
+        found[name] = round(100 * float(nlp.evaluate(dev.examples(nlp))["ents_f"] or 0), 2)
     return found
 
 
-def train(nlp: Any, sentences: list[Any], epochs: int) -> None:
+def train(nlp: Any, corpus: Corpus, epochs: int) -> None:
     """Train a pipeline on tagged sentences, in another order each epoch."""
-    optimizer, order, examples = nlp.create_optimizer(), random.Random(0), to_examples(nlp, sentences)
+    optimizer, order = nlp.create_optimizer(), random.Random(0)
     for _ in range(epochs):
-        order.shuffle(examples)
-        for batch in in_batches(examples):
-            _update(nlp, [batch], optimizer)
-            optimizer.step_schedules()
+        _update(nlp, corpus.batches(nlp, order), optimizer, schedules=True)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,10 +11,10 @@ import numpy as np
 
 from distillemb_plugins import load_teacher
 from distillemb_plugins.files import directory_bytes
-from distillemb_plugins.persistence import WEIGHTS_FILE, write_encoder
+from distillemb_plugins.persistence import WEIGHTS_FILE
 from distillemb_plugins.quantization import STORAGES
-from recipes.benchmark.fixtures import Bench, installed, made_up_words
-from recipes.benchmark.timing import row
+from distillemb_plugins.workflow.packages import fresh_process
+from recipes.benchmark.harness import Bench, installed, made_up_words, random_rows, row
 from recipes.results import Row
 
 RESIDENT = """
@@ -62,31 +59,22 @@ sys.exit(job.returncode)
 """
 
 
-def fresh(script: str, *arguments: object) -> Row:
-    """What a new Python process prints as JSON."""
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    found: Row = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return found
-
-
 def footprint_rows(bench: Bench) -> list[Row]:
     """Resident megabytes and seconds of the encoder and of a table, and the encoder's bytes in each storage."""
-    files, sizes = bench.files, bench.sizes
-    as_stored, disk = files.config.get("storage", "float32"), []
+    sizes, as_stored, disk = bench.sizes, bench.files.config.get("storage", "float32"), []
     with tempfile.TemporaryDirectory() as folder:
         for kind in STORAGES:
-            path = write_encoder(Path(folder) / kind, files.config, files.tensors, files.characters, storage=kind)
+            path = bench.write(Path(folder) / kind, kind)
             size, weights = directory_bytes(path) / 1e6, round((path / WEIGHTS_FILE).stat().st_size / 1e6, 3)
             target = {"at_most": 3} if kind == as_stored else {}
             disk.append(row("disk", f"encoder directory, {kind}", "MB", [size], weights_mb=weights, **target))
         table = Path(folder) / "table"
         table.mkdir()
-        vectors = np.random.default_rng(0).standard_normal((sizes.table_rows, sizes.dim), dtype=np.float32)
-        np.save(table / "table.npy", vectors)
+        np.save(table / "table.npy", random_rows(sizes.table_rows, bench.dim))
         (table / "words.txt").write_text("".join(f"neno{place}\n" for place in range(sizes.table_rows)), "utf-8")
-        ours = [fresh(ENCODER, Path(folder) / as_stored) for _ in range(sizes.rounds)]
-        theirs = [fresh(TABLE, table) for _ in range(min(3, sizes.rounds))]
-    name, mb = f"table of {sizes.table_rows:,} x {sizes.dim}", "MB resident"
+        ours = [fresh_process(ENCODER, f"{folder}/{as_stored}") for _ in range(sizes.rounds)]
+        theirs = [fresh_process(TABLE, str(table)) for _ in range(min(3, sizes.rounds))]
+    name, mb = f"table of {sizes.table_rows:,} x {bench.dim}", "MB resident"
     opened, used, seconds, numpy = ([each[key] for each in ours] for key in ("opened", "used", "seconds", "numpy"))
     return [
         row("memory", "encoder, opened", mb, opened, at_most=20, imported=ours[0]["heavy"]),
@@ -103,15 +91,14 @@ def bulk_rows(bench: Bench) -> list[Row]:
     """Words a second and peak memory of `distillemb vectors` for two lengths of the list, and of Ray Data if there."""
     rows, unit = [], "words/s, start included"
     with tempfile.TemporaryDirectory() as folder:
-        encoder = Path(folder) / "encoder"
-        write_encoder(encoder, bench.files.config, bench.files.tensors, bench.files.characters)
+        encoder = bench.write(Path(folder) / "encoder")
         for count in (bench.sizes.bulk_words // 4, bench.sizes.bulk_words):
             words = Path(folder) / f"{count}.txt"
             words.write_text("".join(f"{word}\n" for word in made_up_words(count)), "utf-8")
             for processes in sorted({1, os.cpu_count() or 1}):
                 for kind in (".npz", ".vec"):
                     out = Path(folder) / f"{processes}{kind}"
-                    found = fresh(WATCH, encoder, words, "-o", out, "--processes", processes)
+                    found = fresh_process(WATCH, *map(str, (encoder, words, "-o", out, "--processes", processes)))
                     name = f"{count:,} words, {kind}, {processes} process" + ("es" if processes > 1 else "")
                     rows.append(row("bulk", name, unit, [count / found["seconds"]], peak_mb=round(found["peak"])))
             if installed("ray"):

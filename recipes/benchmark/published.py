@@ -6,14 +6,12 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from distillemb_plugins import Teacher
 from distillemb_plugins.text import tokenize
-from recipes.benchmark.fixtures import random_encoder
 from recipes.results import Row
 
 WORDS_A_CALL = 512
@@ -34,31 +32,30 @@ def character_ids(words: list[str]) -> dict[str, int]:
     return {character: place + 2 for place, character in enumerate(sorted(set("".join(words))))}
 
 
-def module_of(config: Row) -> Any:
-    """The torch module of a configuration, with random weights."""
+def published_network(characters: int, dim: int) -> tuple[Row, Any]:
+    """Configuration and torch module of `distillemb-small` with random weights."""
+    import torch
+
+    from distillemb_plugins.hf import DistillEmbConfig
     from distillemb_plugins.hf.encoders_distillemb import build_encoder
 
-    return build_encoder(SimpleNamespace(**config))
-
-
-def published_network(words: list[str], dim: int) -> Any:
-    """`distillemb-small` with random weights."""
-    config = random_encoder("distillemb-small", words, dim).config
-    return module_of(config | {"vocab_size": len(character_ids(words)) + 2})
+    sizes: Row = {"dim": dim, "vocab_size": characters, "max_chars": MAX_CHARS}
+    config = DistillEmbConfig(encoder_type="distillemb-small", **sizes)
+    torch.manual_seed(0)
+    return config.to_dict(), build_encoder(config)
 
 
 def published_encoder(words: list[str], dim: int) -> Callable[[list[str]], np.ndarray]:
     """`distillemb-small` in torch eager, 512 words a call: words to vectors float32 ``[n, dim]``."""
     import torch
 
-    module, ids = published_network(words, dim).eval(), character_ids(words)
+    ids = character_ids(words)
+    module = published_network(len(ids) + 2, dim)[1].eval()
 
+    @torch.no_grad()
     def encode(wanted: list[str]) -> np.ndarray:
         calls = (wanted[start : start + WORDS_A_CALL] for start in range(0, len(wanted), WORDS_A_CALL))
-        with torch.no_grad():
-            return np.concatenate(
-                [module(torch.tensor([padded(word, ids) for word in some])).numpy() for some in calls]
-            )
+        return np.concatenate([module(torch.tensor([padded(word, ids) for word in some])).numpy() for some in calls])
 
     return encode
 
@@ -96,10 +93,10 @@ def published_training_speed(teacher: Teacher, corpus: Path, seconds: float, war
     import torch
     from torch.utils.data import DataLoader
 
-    module = published_network(teacher.words, teacher.dim).train()
+    items: Any = PublishedItems(teacher, corpus)
+    module = published_network(len(items.ids) + 2, teacher.dim)[1].train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
     loss = torch.nn.TripletMarginLoss(margin=1.0)
-    items: Any = PublishedItems(teacher, corpus)
     loader = DataLoader(items, batch_size=BATCH, shuffle=True, drop_last=True)
     step = examples = 0
     start = time.process_time()

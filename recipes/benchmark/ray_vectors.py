@@ -36,8 +36,7 @@ def embed_on_ray(encoder: str, words: Path, out: Path, actors: int | None = None
 
     Starts Ray on this machine unless it runs or RAY_ADDRESS is set. actors: the machine's cores if not given.
     """
-    ray = require("ray", "ray")
-    data = require("ray.data", "ray")
+    ray, data = require("ray", "ray"), require("ray.data", "ray")
     if out.exists():
         raise DistillEmbError(f"{out} already exists: choose another name.")
     cores = actors or os.cpu_count() or 1
@@ -53,8 +52,7 @@ def embed_on_ray(encoder: str, words: Path, out: Path, actors: int | None = None
 
 def read_parts(out: Path) -> Mapping[str, np.ndarray]:
     """The vectors by word, from the Parquet files."""
-    parquet = require("pyarrow.parquet", "ray")
-    table = parquet.read_table(str(out)).to_pydict()
+    table = require("pyarrow.parquet", "ray").read_table(str(out)).to_pydict()
     return {word: np.asarray(vector, np.float32) for word, vector in zip(table["word"], table["vector"], strict=True)}
 
 

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from distillemb_plugins import DistillEmb
-from distillemb_plugins.data.tagged import labels_of
+from distillemb_plugins.data import labels_of
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.persistence import read_encoder
+from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, unit_rows
-from recipes.embeddings.systems import BUNDLED, ENCODER, table_path
-from recipes.embeddings.tasks import Task, split_scores, texts_of
+from recipes.embeddings.systems import ENCODER, source, table_path
+from recipes.embeddings.tasks import Task, texts_of
 from recipes.results import Row
+from recipes.scoring import text_scores
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -31,28 +33,19 @@ ITERATIONS = 300
 HIDDEN = 128  # units of the BiLSTM, each way
 
 
-def static_vectors(table: Path) -> Vectors:
-    """fastText's vectors of a task's words, n-grams for unseen words; zeros where it has none."""
-    import spacy
-
-    if not table.is_dir():
-        raise DistillEmbError(f"There is no table {table}: run `python recipes/embeddings/prepare.py tables` first.")
-    nlp = spacy.load(table)
-
-    def vectors(words: Sequence[str]) -> Floats:
-        rows = nlp.vocab.vectors.find(keys=[nlp.vocab.strings[word] for word in words])
-        found = np.asarray(nlp.vocab.vectors.data)[np.maximum(rows, 0)].astype(np.float32)
-        found[rows < 0] = 0
-        return found
-
-    return vectors
-
-
-def random_vectors(encoder: Path, seed: int) -> Vectors:
-    """The vectors of an encoder's architecture with weights drawn from `seed`."""
+def vectors_of(task: Task, work: Path, run: Row) -> Vectors:
+    """The vectors of a system; zeros for words that have none."""
     from distillemb_plugins.finetune import random_encoder
 
-    return DistillEmb(random_encoder(read_encoder(encoder), seed)).encode
+    if run["system"] == "random":  # the encoder's architecture, with weights drawn from the seed
+        return DistillEmb(random_encoder(read_encoder(work / ENCODER), run["seed"])).encode
+    if run["system"] != "static":
+        return DistillEmb.from_pretrained(source(run["system"], work)).encode
+    path = table_path("static", task.name, run["language"], work)
+    if not path.is_dir():
+        raise DistillEmbError(f"There is no table {path}: run `python recipes/embeddings/prepare.py tables` first.")
+    table = load_teacher(path)
+    return lambda words: table.lookup(words)[0]
 
 
 def mean_vectors(texts: Sequence[str], vectors: Vectors) -> Floats:
@@ -75,7 +68,7 @@ def run_linear(task: Task, data: Path, work: Path, run: Row) -> Row:
 
     dataset, _ = texts_of(data, task.name, run["language"])
     words_alone = run["system"] == "tf-idf"
-    features = _tf_idf(dataset) if words_alone else _averages(dataset, _vectors_of(task, work, run))
+    features = _tf_idf(dataset) if words_alone else _averages(dataset, vectors_of(task, work, run))
     gold = {name: list(split["label"]) for name, split in dataset.items()}
     tried = []
     for strength in STRENGTHS_OF_WORDS if words_alone else STRENGTHS:
@@ -83,21 +76,12 @@ def run_linear(task: Task, data: Path, work: Path, run: Row) -> Row:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(features["train"], gold["train"])
-        tried.append((split_scores("dev", gold["dev"], model.predict(features["dev"]))["dev_f1"], -strength, model))
+        tried.append((text_scores("dev", gold["dev"], model.predict(features["dev"]))["dev_f1"], -strength, model))
     _, strength, model = max(tried, key=lambda one: one[:2])  # of equal ones the most regular
     row: Row = {"C": -strength, "model_bytes": int(model.coef_.nbytes)}
     for split in ("dev", "test"):
-        row |= split_scores(split, gold[split], model.predict(features[split]))
+        row |= text_scores(split, gold[split], model.predict(features[split]))
     return row
-
-
-def _vectors_of(task: Task, work: Path, run: Row) -> Vectors:
-    if run["system"] == "static":
-        return static_vectors(table_path("static", task.name, run["language"], work))
-    if run["system"] == "random":
-        return random_vectors(work / ENCODER, run["seed"])
-    encoder = DistillEmb.from_pretrained("afro11" if run["system"] == BUNDLED else work / ENCODER)
-    return lambda words: encoder.encode(list(words))
 
 
 def _averages(dataset: DatasetDict, vectors: Vectors) -> dict[str, Any]:
@@ -135,8 +119,7 @@ def run_bilstm(task: Task, data: Path, work: Path, run: Row) -> Row:
     head: Row = {"tagger": False, "seed": run["seed"], "head": "bilstm", "head_hidden_size": HIDDEN}
     if system == "static":
         words = sorted(task.words(data, run["language"]))
-        vectors = static_vectors(table_path("static", task.name, run["language"], work))
-        model, tokenizer = table_model(words, unit_rows(vectors(words)), names, **head)
+        model, tokenizer = table_model(words, unit_rows(vectors_of(task, work, run)(words)), names, **head)
     else:
         head |= {"pretrained": system != "random", "freeze_encoder": system == "frozen"}
         model, tokenizer = build_model(work / ENCODER, names, **head)
@@ -148,5 +131,5 @@ def run_bilstm(task: Task, data: Path, work: Path, run: Row) -> Row:
     row: Row = {"epochs": epochs, "model_bytes": sum(p.numel() * p.element_size() for p in result.model.parameters())}
     for split in ("dev", "test"):
         found = predict(result.model, tokenizer, dataset[split])
-        row |= split_scores(split, dataset[split]["label"], [names.index(name) for name in found])
+        row |= text_scores(split, dataset[split]["label"], [names.index(name) for name in found])
     return row

@@ -25,66 +25,51 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins import DistillEmb
-from distillemb_plugins.data.sources import corpus_files
+from distillemb_plugins.data import corpus_files
 from distillemb_plugins.errors import require
 from distillemb_plugins.files import atomic_directory, atomic_file, iter_lines
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.text import normalize, tokenize
 from recipes.embeddings import systems as names
-from recipes.embeddings.systems import ENCODER, FASTTEXT, PPMI_SVD, SYSTEMS, TABLES, WORK, source, table_path
+from recipes.embeddings.systems import ENCODER, FASTTEXT, LOOKUPS, PPMI_SVD, TABLES, WORK, source, table_path
 from recipes.embeddings.tasks import TASKS, TEXT_TASKS, Languages
-from recipes.results import DEFAULT_DATA, RAW_TEXT, Data, Work, check_choice, run_app
+from recipes.results import DEFAULT_DATA, RAW_TEXT, Data, Row, Work, check_choice, run_app
 
-DIM, PPMI_SVD_DIM = 300, 200
-FLORET_ROWS = 50_000
 FLORET_SEED = 2166136261  # of floret's hashes; spaCy's own default is another one
-EPOCHS = 3  # over the raw text, for fastText and floret alike
+# What is trained on the raw text. floret with its default of 12 threads: with fewer than ten, the library leaves part
+# of the rows at zero before training.
+FASTTEXT_SETTINGS: Row = {"skipgram": False, "min_count": 5, "epochs": 3, "min_n": 4, "buckets": 200_000, "threads": 1}
+PPMI_SVD_SETTINGS: Row = {"dim": 200, "min_count": 5}
+FLORET_SETTINGS: Row = {"dim": 300, "minn": 4, "maxn": 5, "minCount": 5, "epoch": 3, "bucket": 50_000, "hashCount": 2}
+FLORET_SETTINGS |= {"ws": 5, "neg": 5, "lr": 0.05, "t": 1e-4, "thread": 12, "verbose": 1}
 # compress-fasttext at about the encoder's bytes: three dimensions a code, and more n-grams than words.
-KEPT_WORDS, KEPT_NGRAMS, CODES = 40_000, 60_000, 100
+COMPRESSION: Row = {"new_vocab_size": 40_000, "new_ngrams_size": 60_000, "qdim": 100}
 # 400,000 words of eleven languages: twice the default student's n-gram rows, and a codebook of the most frequent words.
-DISTILLATION: dict[str, Any] = {
-    "max_seconds": 600,
-    "held_out": 2000,
-    "sampling": "log",
-    "encoder_args": {"buckets": 27_000, "ngram_dim": 72, "hidden": 768},
-    "codebook_words": 100_000,
-}
+DISTILLATION: Row = {"max_seconds": 600, "held_out": 2000, "sampling": "log", "codebook_words": 100_000}
+DISTILLATION |= {"encoder_args": {"buckets": 27_000, "ngram_dim": 72, "hidden": 768}}
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def train_fasttext(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:
+def train_fasttext(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> None:
     """Train fastText on all raw text of the languages: CBOW, 300 dimensions, n-grams of 4 and 5 characters."""
     from distillemb_plugins.teachers import train_teacher
 
-    out = work / FASTTEXT
-    if not out.is_file():
-        work.mkdir(parents=True, exist_ok=True)
-        given: dict[str, Any] = {"skipgram": False, "min_count": 5, "epochs": EPOCHS, "min_n": 4, "buckets": 200_000}
-        given |= {"threads": 1, "resume": True} | settings
-        train_teacher(corpus_files(data, sorted(languages)), out, "fasttext", **given)
-    return out
+    files = corpus_files(data, sorted(languages))
+    train_teacher(files, work / FASTTEXT, "fasttext", resume=True, **FASTTEXT_SETTINGS | settings)
 
 
-def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:
+def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> None:
     """Count the neighbors of each language's words, reduce them to 200 dimensions, and merge the tables."""
     from distillemb_plugins.teachers import train_by_language
 
-    if (work / PPMI_SVD).is_file():
-        return work / PPMI_SVD
     texts = {language: corpus_files(data, [language]) for language in sorted(languages)}
-    return train_by_language(texts, work / PPMI_SVD, "ppmi-svd", **{"dim": PPMI_SVD_DIM, "min_count": 5} | settings)
+    train_by_language(texts, work / PPMI_SVD, "ppmi-svd", **PPMI_SVD_SETTINGS | settings)
 
 
-def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> Path:
+def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> None:
     """Train a floret table (Explosion 2021) on the same text with the same settings as fastText."""
     floret = require("floret", "recipes")
-    out = work / names.FLORET
-    if out.is_dir():
-        return out
-    given: dict[str, Any] = {"dim": DIM, "minn": 4, "maxn": 5, "minCount": 5, "epoch": EPOCHS, "bucket": FLORET_ROWS}
-    # Its default of 12 threads: with fewer than ten, the library leaves part of the rows at zero before training.
-    given |= {"hashCount": 2, "ws": 5, "neg": 5, "lr": 0.05, "t": 1e-4, "thread": 12, "verbose": 1} | settings
-    work.mkdir(parents=True, exist_ok=True)
+    given = FLORET_SETTINGS | settings
     with tempfile.TemporaryDirectory(dir=work) as folder:
         text = Path(folder) / "text.txt"
         with atomic_file(text, "w") as stream:  # cut into words as for a teacher
@@ -92,46 +77,34 @@ def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **
             stream.writelines(" ".join(tokenize(normalize(line).replace("\0", " "))) + "\n" for line in lines)
         model = floret.train_unsupervised(str(text), model="cbow", mode="floret", **given)
     rows = model.get_input_matrix()[-given["bucket"] :]  # before them stand rows of words, which this mode never uses
-    floret_keys = {"minn": given["minn"], "maxn": given["maxn"], "hash_count": given["hashCount"]}
-    _save_vectors(out, np.array(rows, np.float32), mode="floret", hash_seed=FLORET_SEED, name="floret", **floret_keys)
-    return out
+    keys = {"minn": given["minn"], "maxn": given["maxn"], "hash_count": given["hashCount"], "hash_seed": FLORET_SEED}
+    _save_vectors(work / names.FLORET, np.array(rows, np.float32), mode="floret", name="floret", **keys)
 
 
-def compress(work: Path, words: int = KEPT_WORDS, ngrams: int = KEPT_NGRAMS, codes: int = CODES, **more: Any) -> Path:
+def compress(work: Path, **settings: Any) -> None:
     """Compress fastText by compress-fasttext's ``prune_ft_freq`` (Dale 2021): product quantization, n-grams kept."""
-    library = require("compress_fasttext", "recipes")
-    gensim = require("gensim.models.fasttext", "train")
-    out = work / names.COMPRESSED
-    if not out.is_file():
-        model = gensim.load_facebook_vectors(str(work / FASTTEXT))
-        sizes = {"qdim": codes, "new_vocab_size": words, "new_ngrams_size": ngrams}
-        small = library.prune_ft_freq(model, pq=True, **sizes, **more)
-        with tempfile.TemporaryDirectory(dir=work) as folder:
-            small.save(str(Path(folder) / "small.bin"))
-            (Path(folder) / "small.bin").rename(out)
-    return out
+    library, gensim = require("compress_fasttext", "recipes"), require("gensim.models.fasttext", "train")
+    model = gensim.load_facebook_vectors(str(work / FASTTEXT))
+    small = library.prune_ft_freq(model, pq=True, **COMPRESSION | settings)
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        small.save(str(Path(folder) / "small.bin"))
+        (Path(folder) / "small.bin").rename(work / names.COMPRESSED)
 
 
-def distill_encoder(work: Path, teacher: str, name: str, limit: int | None = None, **settings: Any) -> Path:
+def distill_encoder(work: Path, teacher: str, name: str, limit: int | None = None, **settings: Any) -> None:
     """Distill a teacher's words (the `limit` most frequent, else all) into one encoder of all languages."""
     from distillemb_plugins.distill import DistillSettings, distill
     from distillemb_plugins.teachers import load_teacher
 
-    out = work / name
-    if not out.is_dir():
-        taught = load_teacher(work / teacher, limit=limit)
-        distill([taught], out, DistillSettings(**DISTILLATION | settings), resume=True)
-    return out
+    taught = load_teacher(work / teacher, limit=limit)
+    distill([taught], work / name, DistillSettings(**DISTILLATION | settings), resume=True)
 
 
-def random_encoder(work: Path, seed: int = 0) -> Path:
+def random_encoder(work: Path, seed: int = 0) -> None:
     """The encoder's twin: the same architecture and characters, weights drawn anew, no codebook of words."""
     from distillemb_plugins import finetune
 
-    out = work / names.RANDOM
-    if not out.is_dir():
-        DistillEmb(finetune.random_encoder(read_encoder(work / ENCODER), seed)).save_pretrained(out)
-    return out
+    DistillEmb(finetune.random_encoder(read_encoder(work / ENCODER), seed)).save_pretrained(work / names.RANDOM)
 
 
 def write_tables(task: str, words: Mapping[str, set[str]], systems: Sequence[str], work: Path) -> None:
@@ -141,16 +114,14 @@ def write_tables(task: str, words: Mapping[str, set[str]], systems: Sequence[str
     words are those of all splits; vectors of unseen words are computed as the system's own library does.
     """
     for system in systems:
-        paths = {language: table_path(system, task, language, work) for language in words}
-        missing = [language for language, path in paths.items() if not path.is_dir()]
-        opened = SYSTEMS[system].lookup
-        if missing and opened is not None:
-            lookup = opened(source(system, work))  # each model is read once
+        missing = [language for language in words if not table_path(system, task, language, work).is_dir()]
+        if missing:
+            lookup = LOOKUPS[system](source(system, work))  # each model is read once
             for language in missing:
                 wanted = sorted(words[language])
                 rows, found = lookup(wanted)
                 known = [word for word, has in zip(wanted, found, strict=True) if has]
-                _save_vectors(paths[language], rows[found], known, name=system)
+                _save_vectors(table_path(system, task, language, work), rows[found], known, name=system)
 
 
 def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: Any) -> None:
@@ -164,13 +135,6 @@ def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: An
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_directory(out) as folder:
         nlp.to_disk(folder)
-
-
-def encoders(work: Path) -> None:
-    """Distill both teachers, and draw the random encoder."""
-    distill_encoder(work, FASTTEXT, ENCODER)
-    distill_encoder(work, PPMI_SVD, names.PPMI_SVD_ENCODER)
-    random_encoder(work)
 
 
 def tables(tasks: Sequence[str], languages: Sequence[str], systems: Sequence[str], data: Path, work: Path) -> None:
@@ -193,17 +157,21 @@ def prepare(
     work: Work = WORK,
 ) -> None:
     """Make what the systems read."""
-    steps = {
-        "fasttext": lambda: train_fasttext(data, work),
-        "ppmi_svd": lambda: count_ppmi_svd(data, work),
-        "floret": lambda: train_floret(data, work),
-        "compressed": lambda: compress(work),
-        "encoders": lambda: encoders(work),
-        "tables": lambda: tables(task or [], language, system, data, work),
+    made = {  # by step: what is made, unless it is there, and how
+        ("fasttext", FASTTEXT): lambda: train_fasttext(data, work),
+        ("ppmi_svd", PPMI_SVD): lambda: count_ppmi_svd(data, work),
+        ("floret", names.FLORET): lambda: train_floret(data, work),
+        ("compressed", names.COMPRESSED): lambda: compress(work),
+        ("encoders", ENCODER): lambda: distill_encoder(work, FASTTEXT, ENCODER),
+        ("encoders", names.PPMI_SVD_ENCODER): lambda: distill_encoder(work, PPMI_SVD, names.PPMI_SVD_ENCODER),
+        ("encoders", names.RANDOM): lambda: random_encoder(work),
+        ("tables", ""): lambda: tables(task or [], language, system, data, work),
     }
-    check_choice("step", [step], [*steps, "all"])
-    for one in steps if step == "all" else [step]:
-        steps[one]()
+    check_choice("step", [step], [*dict.fromkeys(name for name, _ in made), "all"])
+    work.mkdir(parents=True, exist_ok=True)
+    for (name, out), make in made.items():
+        if step in (name, "all") and not (out and (work / out).exists()):
+            make()
 
 
 if __name__ == "__main__":

@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import spacy
+import srsly
 import typer
 
-from distillemb_plugins.data import pos
-from distillemb_plugins.data.classification import load_classification
-from distillemb_plugins.data.conll import Layout, Sentence, read_sentences
-from distillemb_plugins.data.sources import task_files
-from distillemb_plugins.data.tagged import labels_of
-from distillemb_plugins.evaluate.tagging import class_scores, entity_scores, per_type, seen_accuracy, seen_scores
+from distillemb_plugins.data import Layout, Sentence, labels_of, load_classification, pos, read_sentences, task_files
+from distillemb_plugins.evaluate import class_scores
 from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 from distillemb_plugins.spacy_plugin.training import numpy_matmul
 from distillemb_plugins.text import tokenize
-from recipes.embeddings.systems import COMMON, TAGGERS
-from recipes.results import RAW_TEXT, Row
+from recipes.embeddings.systems import COMMON, HERE, SYSTEMS
+from recipes.results import Row
+from recipes.scoring import Tag, ner_scores, pos_scores, text_scores
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -38,16 +36,16 @@ Languages = Annotated[list[str], typer.Option("--language", help="Which language
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A task of the grid. Its subclasses read and score."""
+    """A task of the grid, see tasks.yml. Its subclasses read and score."""
 
     name: str
-    config: str  # as `build_config` names the task; the overlay in configs/ has the same name
+    config: str
     languages: tuple[str, ...]  # for POS the sets of sentences
-    models: Mapping[str, tuple[str, ...]]  # the systems of each
-    steps: int  # updates of a run
-    evaluations: int  # how often a run is scored on dev; the best checkpoint is kept
-    grad_factor: float | None = 1.0  # how fast encoders learn, to the pipeline's rate; None: as each system says
-    network_languages: tuple[str, ...] = ()  # those in which networks are trained unless others are named
+    models: Mapping[str, tuple[str, ...]]
+    steps: int
+    evaluations: int
+    grad_factor: float | None
+    network_languages: tuple[str, ...] = ()
 
     def steps_for(self, language: str, share: int) -> int:
         """Updates with a share (per cent) of the sentences: fewer, by the square root."""
@@ -66,14 +64,18 @@ class Task(ABC):
         """The scores of a trained pipeline on the splits."""
 
 
-def tagged_docs(nlp: Any, sentences: Sequence[Sentence]) -> tuple[list[Doc], int]:
-    """Docs that a pipeline has tagged, in the words of the data, and the words a second of processor time."""
-    docs = [spacy.tokens.Doc(nlp.vocab, words=s.words, spaces=s.spaces) for s in sentences]
-    with numpy_matmul():
-        start = time.process_time()
-        found = list(nlp.pipe(docs, batch_size=256))
-        seconds = time.process_time() - start
-    return found, round(sum(map(len, found)) / max(seconds, 1e-9))
+def tagger(nlp: Any, read: Callable[[Any], str]) -> Tag:
+    """Tags sentences in the words of the data; read: the tag of a token. The speed is by processor time."""
+
+    def tag(sentences: Sequence[Sentence]) -> tuple[list[list[str]], int]:
+        docs = [spacy.tokens.Doc(nlp.vocab, words=s.words, spaces=s.spaces) for s in sentences]
+        with numpy_matmul():
+            start = time.process_time()
+            found = list(nlp.pipe(docs, batch_size=256))
+            seconds = time.process_time() - start
+        return [[read(token) for token in doc] for doc in found], round(sum(map(len, found)) / max(seconds, 1e-9))
+
+    return tag
 
 
 class NerTask(Task):
@@ -101,17 +103,10 @@ class NerTask(Task):
         yield {**files, "corpora.train.shuffle": part.shuffle, "corpora.train.limit": part.limit}
 
     def score(self, nlp: Any, data: Path, run: Row, splits: Sequence[str] = ("dev", "test")) -> Row:
-        part = [(s.words, s.tags) for s in self.training_part(data, run).sentences()]
-        row: Row = {"sentences": len(part)}
-        for split in splits:
-            gold = list(read_sentences(self._file(data, run, split), Layout()))
-            docs, speed = tagged_docs(nlp, gold)
-            words, tags = [s.words for s in gold], [s.tags for s in gold]
-            found = [[f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc] for doc in docs]
-            scores = entity_scores(tags, found) | seen_scores(part, words, tags, found)
-            row |= {f"{split}_{name}": round(value, 2) for name, value in scores.items()}
-            row |= {f"{split}_per_type": per_type(tags, found), f"{split}_words_per_second": speed}
-        return row
+        part = list(self.training_part(data, run).sentences())
+        gold = {split: list(read_sentences(self._file(data, run, split), Layout())) for split in splits}
+        tag = tagger(nlp, lambda token: f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O")
+        return {"sentences": len(part), **ner_scores(tag, part, gold)}
 
 
 @dataclass(frozen=True)
@@ -133,22 +128,8 @@ class PosTask(Task):
         yield {f"paths.{split}": str(files[split]) for split in ("train", "dev")}
 
     def score(self, nlp: Any, data: Path, run: Row, splits: Sequence[str] = ("dev", "test")) -> Row:
-        """With test also the tests of transfer that the data has."""
         files = pos.pos_files(data, run["language"], self.joint_languages)
-        known = pos.words_of(pos.read_pos(files["train"]))
-
-        def accuracy(gold: Sequence[Sentence]) -> tuple[Row, int]:
-            docs, speed = tagged_docs(nlp, gold)
-            tags = [[token.tag_ for token in doc] for doc in docs]
-            return seen_accuracy(known, [s.words for s in gold], [s.tags for s in gold], tags), speed
-
-        row: Row = {}
-        for split in splits:
-            row[split], row["words_per_second"] = accuracy(pos.read_pos(files[split]))
-        if "test" in splits:
-            found = {test: pos.transfer_file(data, test) for test in pos.transfer_tests(run["language"])}
-            row["transfer"] = {t.name: accuracy(pos.read_pos(file, t.plain))[0] for t, file in found.items() if file}
-        return row
+        return pos_scores(tagger(nlp, lambda token: str(token.tag_)), data, run["language"], files, splits)
 
 
 @lru_cache(maxsize=1)
@@ -183,13 +164,8 @@ class TextTask(Task):
             texts = texts_of(data, self.name, run["language"])[0][split]
             with numpy_matmul():
                 found = [labels_of(texts).index(likeliest(doc)) for doc in nlp.pipe(_docs(texts["text"], nlp.vocab))]
-            row |= split_scores(split, texts["label"], found)
+            row |= text_scores(split, texts["label"], found)
         return row
-
-
-def split_scores(split: str, gold: Sequence[int], found: Sequence[int]) -> dict[str, float]:
-    """Weighted F1, macro F1 and accuracy over all texts of a split, per cent, with the split in their names."""
-    return {f"{split}_{name}": round(score, 2) for name, score in class_scores(list(gold), list(found)).items()}
 
 
 def _docs(texts: Iterable[str], vocab: Any) -> Iterator[Doc]:
@@ -214,20 +190,15 @@ def weighted_f1(examples: Iterable[Example], **kwargs: Any) -> dict[str, float]:
     return {"cats_weighted_f1": class_scores(gold, found)["f1"] / 100}
 
 
-_NER_LANGUAGES = tuple(language for language in RAW_TEXT if language != "tir")
-_POS_LANGUAGES = (*pos.LANGUAGES, *pos.TREEBANKS)
-_TEXT_MODELS = {
-    "linear": ("tf-idf", "static", "random", "bundled", "frozen"),
-    "textcat": ("hash", "static", "random", "frozen", "finetuned"),
-    "bilstm": ("static", "random", "frozen", "finetuned"),
-}
-# AfriSenti's Tigrinya has no training texts. News are fewer than tweets, and longer.
-_AFRISENTI, _TWEETS = ("amh", "hau", "ibo", "kin", "pcm", "swa", "yor"), ("amh", "hau", "ibo", "swa", "yor")
-_MASAKHANEWS, _NEWS = ("amh", "hau", "ibo", "lug", "pcm", "swa", "tir", "yor"), ("amh", "hau", "swa", "yor")
-TASKS: dict[str, Task] = {
-    "ner": NerTask("ner", "ner", _NER_LANGUAGES, {"ner": (*COMMON, *TAGGERS)}, 800, 5, grad_factor=None),
-    "pos": PosTask("pos", "pos", pos.SETS, {"tagger": COMMON}, 160, 4, network_languages=_POS_LANGUAGES),
-    "afrisenti": TextTask("afrisenti", "textcat", _AFRISENTI, _TEXT_MODELS, 600, 6, network_languages=_TWEETS),
-    "masakhanews": TextTask("masakhanews", "textcat", _MASAKHANEWS, _TEXT_MODELS, 300, 6, network_languages=_NEWS),
-}
+def _tasks() -> Iterator[Task]:
+    classes: dict[str, type[Task]] = {"ner": NerTask, "pos": PosTask, "textcat": TextTask}
+    groups = {"common": COMMON, "all": tuple(SYSTEMS)}
+    sets = {"languages": pos.SETS, "network_languages": (*pos.LANGUAGES, *pos.TREEBANKS)}
+    for name, given in srsly.read_yaml(HERE / "tasks.yml").items():
+        some = sets if name == "pos" else {key: tuple(given[key]) for key in sets if key in given}
+        models = {model: groups.get(str(systems)) or tuple(systems) for model, systems in given["models"].items()}
+        yield classes[given["config"]](name, **given | some | {"models": models})
+
+
+TASKS = {task.name: task for task in _tasks()}
 TEXT_TASKS = ("afrisenti", "masakhanews")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -28,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins.persistence import read_encoder, write_encoder
 from distillemb_plugins.spacy_plugin.configs import build_config
 from distillemb_plugins.spacy_plugin.training import TrainedPipeline, train_pipeline
-from recipes.embeddings.systems import HERE, SYSTEMS, WORK, embedding_bytes, source, table_path
+from recipes.embeddings.systems import HERE, SYSTEMS, TABLES, WORK, embedding_bytes, source, table_path
 from recipes.embeddings.tasks import TASKS, Languages, PosTask, Task
 from recipes.results import DEFAULT_DATA, Data, Row, Work, check_choice, run_app, run_missing
 
@@ -36,35 +35,24 @@ RESULTS, TRIED = HERE / "results.jsonl", HERE / "tried.jsonl"
 KEY = ("task", "model", "language", "system", "seed", "share", "steps")
 TRIED_KEY = ("task", "language", "system", "setting", "seed")
 ONCE = ("tf-idf", "static", "bundled", "frozen")  # of the linear model: nothing is drawn
+Names = list[str]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def runs_of(
-    task: Task,
-    models: Sequence[str],
-    languages: Sequence[str],
-    systems: Sequence[str],
-    seeds: Sequence[int],
-    shares: Sequence[int],
-    steps: int = 0,
+    task: Task, model: str, languages: Names, systems: Names, seeds: list[int], shares: list[int], steps: int
 ) -> list[Row]:
-    """The runs that are asked for, by `KEY`; an empty list means all of the task.
-
-    Raises `DistillEmbError` when there is no such model, language or system.
-    """
-    check_choice("model", models, task.models)
-    check_choice("language", languages, task.languages)
+    """The runs of a model that are asked for, by `KEY`; no names mean all of the task."""
+    known, linear = task.models[model], model == "linear"
+    check_choice("system", systems, known, f"The {model} model has")
+    usual = (not linear and task.network_languages) or task.languages
+    chosen = [one for one in task.languages if one in (languages or usual)]
     runs: list[Row] = []
-    for model in models or task.models:
-        known, linear = task.models[model], model == "linear"
-        check_choice("system", systems, known, f"The {model} model has")
-        usual = (not linear and task.network_languages) or task.languages
-        chosen = [one for one in task.languages if one in (languages or usual)]
-        for seed, language, share, system in product(seeds, chosen, shares, systems or known):
-            run: Row = {"task": task.name, "model": model, "language": language, "system": system}
-            run |= {"seed": 0 if linear and system in ONCE else seed, "share": share}
-            run["steps"] = 0 if linear else steps or task.steps_for(language, share)
-            runs += [run] if run not in runs else []
+    for seed, language, share, system in product(seeds, chosen, shares, systems or known):
+        run: Row = {"task": task.name, "model": model, "language": language, "system": system}
+        run |= {"seed": 0 if linear and system in ONCE else seed, "share": share}
+        run["steps"] = 0 if linear else steps or task.steps_for(language, share)
+        runs += [run] if run not in runs else []
     return runs
 
 
@@ -95,11 +83,11 @@ def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
     changes: Row = dict(Config().from_disk(HERE / "configs" / f"{task.config}.cfg", interpolate=False))
     changes |= {"system.seed": run["seed"], "training.max_steps": run["steps"]}
     changes["training.eval_frequency"] = max(1, run["steps"] // task.evaluations)
-    if system.lookup:
-        table = table_path(system.name, task.name, run["language"], work)
+    if run["system"] in TABLES:
+        table = table_path(run["system"], task.name, run["language"], work)
         changes |= {"components.tok2vec.model.embed.include_static_vectors": True, "paths.vectors": str(table)}
     elif system.reads:
-        changes["paths.encoder"] = str(source(system.name, work, run["seed"]))
+        changes["paths.encoder"] = str(source(run["system"], work, run["seed"]))
     if system.embedding in ("trainable", "context"):
         rate = system.grad_factor if task.grad_factor is None else task.grad_factor
         embed = "embed." if system.embedding == "trainable" else ""
@@ -162,7 +150,10 @@ def train(
     if only_study:
         study(chosen, data, work, language, seed[:1], steps, results or TRIED)
         return
-    runs = runs_of(chosen, model, language, system, seed, share, steps)
+    check_choice("model", model, chosen.models)
+    check_choice("language", language, chosen.languages)
+    grid = (runs_of(chosen, one, language, system, seed, share, steps) for one in model or chosen.models)
+    runs = [run for some in grid for run in some]
     run_missing(results or RESULTS, runs, KEY, lambda run: train_run(chosen, data, work, run))
 
 

@@ -19,32 +19,15 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
+from distillemb_plugins import data as sets
 from distillemb_plugins.data import pos
-from distillemb_plugins.data.conll import Layout, read_sentences
-from distillemb_plugins.data.overlap import share_in_text
-from distillemb_plugins.data.sources import corpus_files, task_files
-from distillemb_plugins.data.tagged import check_tagged, labels_of, tagged_dataset
+from distillemb_plugins.evaluate import seen_accuracy
 from distillemb_plugins.evaluate.plots import line_plots
-from distillemb_plugins.evaluate.tagging import seen_accuracy
-from distillemb_plugins.files import atomic_file
 from recipes import results as shared
 from recipes.embeddings.systems import COMMON, DISTILLED, HERE, SYSTEMS, TAGGERS
 from recipes.embeddings.tasks import SPLITS, TASKS, TEXT_TASKS, Languages, texts_of
-from recipes.results import (
-    RAW_TEXT,
-    Cell,
-    Row,
-    mean_spread,
-    megabytes,
-    pick,
-    score,
-    seed_means,
-    seed_score,
-    seeds,
-    table,
-    whole_seeds,
-)
-from recipes.tables import differences_table, joint_table, languages_table, starred, transfer_table
+from recipes.results import RAW_TEXT, Cell, Rows, mean_spread, megabytes, pick, score, seed_means, seed_score
+from recipes.tables import COSTS, languages_table, pos_blocks, starred
 
 NAMED_TABLES = ("static", "floret", "compressed")  # in the target
 LOW_DATA_SYSTEMS = {  # and what the plot calls them
@@ -58,7 +41,6 @@ LOW_DATA_SYSTEMS = {  # and what the plot calls them
 SHARES = (10, 25, 50, 100)  # per cent of the training sentences
 TREEBANK_TEXT = {"wo_wtb": "wol", "pcm_nsc": "pcm"}  # the language of a treebank
 MANY = 0.2  # of a language's test sentences in the raw text: the means without such languages are given as well
-Rows = list[Row]
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -81,21 +63,19 @@ def systems_of(rows: Rows) -> list[tuple[str, Rows]]:
 
 def systems_table(rows: Rows, scores: dict[str, str], digits: int = 1, parts: bool = False) -> str:
     """Means of scores over the languages (`parts`: those of the teachers' raw text, and the others), and the costs."""
-    groups = []
-    for label, own in systems_of(rows):
-        groups.append((label, whole_seeds(own, "language", common_languages(pick(rows, model=own[0]["model"])))))
+    groups = [
+        (label, shared.whole_seeds(own, "language", common_languages(pick(rows, model=own[0]["model"]))))
+        for label, own in systems_of(rows)
+    ]
     columns: dict[str, Cell] = {"languages": lambda own: str(len({row["language"] for row in own}))}
     columns |= {column: seed_score(name, digits) for column, name in scores.items()}
     if parts:
         columns["of the taught"] = seed_score("test.accuracy", digits, only=RAW_TEXT)
         columns["of the others"] = seed_score("test.accuracy", digits, but=RAW_TEXT)
-    columns |= {"seeds": seeds, "loads": lambda own: megabytes(own[0]["embedding_bytes"], "none")}
-    columns["CPU seconds a run"] = lambda own: f"{statistics.fmean(row['seconds'] for row in own):.{digits - 1}f}"
-    if "model_bytes" in rows[0]:
-        columns["model"] = lambda own: megabytes(statistics.fmean(row["model_bytes"] for row in own))
-    if "words_per_second" in rows[0]:
-        columns["words/s"] = lambda own: f"{statistics.median(row['words_per_second'] for row in own):,.0f}"
-    return table("model, system" if len({row["model"] for row in rows}) > 1 else "system", groups, columns)
+    columns |= {"seeds": shared.seeds, "loads": lambda own: megabytes(own[0]["embedding_bytes"], "none")}
+    columns["CPU seconds a run"] = shared.average("seconds", f".{digits - 1}f")
+    columns |= {name: cell for name, (cell, column) in COSTS.items() if column in rows[0]}
+    return shared.table("model, system" if len({row["model"] for row in rows}) > 1 else "system", groups, columns)
 
 
 def languages_of(rows: Rows) -> list[str]:
@@ -105,9 +85,8 @@ def languages_of(rows: Rows) -> list[str]:
 
 def models_table(rows: Rows, name: str) -> str:
     """A score of every model and system (rows) and language (columns)."""
-    return table(
-        "model, system", systems_of(rows), {one: score(name, 1, "–", language=one) for one in languages_of(rows)}
-    )
+    columns = {one: score(name, 1, "–", language=one) for one in languages_of(rows)}
+    return shared.table("model, system", systems_of(rows), columns)
 
 
 # -- NER
@@ -118,10 +97,9 @@ def target(rows: Rows) -> str:
     languages = sorted({row["language"] for row in rows})
     found = {system: seed_means(pick(rows, system=system), "test_f1", languages) for system in SYSTEMS}
     means = {system: statistics.fmean(values) for system, values in found.items() if values}
-    have = [system for system in NAMED_TABLES if system in means]
-    if not have or "finetuned" not in means:
+    best = max((one for one in NAMED_TABLES if one in means), key=means.__getitem__, default="")
+    if not best or "finetuned" not in means:
         return "Not all systems have been run on all languages."
-    best = max(have, key=means.__getitem__)
 
     def lead(system: str) -> str:
         points = means[system] - means[best]
@@ -134,14 +112,13 @@ def target(rows: Rows) -> str:
         "compress-fasttext's tables, at no more than a twentieth of fastText's bytes.",
         f"Reached with fastText as the teacher: {lead('finetuned')}.",
     ]
-    if "finetuned-ppmi_svd" in means:
-        gap = means["finetuned-ppmi_svd"] - means.get("static-ppmi_svd", 0)
-        above = f" ({gap:+.1f} against that table itself)" if "static-ppmi_svd" in means else ""
-        said.append(f"With the PPMI-SVD table as the teacher: {lead('finetuned-ppmi_svd')}{above}.")
-    joint = [
-        f"With the encoder of the {one} tagger: {means[one] - means[best]:+.1f}." for one in TAGGERS if one in means
-    ]
-    return " ".join(said + joint)
+    if {"finetuned-ppmi_svd", "static-ppmi_svd"} <= means.keys():
+        gap = means["finetuned-ppmi_svd"] - means["static-ppmi_svd"]
+        own = f"{lead('finetuned-ppmi_svd')} ({gap:+.1f} against that table itself)"
+        said.append(f"With the PPMI-SVD table as the teacher: {own}.")
+    taggers = [one for one in TAGGERS if one in means]
+    said += [f"With the encoder of the {one} tagger: {means[one] - means[best]:+.1f}." for one in taggers]
+    return " ".join(said)
 
 
 def low_data_points(rows: Rows) -> dict[str, dict[int, list[float]]]:
@@ -179,14 +156,14 @@ def tried_table(rows: Rows, name: str, seconds: bool = False) -> str:
         columns["mean"] = lambda own: mean_spread(seed_means(own, name, [language for _, language in places]))
     tries = dict.fromkeys((row["system"], row["setting"]) for row in rows)
     groups = [(", ".join(filter(None, one)), pick(rows, system=one[0], setting=one[1])) for one in tries]
-    return table("dev", groups, columns)
+    return shared.table("dev", groups, columns)
 
 
 def shares_in_raw_text(data: Path, language: str) -> dict[str, float]:
     """For each split of NER, the share of its sentences that stand in the language's raw text."""
-    files = task_files(data, "ner/masakhaner1", language)
-    sentences = {split: [s.words for s in read_sentences(files[split], Layout())] for split in SPLITS}
-    return share_in_text(sentences, corpus_files(data, [language]))
+    files = sets.task_files(data, "ner/masakhaner1", language)
+    sentences = {split: [s.words for s in sets.read_sentences(files[split], sets.Layout())] for split in SPLITS}
+    return sets.share_in_text(sentences, sets.corpus_files(data, [language]))
 
 
 def raw_text_block(data: Path, languages: Sequence[str], rows: Rows) -> str:
@@ -201,10 +178,10 @@ def raw_text_block(data: Path, languages: Sequence[str], rows: Rows) -> str:
     return f"{text}\n\nMean test F1 without {left_out}: {means}." if left_out else text
 
 
-def pos_data_block(data: Path, sets: Sequence[str]) -> str:
+def pos_data_block(data: Path, names: Sequence[str]) -> str:
     """Sizes of the POS sets, unseen words, and test sentences that stand elsewhere; prints all blemishes."""
     lines = []
-    for name in sets:
+    for name in names:
         files = pos.pos_files(data, name)
         parts = {split: pos.read_pos(file) for split, file in files.items()}
         words, tags = [s.words for s in parts["test"]], [s.tags for s in parts["test"]]
@@ -213,9 +190,9 @@ def pos_data_block(data: Path, sets: Sequence[str]) -> str:
         sizes = [f"{len(part):,} / {sum(map(len, part)):,}" for part in parts.values()]
         language, raw = TREEBANK_TEXT.get(name, name), ""
         if language in RAW_TEXT and (data / "corpora" / language).is_dir():
-            raw = f"{100 * share_in_text({'test': words}, corpus_files(data, [language]))['test']:.0f}"
+            raw = f"{100 * sets.share_in_text({'test': words}, sets.corpus_files(data, [language]))['test']:.0f}"
         lines.append([starred(name), *sizes, f"{unseen:.0f}", str(sum(tuple(w) in trained for w in words)), raw])
-        for problem in check_tagged(tagged_dataset(files, "pos"), files):
+        for problem in sets.check_tagged(sets.tagged_dataset(files, "pos"), files):
             typer.echo(f"{name}: {problem}")
     header = ["set", "train, sentences / words", "dev", "test", "unseen, % of test words"]
     header += ["test sentences also in train", "in the raw text, % of test sentences"]
@@ -232,7 +209,7 @@ def text_data_block(data: Path, places: Iterable[tuple[str, str]]) -> str:
         found = [match for note in notes if (match := re.match(r"(train|dev): (\d+) texts .*dropped", note))]
         dropped = {split: sum(int(match[2]) for match in found if match[1] == split) for split in ("train", "dev")}
         said = ", ".join(f"{count} {split}" for split, count in dropped.items() if count) or "none"
-        lines.append([f"{task} {language}", str(len(labels_of(dataset["train"]))), *sizes, *words, said])
+        lines.append([f"{task} {language}", str(len(sets.labels_of(dataset["train"]))), *sizes, *words, said])
     header = ["task, language", "classes", *SPLITS, "words a train text", "a test text", "dropped"]
     return shared.markdown_table(header, lines)
 
@@ -262,17 +239,13 @@ def write(
     if {row["share"] for row in ner} >= set(SHARES):
         blocks["ner-low-data"] = low_data_table(ner)
         lines: dict[str, Any] = {LOW_DATA_SYSTEMS[system]: points for system, points in low_data_points(ner).items()}
-        with atomic_file(readme.with_name("low-data.svg"), "w") as stream:
-            stream.write(line_plots({"": lines}, "training sentences (per cent)", "mean test F1"))
+        plot = line_plots({"": lines}, "training sentences (per cent)", "mean test F1")
+        shared.write_text(readme.with_name("low-data.svg"), plot)
     if tagged:
-        others = [system for system in COMMON if system not in DISTILLED]
+        pairs = product(DISTILLED, [system for system in COMMON if system not in DISTILLED])
         scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}
         blocks["pos-systems"] = systems_table(pick(tagged, language=pos.LANGUAGES), scores, 2, parts=True)
-        blocks["pos-differences"] = differences_table(tagged, product(DISTILLED, others))
-        every = (COMMON, languages_of(tagged))
-        blocks["pos-languages"] = languages_table(tagged, *every, "test.accuracy", "trained on")
-        blocks["pos-unseen"] = languages_table(tagged, *every, "test.unseen", "trained on", share="test.unseen_share")
-        blocks["pos-joint"], blocks["pos-transfer"] = joint_table(tagged, COMMON), transfer_table(tagged, COMMON)
+        blocks |= pos_blocks(tagged, COMMON, pairs, languages_of(tagged))
     scores = {"test weighted F1": "test_f1", "test macro F1": "test_macro_f1", "dev weighted F1": "dev_f1"}
     for task in TEXT_TASKS:
         if found := pick(rows, task=task):
@@ -299,8 +272,8 @@ def write_data(
     blocks = {}
     if ner := chosen.get("ner"):
         blocks["ner-raw-text"] = raw_text_block(data, ner, shared.read_results(results))
-    if sets := chosen.get("pos"):
-        blocks["pos-data"] = pos_data_block(data, [one for one in sets if one != pos.JOINT])
+    if tagged := chosen.get("pos"):
+        blocks["pos-data"] = pos_data_block(data, [one for one in tagged if one != pos.JOINT])
     if places := [(name, one) for name in chosen if name in TEXT_TASKS for one in chosen[name]]:
         blocks["text-data"] = text_data_block(data, places)
     shared.write_blocks(readme, blocks)

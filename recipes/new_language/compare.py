@@ -10,17 +10,17 @@ from __future__ import annotations
 import random
 import sys
 import time
-from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are no installed package
 
 from distillemb_plugins import DistillEmb
-from distillemb_plugins.data.overlap import sentence_key
-from distillemb_plugins.data.sources import corpus_files, task_files
+from distillemb_plugins.data import corpus_files, sentence_key, task_files
 from distillemb_plugins.facts import HELD_OUT
 from distillemb_plugins.files import atomic_file, encoder_bytes, iter_lines
 from distillemb_plugins.persistence import resolve
@@ -38,51 +38,11 @@ from recipes.results import DEFAULT_DATA, Data, Results, Row, check_choice, mark
 HERE = Path(__file__).resolve().parent
 LANGUAGE, TASK = "luo", "ner/masakhaner1"
 KEY = ("system", "seed", "steps")
+KNOWN = yaml.safe_load((HERE / "systems.yml").read_text("utf-8"))
+SYSTEMS: dict[str, Row] = KNOWN["systems"]
 FULL_RATE = {"components.tok2vec.model.embed.grad_factor": 1.0}  # of the encoders, as all rows were measured
+WORK, RECORDED = HERE / "training", HERE / "luo.json"
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-@dataclass(frozen=True)
-class System:
-    """One way to an encoder.
-
-    Attributes:
-        title: What the table says.
-        kind: Which encoder is made, see `distill_encoder`. Empty for none.
-        teacher: What differs from the settings of a build in the teacher.
-        student: What differs in the distillation.
-        words: How much of the text is used, 0 for all.
-    """
-
-    title: str
-    kind: str = "own"
-    teacher: dict[str, Any] = field(default_factory=dict)
-    student: dict[str, Any] = field(default_factory=dict)
-    words: int = 0
-
-    @property
-    def teacher_name(self) -> str:
-        """Systems of the same text and teacher settings share a teacher."""
-        return "-".join([str(self.words), *(f"{name}-{value}" for name, value in sorted(self.teacher.items()))])
-
-
-SYSTEMS = {
-    WITHOUT: System("no encoder", ""),
-    BUNDLED: System(f"{BUNDLED} as it is", BUNDLED),
-    "own": System("Luo text alone"),
-    "joint": System(f"Luo text and {BUNDLED}, averaged", "joint"),
-    "joint-svd": System(f"Luo text and {BUNDLED}, SVD", "joint", student={"combine": "svd", "dim": 300}),
-    "ppmi-svd": System("Luo text alone, counted (ppmi-svd)", teacher={"algorithm": "ppmi-svd", "dim": 200}),
-    "cbow": System("Luo text alone, CBOW, 20 passes", teacher={"skipgram": False, "epochs": 20}),
-    "min-count-5": System("Luo text alone, words seen 5 times", teacher={"min_count": 5}),
-    "no-memory": System("Luo text alone, no memory of words", student={"codebook_words": 0}),
-    "text-100k": System("100,000 words of it alone", words=100_000),
-    "text-20k": System("20,000 words of it alone", words=20_000),
-}
-BLOCKS = {
-    "choice": (WITHOUT, BUNDLED, "own", "joint", "joint-svd", "ppmi-svd", "cbow", "min-count-5", "no-memory"),
-    "amount": (WITHOUT, "text-20k", "text-100k", "own"),
-}
 
 
 @app.command()
@@ -91,7 +51,7 @@ def run(
     system: Annotated[list[str], typer.Option(help="Which systems; all when not given.")] = list(SYSTEMS),
     seed: Annotated[list[int], typer.Option(help="Seeds of the tagger; repeat for several.")] = [0, 1, 2],
     steps: Annotated[int, typer.Option(help="Updates of each tagger.")] = 1000,
-    work: Annotated[Path, typer.Option(help="Where everything that is made is kept.")] = HERE / "training",
+    work: shared.Work = WORK,
     results: Results = HERE / "results.jsonl",
 ) -> None:
     """Make each system's encoder once, and train and score a tagger on it with every seed."""
@@ -100,7 +60,7 @@ def run(
     shared.run_missing(results, runs, KEY, lambda row: measure(**row, data=data, work=work))
 
 
-def measure(system: str, seed: int, steps: int, data: Path, work: Path) -> dict[str, Any]:
+def measure(system: str, seed: int, steps: int, data: Path, work: Path) -> Row:
     """Dev and test F1 of a tagger, and what its encoder cost."""
     conll = _tagged(data, work)
     encoder, cost = _encoder(system, data, work)
@@ -126,35 +86,35 @@ def _text(data: Path, work: Path, words: int) -> Path:
         splits = read_splits(_tagged(data, work), "ner")
         held = {sentence_key(s.words) for split in ("dev", "test") for s in splits[split]}
         prepare_text(corpus_files(data, [LANGUAGE]), whole, held, min_words=0)
-    if not words:
-        return whole
-    if not part.is_file():
+    if words and not part.is_file():
         lines = list(iter_lines([whole]))
         random.Random(0).shuffle(lines)
+        before = accumulate((len(tokenize(line)) for line in lines), initial=0)
         with atomic_file(part, "w") as stream:
-            for line in lines:
-                if words <= 0:
-                    break
-                stream.write(line + "\n")
-                words -= len(tokenize(line))
-    return part
+            stream.writelines(f"{line}\n" for line, number in zip(lines, before, strict=False) if number < words)
+    return part if words else whole
 
 
-def _encoder(name: str, data: Path, work: Path) -> tuple[Path | None, dict[str, Any]]:
+def _teacher(system: Row, work: Path) -> Path:
+    """Where the teacher of a system is: systems of the same text and settings share one."""
+    settings = (f"{name}-{value}" for name, value in sorted(system.get("teacher", {}).items()))
+    return work / f"teacher-{'-'.join([str(system.get('words', 0)), *settings])}.npz"
+
+
+def _encoder(name: str, data: Path, work: Path) -> tuple[Path | None, Row]:
     """The encoder of a system and what it cost. It is made once."""
     system = SYSTEMS[name]
-    if system.kind in ("", BUNDLED):
-        return (resolve(BUNDLED) if system.kind else None), {}
+    kind, table = system.get("kind", "own"), _teacher(system, work)
+    if kind in (None, BUNDLED):
+        return (resolve(BUNDLED) if kind else None), {}
     out, cost = work / f"encoder-{name}", work / f"encoder-{name}.json"
     if not cost.is_file():
-        table = work / f"teacher-{system.teacher_name}.npz"
         start = time.perf_counter()
         if not table.is_file():
-            text = _text(data, work, system.words)
-            teach(text, table, sum(len(tokenize(line)) for line in iter_lines([text])), system.teacher)
-        taught = time.perf_counter()
-        teacher = load_teacher(table)
-        distill_encoder(system.kind, teacher, out, system.student)
+            text = _text(data, work, system.get("words", 0))
+            teach(text, table, sum(len(tokenize(line)) for line in iter_lines([text])), system.get("teacher", {}))
+        taught, teacher = time.perf_counter(), load_teacher(table)
+        distill_encoder(kind, teacher, out, system.get("student", {}))
         seconds = {"teach_seconds": round(taught - start, 1), "distil_seconds": round(time.perf_counter() - taught, 1)}
         held_out = DistillEmb.from_pretrained(out).facts.scores[HELD_OUT]
         write_json(cost, seconds | {"vocabulary": len(teacher), "held_out": held_out})
@@ -164,7 +124,7 @@ def _encoder(name: str, data: Path, work: Path) -> tuple[Path | None, dict[str, 
 @app.command()
 def record(
     folder: Annotated[Path, typer.Argument(help="Output folder of a build.")],
-    out: Annotated[Path, typer.Option(help="Where the figures are kept.")] = HERE / "luo.json",
+    out: Annotated[Path, typer.Option(help="Where the figures are kept.")] = RECORDED,
 ) -> None:
     """Keep the figures of a whole build, for the table."""
     facts = read_json(folder / RESULTS)
@@ -179,16 +139,17 @@ def record(
 @app.command()
 def table(
     results: Results = HERE / "results.jsonl",
-    recorded: Annotated[Path, typer.Option(help="The figures of a whole build.")] = HERE / "luo.json",
-    readme: Path = HERE / "README.md",
+    recorded: Annotated[Path, typer.Option(help="The figures of a whole build.")] = RECORDED,
+    readme: shared.Readme = HERE / "README.md",
 ) -> None:
     """Write the tables of what has been run into the README."""
     rows = shared.read_results(results)
     columns = {"dev F1": score("dev"), "test F1": score("test"), "seeds": shared.seeds}
     columns |= {"size": lambda own: megabytes(own[0]["bytes"], ""), "seconds": lambda own: _made_in(own, rows)}
-    groups = {name: (system.title, pick(rows, system=name)) for name, system in SYSTEMS.items()}
+    groups = {name: (system["title"], pick(rows, system=name)) for name, system in SYSTEMS.items()}
     blocks = {
-        block: shared.table("encoder", [groups[name] for name in names], columns) for block, names in BLOCKS.items()
+        block: shared.table("encoder", [groups[name] for name in names], columns)
+        for block, names in KNOWN["tables"].items()
     }
     if recorded.is_file():
         blocks["luo"] = markdown_table(["Luo", ""], _build_rows(read_json(recorded)))
@@ -199,13 +160,13 @@ def _made_in(own: list[Row], rows: list[Row]) -> str:
     """A cell: seconds of the encoder. Its teacher is made by the first system that needs it, and counts for all."""
     made = own[0].get("distil_seconds", 0)
     if made:
-        name = SYSTEMS[own[0]["system"]].teacher_name
-        same = [row for row in rows if "teach_seconds" in row and SYSTEMS[row["system"]].teacher_name == name]
+        mine = _teacher(SYSTEMS[own[0]["system"]], WORK)
+        same = [row for row in rows if "teach_seconds" in row and _teacher(SYSTEMS[row["system"]], WORK) == mine]
         made += max(row["teach_seconds"] for row in same)
     return f"{made:.0f}" if made else ""
 
 
-def _build_rows(facts: dict[str, Any]) -> list[list[str]]:
+def _build_rows(facts: Row) -> list[list[str]]:
     """The figures of the whole build."""
     chosen, text, test = facts["chosen"], facts["text"], facts["test"]
     dev = {name: f"{tagger['dev']:.1f}" for name, tagger in facts["taggers"].items()}

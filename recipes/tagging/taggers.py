@@ -19,36 +19,20 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins import __version__
-from distillemb_plugins.card import model_index, render_card
 from distillemb_plugins.data import apart_from, named_tags
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.evaluate.tagging import entity_scores
+from distillemb_plugins.evaluate import entity_scores
 from distillemb_plugins.evaluate.tagging_errors import error_report
-from distillemb_plugins.facts import EncoderFacts
-from distillemb_plugins.files import atomic_directory, atomic_file, directory_bytes
-from recipes.results import DEFAULT_DATA, Row, megabytes, pick, read_results, replace_block, run_app
-from recipes.tagging.train import (
-    ALL_AT_ONCE,
-    HERE,
-    NER,
-    WORK,
-    Data,
-    Languages,
-    Work,
-    extend_tasks,
-    load_task,
-    tagger_name,
-)
+from distillemb_plugins.files import atomic_directory, directory_bytes
+from distillemb_plugins.runs import write_json
+from recipes import results as shared
+from recipes.results import Row, megabytes, pick
+from recipes.tagging import train
+from recipes.tagging.train import ALL_AT_ONCE, HERE, NER, SETTINGS, WORK, Languages, load_task, tagger_name
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
-TRAINED_ON = {
-    "joint": "Trained on MasakhaNER 1.0 (CC BY-NC 4.0: no commercial use) in all languages at once.",
-    "extended": "Trained on MasakhaNER 1.0 and 2.0 (both CC BY-NC 4.0: no commercial use) in all languages at once. No "
-    "sentence of MasakhaNER 1.0's dev and test sets was among them.",
-}
-TITLE, LICENSE = "Named entities in African languages", "cc-by-nc-4.0"  # of MasakhaNER, both versions
-EXAMPLE = "Rais Samia alitembelea Nairobi ."
-LIMITS = "It was trained and scored on news. Expect less on other text, and on languages that are not named here."
+RELEASE: dict[str, Any] = SETTINGS["release"]
+EXAMPLE: str = RELEASE["example"]
 
 
 def open_tagger(path: Path) -> tuple[Any, Any]:
@@ -62,18 +46,18 @@ def open_tagger(path: Path) -> tuple[Any, Any]:
 
 @app.command()
 def apart(
-    data: Data = DEFAULT_DATA,
+    data: shared.Data = shared.DEFAULT_DATA,
     language: Languages = NER["languages"],
     init_from: Annotated[str, typer.Option(help="What the taggers began with.")] = "ppmi_svd",
     seed: Annotated[int, typer.Option(help="Whose taggers.")] = 0,
-    work: Work = WORK,
-    readme: Path = HERE / "README.md",
+    work: shared.Work = WORK,
+    readme: shared.Readme = HERE / "README.md",
 ) -> None:
     """Score joint and refined taggers on the test sentences that have nothing of the added ones; into the README."""
     from distillemb_plugins.finetune import predict
 
     tasks = {name: load_task(data, name) for name in language}
-    extended = extend_tasks(data, tasks)
+    extended = train.extend_tasks(data, tasks)
     kept = {}
     for name, task in tasks.items():
         added = extended[name]["train"]
@@ -82,19 +66,19 @@ def apart(
     means = []
     for mode in ("joint", "refined"):
         tagger = open_tagger(work / tagger_name(mode, init_from, seed))
-        scores = [entity_scores(named_tags(part), predict(*tagger, part))["f1"] for part in kept.values()]
+        scores = (entity_scores(named_tags(part), predict(*tagger, part))["f1"] for part in kept.values())
         means.append(f"{mode} {statistics.fmean(scores):.2f}")
     counts = [sum(map(len, each)) for each in (kept.values(), (task["test"] for task in tasks.values()))]
     text = (
         f"On the {counts[0]:,} of {counts[1]:,} test sentences that have no run of six words in common with the added "
         f"sentences of their language, the mean F1 is: {', '.join(means)} (init_from {init_from}, seed {seed})."
     )
-    replace_block(readme, "ner-apart", text)
+    shared.write_blocks(readme, {"ner-apart": text})
 
 
 @app.command()
 def report(
-    data: Data = DEFAULT_DATA,
+    data: shared.Data = shared.DEFAULT_DATA,
     language: Languages = NER["languages"],
     tagger: Annotated[Path, typer.Option(help="A tagger's directory.")] = WORK / "hf-refined-ppmi_svd-0",
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = HERE / "report.html",
@@ -120,7 +104,7 @@ def release(
     pipeline: Annotated[
         Path | None, typer.Option(help="A spaCy pipeline of the same data, to be packaged as a wheel beside it.")
     ] = None,
-    work: Work = WORK,
+    work: shared.Work = WORK,
     results: Annotated[Path, typer.Option(help="Scores of the taggers.")] = HERE / "results-ner.jsonl",
 ) -> None:
     """Make the tagger of all languages that is best on dev ready to be given away.
@@ -131,7 +115,7 @@ def release(
     """
     from distillemb_plugins.workflow.packages import build_wheel, open_alone, open_wheel
 
-    rows = [row for row in read_results(results) if row["mode"] in ALL_AT_ONCE]
+    rows = [row for row in shared.read_results(results) if row["mode"] in ALL_AT_ONCE]
     totals: Counter[tuple[str, str, int]] = Counter()
     for row in rows:
         totals[row["mode"], row["init_from"], row["seed"]] += row["dev_f1"]
@@ -142,58 +126,37 @@ def release(
     typer.echo(f"{tagger.name}, the best on dev", err=True)
     folder = out / name
     save_release(tagger, pick(rows, mode=mode, init_from=init_from, seed=seed), folder)
-    typer.echo(f"{folder}: {megabytes(directory_bytes(folder))}; {told(open_alone(folder, EXAMPLE))}")
+    typer.echo(told(folder, open_alone(folder, EXAMPLE)))
     if pipeline is not None:
-        meta = {"version": __version__, "license": LICENSE, "description": TITLE}
+        meta = {"version": __version__, "license": RELEASE["license"], "description": RELEASE["title"]}
         wheel = build_wheel(pipeline, out, name.replace("-", "_"), meta)
-        typer.echo(f"{wheel}: {megabytes(directory_bytes(wheel))}; {told(open_wheel(wheel, EXAMPLE))}")
+        typer.echo(told(wheel, open_wheel(wheel, EXAMPLE)))
 
 
-def told(opened: dict[str, Any]) -> str:
-    """What a tagger found in the example, in words."""
-    return f"in {EXAMPLE!r} it finds " + (", ".join(" ".join(pair) for pair in opened["entities"]) or "nothing")
+def told(made: Path, opened: Row) -> str:
+    """What was made, and what it found in the example, in words."""
+    found = ", ".join(" ".join(pair) for pair in opened["entities"]) or "nothing"
+    return f"{made}: {megabytes(directory_bytes(made))}; in {EXAMPLE!r} it finds {found}"
 
 
 def save_release(tagger: Path, rows: list[Row], out: Path) -> None:
     """Write the tagger with its scores in the card."""
+    from distillemb_plugins.hf.card_distillemb import CARD_FILE, FACTS_FILE, render_card, saved_facts
+
     model, tokenizer = open_tagger(tagger)
-    languages = [row["language"] for row in rows]
-    scores = {
-        f"MasakhaNER 1.0, F1 on {split} over the corpus, per cent": {
-            row["language"]: row[f"{split}_f1"] for row in rows
-        }
-        for split in ("dev", "test")
-    }
-    front_matter = {
-        "language": languages,
-        "license": LICENSE,
-        "datasets": ["masakhaner"] if rows[0]["mode"] == "joint" else ["masakhaner", "masakhane/masakhaner2"],
-        "library_name": "transformers",
-        "pipeline_tag": "token-classification",
-        "tags": ["named-entity-recognition", "distillemb"],
-        "model-index": model_index(out.name, "token-classification", scores),
-    }
+    known, about = saved_facts(model), RELEASE["joint" if rows[0]["mode"] == "joint" else "extended"]
+    titles = {f"MasakhaNER 1.0, F1 on {split} over the corpus, per cent": f"{split}_f1" for split in ("dev", "test")}
+    own = {title: {row["language"]: row[name] for row in rows} for title, name in titles.items()}
+    known["scores"] = own | known.get("scores", {})
+    known["limits"] = f"{RELEASE['limits']} {known.get('limits', '')}".strip()
+    metadata = {"license": RELEASE["license"], "datasets": about["datasets"]}
+    card = render_card(model, out.name, known, about["training"], [row["language"] for row in rows], metadata)
     with atomic_directory(out, overwrite=True) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        facts = folder / "distillemb.json"
-        known = EncoderFacts.from_dict(json.loads(facts.read_text("utf-8"))) if facts.is_file() else EncoderFacts()
-        card = render_card(
-            "tagger",
-            front_matter,
-            title=TITLE,
-            name=out.name,
-            about=f"A BiLSTM-CRF over word vectors that are computed from characters, for {', '.join(languages)}.",
-            facts=known,
-            example=EXAMPLE,
-            labels=[label for _, label in sorted(model.config.id2label.items())],
-            training=TRAINED_ON["joint" if rows[0]["mode"] == "joint" else "extended"],
-            scores=scores,
-            limits=LIMITS,
-        )
-        with atomic_file(folder / "README.md", "w") as stream:
-            stream.write(card)
+        write_json(folder / FACTS_FILE, known)
+        shared.write_text(folder / CARD_FILE, card)
 
 
 if __name__ == "__main__":
-    run_app(app)
+    shared.run_app(app)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,27 +15,11 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins.data.pos import LANGUAGES, TREEBANKS
-from distillemb_plugins.files import atomic_file
 from recipes import results as shared
-from recipes.results import (
-    RAW_TEXT,
-    Cell,
-    Row,
-    fact,
-    mean_spread,
-    megabytes,
-    pick,
-    score,
-    seed_score,
-    seeds,
-    table,
-    whole_seeds,
-)
-from recipes.tables import differences_plot, differences_table, joint_table, languages_table, transfer_table
+from recipes.results import RAW_TEXT, Cell, Rows, fact, mean_spread, megabytes, pick, score, seed_score, table
+from recipes.tables import COSTS, differences_plot, pos_blocks
 from recipes.tagging.train import HERE, NER, POS, SETTINGS
 
-ENCODER_SYSTEMS = [name for name in POS["systems"] if name != "random"]
-Rows = list[Row]
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, no_args_is_help=True)
 
 
@@ -51,31 +33,19 @@ def write(
     ner: Annotated[Path, typer.Option(help="Scores of the NER taggers.")] = HERE / "results-ner.jsonl",
     pos: Annotated[Path, typer.Option(help="Scores of the POS taggers.")] = HERE / "results-pos.jsonl",
     tried: Annotated[Path, typer.Option(help="What `study` found.")] = HERE / "tried-pos.jsonl",
-    readme: Path = HERE / "README.md",
+    readme: shared.Readme = HERE / "README.md",
 ) -> None:
     """Write the tables of all results found into the README, beside the published ones."""
     rows = [row | {"language": row["trained_on"]} for row in shared.read_results(pos)]
-    every = (POS["systems"], (*LANGUAGES, *TREEBANKS))
-    own = pick(rows, language=every[1])
-    pairs = [(ours, "random") for ours in ENCODER_SYSTEMS]
-    with atomic_file(readme.with_name("pos-differences.svg"), "w") as stream:
-        stream.write(differences_plot(rows, pairs))
+    pairs = [(name, "random") for name in POS["systems"] if name != "random"]
+    shared.write_text(readme.with_name("pos-differences.svg"), differences_plot(rows, pairs))
     blocks = {
         "ner": ner_table(shared.read_results(ner)),
         "pos-systems": table_of_systems(rows),
-        "pos-differences": differences_table(rows, pairs),
-        "pos-languages": languages_table(own, *every, "test.accuracy", "trained on"),
-        "pos-unseen": languages_table(own, *every, "test.unseen", "trained on", share="test.unseen_share"),
-        "pos-joint": joint_table(rows, POS["systems"]),
-        "pos-transfer": transfer_table(rows, POS["systems"]),
+        **pos_blocks(rows, list(POS["systems"]), pairs, (*LANGUAGES, *TREEBANKS)),
         "pos-tried": table_of_settings(shared.read_results(tried)),
     }
     shared.write_blocks(readme, blocks)
-
-
-def _mean(rows: Rows, name: str, languages: Sequence[str]) -> str:
-    """Mean over the languages for each seed, then mean ± standard deviation over the seeds."""
-    return mean_spread(shared.seed_means(rows, name, languages), 2)
 
 
 def ner_table(rows: Rows) -> str:
@@ -83,10 +53,10 @@ def ner_table(rows: Rows) -> str:
     languages, modes = NER["languages"], list(NER["modes"])
     kinds = sorted({(row["mode"], row["init_from"]) for row in rows}, key=lambda kind: (modes.index(kind[0]), kind[1]))
     columns: dict[str, Cell] = {language: score("test_f1", language=language) for language in languages}
-    for column, name in {"mean": "test_f1", "dev mean": "dev_f1"}.items():
-        columns[column] = partial(_mean, name=name, languages=languages)
-    columns |= {"seeds": seeds, "on disk": lambda own: megabytes(max(row["bytes"] for row in own))}
-    columns["minutes"] = lambda own: mean_spread(row["seconds"] / 60 for row in own)
+    columns["mean"] = lambda own: mean_spread(shared.seed_means(own, "test_f1", languages), 2)
+    columns["dev mean"] = lambda own: mean_spread(shared.seed_means(own, "dev_f1", languages), 2)
+    columns |= {"seeds": shared.seeds, "on disk": lambda own: megabytes(max(row["bytes"] for row in own))}
+    columns["minutes"] = shared.minutes
     published = [
         [f"*{name}*", *(f"{one:.1f}" for one in scores), f"{statistics.fmean(scores):.2f}", "", "", "", ""]
         for name, scores in SETTINGS["published"].items()
@@ -103,16 +73,17 @@ def table_of_systems(rows: Rows) -> str:
         "of the others": seed_score("test.accuracy", 2, but=RAW_TEXT),
         "seen words": seed_score("test.seen", 2),
         "unseen words": seed_score("test.unseen", 2),
-        "seeds": seeds,
+        "seeds": shared.seeds,
         "embedding": lambda own: megabytes(own[0]["embedding_bytes"]),
-        "model": lambda own: megabytes(statistics.fmean(row["model_bytes"] for row in own)),
-        "CPU seconds a run": lambda own: f"{statistics.fmean(row['cpu_seconds'] for row in own):.1f}",
-        "words/s": lambda own: f"{statistics.median(row['words_per_second'] for row in own):,.0f}",
+        "model": COSTS["model"][0],
+        "CPU seconds a run": shared.average("cpu_seconds", ".1f"),
+        "words/s": COSTS["words/s"][0],
     }
-    groups = []
-    for system in POS["systems"]:
-        own = pick(rows, system=system, language=LANGUAGES)
-        groups.append((system, whole_seeds(own, "language", {row["language"] for row in own})))
+    own = {system: pick(rows, system=system, language=LANGUAGES) for system in POS["systems"]}
+    groups = [
+        (system, shared.whole_seeds(some, "language", {row["language"] for row in some}))
+        for system, some in own.items()
+    ]
     return table("system", groups, columns)
 
 

@@ -23,32 +23,23 @@ from datasets import DatasetDict
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins.data import tigrinya
-from distillemb_plugins.data.classification import classification_dataset
-from distillemb_plugins.data.sources import task_files
-from distillemb_plugins.data.tagged import labels_of, named_tags, tagged_dataset
+from distillemb_plugins.data import classification_dataset, labels_of, named_tags, tagged_dataset, task_files, tigrinya
 from distillemb_plugins.errors import DistillEmbError
-from distillemb_plugins.evaluate.tagging import class_scores, entity_scores
+from distillemb_plugins.evaluate import class_scores, entity_scores
 from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
 from distillemb_plugins.finetune.table import table_model
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, check_choice, run_app, run_missing
 from recipes.transfer.prepare import LEFT_OUT, RESULTS, WORK, encoder_path, teacher_path, weights_bytes
-from recipes.transfer.write_tables import LEFT_OUT_SYSTEMS, TIGRINYA_SYSTEMS
+from recipes.transfer.write_tables import SETTINGS
 
 SHARES = (0.33, 0.66, 1.0)
-# The encoder that a system begins with; of "random" only its architecture and characters are used.
-ENCODERS = {"random": "tir", "amharic": "amh", "tigrinya": "tir", "afro11": "afro11"}
-ENCODERS_LEFT_OUT = {"random": "all", "without": "without-{language}", "with": "all"}
 # What tells one row from another: the task, and all settings of its training.
 KEY: tuple[str, ...] = ("task", "language", "system", "share", "seed", "limit", "hidden")
 KEY += ("epochs", "learning_rate", "encoder_learning_rate")
-SETTINGS: dict[str, Row] = {  # of `FineTuneArguments`
-    "ner": {"num_train_epochs": 6, "per_device_train_batch_size": 16},
-    "sentiment": {"num_train_epochs": 3, "per_device_train_batch_size": 32, "max_words": 64},
-    "left-out": {"num_train_epochs": 5, "per_device_train_batch_size": 16},
-}
+TASKS: dict[str, Row] = SETTINGS["training"]
+SYSTEMS: dict[str, Row] = {task: SETTINGS["left-out" if task == "left-out" else "systems"] for task in TASKS}
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -90,9 +81,8 @@ def make_model(task: str, system: str, path: Path, words: Iterable[str], labels:
 
 def needed_path(task: str, system: str, language: str, work: Path) -> Path:
     """The encoder or teacher of a system. Raises `DistillEmbError` when it is not there."""
-    names = ENCODERS_LEFT_OUT if task == "left-out" else ENCODERS
     step = "teach" if system == "static" else "distill-without" if task == "left-out" else "distill"
-    name = names.get(system, "").format(language=language)
+    name = SYSTEMS[task][system].get("encoder", "").format(language=language)
     path = teacher_path(work, "tir") if system == "static" else encoder_path(work, name)
     if not path.exists():
         raise DistillEmbError(f"There is no {path}: run `python recipes/transfer/prepare.py {step}` first.")
@@ -110,7 +100,7 @@ def run_row(run: Row, data: Path, work: Path) -> Row:
     model, tokenizer, size = make_model(task, system, path, words, labels, head_hidden_size=run["hidden"], seed=seed)
     part = part_of(dataset, run["share"], seed, run["limit"])
     with tempfile.TemporaryDirectory() as folder:
-        settings = {**SETTINGS[task], "num_train_epochs": run["epochs"], "seed": seed}
+        settings = {**TASKS[task], "num_train_epochs": run["epochs"], "seed": seed}
         result = fine_tune(model, tokenizer, DatasetDict(part), FineTuneArguments(folder, **settings))
     found = predict(result.model, tokenizer, part["test"])
     gold = [labels[label] for label in part["test"]["label"]] if texts else named_tags(part["test"])
@@ -123,7 +113,7 @@ def run_row(run: Row, data: Path, work: Path) -> Row:
 
 @app.command(help=__doc__)
 def train(
-    task: Annotated[str, typer.Argument(help=f"One of {', '.join(SETTINGS)}.")],
+    task: Annotated[str, typer.Argument(help=f"One of {', '.join(TASKS)}.")],
     system: Annotated[list[str], typer.Option(help="Which systems; all of the task.")] = [],
     share: Annotated[list[float], typer.Option(help="Shares of the training data.")] = list(SHARES),
     language: Annotated[list[str], typer.Option(help="Languages left out.")] = list(LEFT_OUT),
@@ -136,16 +126,15 @@ def train(
     results: Results = RESULTS,
 ) -> None:
     """Train and score every system of a task with every seed."""
-    check_choice("task", [task], SETTINGS)
-    known = LEFT_OUT_SYSTEMS if task == "left-out" else TIGRINYA_SYSTEMS
-    check_choice("system", system, known)
+    check_choice("task", [task], TASKS)
+    check_choice("system", system, SYSTEMS[task])
     fixed: Row = {"task": task, "limit": limit if task == "sentiment" else 0, "hidden": hidden}
     fixed |= {name: getattr(FineTuneArguments, name) for name in ("learning_rate", "encoder_learning_rate")}
-    fixed["epochs"] = epochs or SETTINGS[task]["num_train_epochs"]
+    fixed["epochs"] = epochs or TASKS[task]["num_train_epochs"]
     places = product(language, [1.0]) if task == "left-out" else product(["tir"], share)
     runs = [
         {"language": place, "share": part, "system": one, "seed": number, **fixed}
-        for number, (place, part), one in product(seed, list(places), system or known)
+        for number, (place, part), one in product(seed, list(places), system or SYSTEMS[task])
     ]
     run_missing(results, runs, KEY, lambda run: run_row(run, data, work))
 

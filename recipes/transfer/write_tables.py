@@ -11,39 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import typer
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins.evaluate.plots import line_plots
-from distillemb_plugins.files import atomic_file
 from recipes import results as shared
-from recipes.results import Cell, Row, fact, mean_spread, megabytes, pick, score, seed_means, seeds, table
+from recipes.results import Cell, Row, Rows, fact, mean_spread, megabytes, pick, score, seed_means, seeds, table
 
 HERE = Path(__file__).resolve().parent
-LEFT_OUT_SYSTEMS = {"random": "random weights", "without": "distilled without it", "with": "distilled with it"}
+SETTINGS: Row = yaml.safe_load((HERE / "settings.yml").read_text("utf-8"))
 TASKS = {"ner": "Tigrinya NER", "sentiment": "Tigrinya sentiment"}
-SETTINGS = ("epochs", "limit", "hidden", "learning_rate", "encoder_learning_rate")
-# Mersha & Wu 2022, Tigrinya sentiment with 33, 66 and 100 % of their data.
-PUBLISHED = {
-    "random": (81.97, 85.12, 85.96),
-    "amharic": (84.26, 86.32, 87.50),
-    "tigrinya": (84.22, 86.25, 87.91),
-    "static": (80.25, 87.41, 87.91),
-}
-TIGRINYA_SYSTEMS = {
-    "random": "random weights",
-    "amharic": "distilled, Amharic only",
-    "tigrinya": "distilled, Tigrinya only",
-    "afro11": "afro11 (bundled)",
-    "static": "static fastText, Tigrinya",
-}
-Rows = list[Row]
+TRAINED_WITH = ("epochs", "limit", "hidden", "learning_rate", "encoder_learning_rate")
+SYSTEMS, LEFT_OUT = (
+    {name: system["title"] for name, system in SETTINGS[group].items()} for group in ("systems", "left-out")
+)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def settled(rows: Rows) -> Rows:
     """The rows without those of a task that were trained with other settings than most of that task's rows."""
-    settings = [(row["task"], *(row.get(name) for name in SETTINGS)) for row in rows]
+    settings = [(row["task"], *(row.get(name) for name in TRAINED_WITH)) for row in rows]
     most: dict[str, tuple[Any, ...]] = {}
     for setting, _ in Counter(settings).most_common():
         most.setdefault(setting[0], setting)
@@ -64,13 +52,9 @@ def corpus_text(rows: Rows) -> str:
 
 def encoder_table(rows: Rows) -> str:
     """What the encoders were distilled from, and how near they came."""
-    columns: dict[str, Cell] = {
-        "teacher's words": fact("teacher_words", ","),
-        "seconds of distillation": fact("distill_seconds", ".0f"),
-        "bytes": lambda own: megabytes(own[0]["bytes"]),
-        "held-out cosine": fact("cosine", ".3f"),
-        "P@10": fact("p_at_10", ".3f"),
-    }
+    columns = {"teacher's words": fact("teacher_words", ","), "seconds of distillation": fact("distill_seconds", ".0f")}
+    columns["bytes"] = lambda own: megabytes(own[0]["bytes"])
+    columns |= {"held-out cosine": fact("cosine", ".3f"), "P@10": fact("p_at_10", ".3f")}
     found = [(row["language"], [row]) for row in pick(rows, task="encoder") if "cosine" in row]
     return table("encoder", found, columns)
 
@@ -84,9 +68,9 @@ def share_table(rows: Rows, task: str) -> str:
     columns["embedding"] = lambda own: megabytes(own[0]["embedding_bytes"])
     if task == "sentiment":
         columns["the paper's, 33 / 66 / 100 %"] = lambda own: (
-            " / ".join(f"{one:.2f}" for one in PUBLISHED.get(own[0]["system"], ())) or "-"
+            " / ".join(f"{one:.2f}" for one in SETTINGS["published"].get(own[0]["system"], ())) or "-"
         )
-    return table("system", [(label, pick(found, system=one)) for one, label in TIGRINYA_SYSTEMS.items()], columns)
+    return table("system", [(label, pick(found, system=one)) for one, label in SYSTEMS.items()], columns)
 
 
 def left_out_table(rows: Rows) -> str:
@@ -94,31 +78,28 @@ def left_out_table(rows: Rows) -> str:
     found = pick(rows, task="left-out")
     languages = sorted({row["language"] for row in found})
     groups = [(language, pick(found, language=language)) for language in languages]
-    columns = {label: score("test_f1", nothing="-", system=one) for one, label in LEFT_OUT_SYSTEMS.items()}
-    means = [mean_spread(seed_means(pick(found, system=one), "test_f1", languages)) or "-" for one in LEFT_OUT_SYSTEMS]
+    columns = {label: score("test_f1", nothing="-", system=one) for one, label in LEFT_OUT.items()}
+    means = [mean_spread(seed_means(pick(found, system=one), "test_f1", languages)) or "-" for one in LEFT_OUT]
     return table("language", groups, {**columns, "seeds": seeds}, ["mean", *means, ""])
 
 
 def cost_table(rows: Rows) -> str:
     """Training sentences and minutes of one run with all of the data."""
     found = pick(rows, share=1.0)
-    kinds = sorted({(row["task"], row["language"]) for row in found})
-    titles = [TASKS.get(task, f"{language} NER, left out") for task, language in kinds]
-    groups = [pick(found, task=task, language=language) for task, language in kinds]
-    columns: dict[str, Cell] = {
-        "training rows at 100 %": fact("train_rows", ","),
-        "test rows": fact("test_rows", ","),
-        "epochs": fact("epochs"),
-        "minutes a run": lambda own: mean_spread(row["seconds"] / 60 for row in own),
-    }
-    return table("task", zip(titles, groups, strict=True), columns)
+    groups = [
+        (TASKS.get(task, f"{language} NER, left out"), pick(found, task=task, language=language))
+        for task, language in sorted({(row["task"], row["language"]) for row in found})
+    ]
+    columns: dict[str, Cell] = {"training rows at 100 %": fact("train_rows", ","), "test rows": fact("test_rows", ",")}
+    columns |= {"epochs": fact("epochs"), "minutes a run": shared.minutes}
+    return table("task", groups, columns)
 
 
 def share_plot(rows: Rows) -> str:
     """Mean test F1 against the share of the training data, a line for each system and a panel for each task, as SVG."""
     panels: dict[str, dict[str, dict[float, list[float]]]] = {}
     for task, title in TASKS.items():
-        for system, label in TIGRINYA_SYSTEMS.items():
+        for system, label in SYSTEMS.items():
             for row in sorted(pick(rows, task=task, system=system), key=lambda row: float(row["share"])):
                 line = panels.setdefault(title, {}).setdefault(label, {})
                 line.setdefault(100 * row["share"], []).append(row["test_f1"])
@@ -133,8 +114,7 @@ def write(results: shared.Results = HERE / "results.jsonl", readme: shared.Readm
     blocks |= {task: share_table(rows, task) for task in TASKS}
     shared.write_blocks(readme, blocks | {"left-out": left_out_table(rows), "cost": cost_table(rows)})
     if pick(rows, task=tuple(TASKS)):
-        with atomic_file(readme.with_name("shares.svg"), "w") as stream:
-            stream.write(share_plot(rows))
+        shared.write_text(readme.with_name("shares.svg"), share_plot(rows))
 
 
 if __name__ == "__main__":

@@ -92,6 +92,12 @@ def test_a_taggers_own_scores_are_in_the_front_matter_and_its_encoders_are_not(e
     assert "81.23" not in card.split("## Scores of the encoder")[1]
 
 
+def test_metadata_that_is_given_goes_before_the_encoders(encoder_dir: Path) -> None:
+    more = {"license": "cc-by-nc-4.0", "datasets": ["masakhaner"]}
+    data = ModelCard(render_card(tagger(encoder_dir), "mine", {"license": "mit"}, metadata=more)).data
+    assert data.license == "cc-by-nc-4.0" and data.datasets == ["masakhaner"] and data.library_name == "transformers"
+
+
 def test_the_two_writers_of_cards_agree(encoder_dir: Path) -> None:
     """One needs no huggingface_hub, the other is carried by saved directories."""
     facts = {"scores": {HELD_OUT: {"cosine": 0.5}, "POS, accuracy": {"swa": 88.12345}}}

@@ -15,9 +15,10 @@ import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError, Teacher
 from distillemb_plugins.cli.vectors import packed_rows
+from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers.io.writing import npz_rows, text_rows
-from recipes.benchmark import concurrency, encoding, fixtures, measure, pipelines, published, ray_vectors, timing
-from recipes.benchmark.fixtures import SIZES, Bench
+from recipes.benchmark import encoding, harness, measure, pipelines, published, ray_vectors
+from recipes.benchmark.harness import SIZES, Bench
 from recipes.results import pick
 
 from .projects import run_project
@@ -26,18 +27,18 @@ from .projects import run_project
 @pytest.fixture
 def bench(tiny_data: Path, tiny_encoder_dir: Path, tiny_teacher: Teacher) -> Bench:
     sizes = replace(SIZES["tiny"], words=120, tokens=400, published_words=32, sentences=4, seconds=0.01, rounds=1)
-    made = fixtures.open_bench(tiny_data, str(tiny_encoder_dir), sizes)
-    made.__dict__["words"], made.__dict__["teacher"] = fixtures.made_up_words(120), tiny_teacher
+    made = Bench(tiny_data, read_encoder(tiny_encoder_dir), sizes)
+    made.__dict__["words"], made.__dict__["teacher"] = harness.made_up_words(120), tiny_teacher
     return made
 
 
 def test_ratios_are_of_the_same_round_and_targets_are_judged() -> None:
-    values = timing.ratio((20.0, 40.0, 90.0), (10.0, 10.0, 30.0))
-    row = timing.row("s", "n", "u", values)
+    rates = (20.0, 40.0, 90.0), (10.0, 10.0, 30.0)
+    row = harness.ratio_row("s", "n", "u", *rates)
     assert (row["median"], row["low"], row["high"]) == (3.0, 2.5, 3.5)
-    assert timing.row("s", "n", "u", values, at_least=3)["met"] is True
-    assert timing.row("s", "n", "u", values, at_most=2)["met"] is False
-    assert row["met"] is None
+    assert row["words_per_second"] == 40 and row["met"] is None
+    assert harness.ratio_row("s", "n", "u", *rates, at_least=3)["met"] is True
+    assert harness.ratio_row("s", "n", "u", *rates, at_most=2)["met"] is False
 
 
 def test_the_published_way_pads_in_the_middle_and_learns(tiny_teacher: Teacher, tmp_path: Path) -> None:
@@ -71,12 +72,11 @@ def test_words_are_measured_and_compared_with_torch(bench: Bench, monkeypatch: p
     assert rows["running text, cold cache, onnx-int8"]["at_least"] == 60
 
 
-def test_the_pipeline_that_forms_are_compared_in_is_trained(bench: Bench) -> None:
-    sentences = pipelines.tagged(bench.data, 8)
-    vectors = {"nlp": {"vectors": {"@vectors": "distillemb.Vectors.v1", "pretrained": str(bench.files.path)}}}
-    nlp = pipelines.pipeline(sentences, {**pipelines.WITH_VECTORS, **vectors})
+def test_the_pipeline_that_forms_are_compared_in_is_trained(bench: Bench, tmp_path: Path) -> None:
+    corpus = pipelines.Corpus(bench, 8)
+    nlp = corpus.pipeline(pipelines.computed(bench.write(tmp_path / "encoder")))
     before = nlp.get_pipe("ner").to_bytes()
-    pipelines.train(nlp, sentences, 2)  # the schedule begins with a rate of zero
+    pipelines.train(nlp, corpus, 2)  # the schedule begins with a rate of zero
     assert nlp.get_pipe("ner").to_bytes() != before
 
 
@@ -88,7 +88,7 @@ def test_pipelines_and_training_are_measured(bench: Bench) -> None:
 
 
 def test_threads_are_measured_idle_and_beside_busy_processes(bench: Bench) -> None:
-    rows = concurrency.thread_rows(bench)
+    rows = encoding.thread_rows(bench)
     assert {row["section"] for row in rows} == {"threads, the machine as it is", "threads, beside 2 busy processes"}
     assert {row["at_least"] for row in rows if row["name"] == "encode, 2 threads"} == {1.7, 0.95}
     assert {"torch module, 2 threads", "spaCy, Embed.v1, frozen, 2 threads"} <= {row["name"] for row in rows}
@@ -128,7 +128,7 @@ def test_the_project_runs_small(
     """Every part is called once, and the tables are written; what the parts do has tests above."""
     called = []
     for part in measure.PARTS:
-        rows = [timing.row(part, "one", "words/s", [1.0, 2.0], at_least=2)]
+        rows = [harness.row(part, "one", "words/s", [1.0, 2.0], at_least=2)]
         monkeypatch.setitem(measure.PARTS, part, lambda _, part=part, rows=rows: called.append(part) or rows)
     results, readme = tmp_path / "results.jsonl", tmp_path / "README.md"
     shutil.copy(measure.HERE / "README.md", readme)

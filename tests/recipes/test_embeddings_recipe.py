@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +17,19 @@ from recipes import results
 from recipes.embeddings import classifiers, prepare, systems, tasks, train, write_tables
 from recipes.embeddings.systems import COMMON, SYSTEMS, TABLES, source, table_path
 from recipes.embeddings.tasks import TASKS
+from recipes.results import read_results
 from recipes.tables import languages_table
 
+from .conftest import pos_row, write_pos
 from .projects import run_project
 
 DIM = 24
 WORDS = {"Juma", "Nairobi", "mpira", "isiyoonekana"}  # the last one is in no text
-POS_SENTENCES = [
-    ("Juma anaishi Nairobi .", "PROPN VERB PROPN PUNCT"),
-    ("Asha alikwenda Mombasa jana .", "PROPN VERB PROPN ADV PUNCT"),
-    ("watoto wanacheza mpira .", "NOUN VERB NOUN PUNCT"),
-]
-UNSEEN = ("wazee wanacheza mpira .", "NOUN VERB NOUN PUNCT")
-CONLLU = """1-2\tkàːbá\t_\t_\t_\t_\t_\t_\t_\t_
-1\tkàː\tkàː\tNOUN\t_\t_\t0\troot\t_\t_
-2\tɓá\tɓá\t_\t_\t_\t1\tdep\t_\t_
-"""
 LABELS = {
     "positive": ("kita", "soma", "ilé"),
     "negative": ("mji", "ndege", "gida"),
     "neutral": ("nyota", "rafiki", "ቤት"),
 }
-
-
-def read(results: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in results.read_text("utf-8").splitlines()]
-
-
-def conll(pairs: list[tuple[str, str]]) -> str:
-    return "".join(
-        "".join(f"{w} {t}\n" for w, t in zip(words.split(), tags.split(), strict=True)) + "\n" for words, tags in pairs
-    )
 
 
 def _texts(begin: int, count: int) -> str:
@@ -59,27 +40,12 @@ def _texts(begin: int, count: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing is read from, or left in, the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Path:
     """The tiny data, with MasakhaPOS in two languages, a treebank, and AfriSenti in Swahili."""
     data = tmp_path_factory.mktemp("embeddings") / "data"
     shutil.copytree(tiny_data, data)
-    for language in ("swa", "hau"):
-        folder = data / "tasks" / "pos" / "masakhapos" / language
-        folder.mkdir(parents=True)
-        for split in ("train", "dev", "test"):
-            (folder / f"{split}.txt").write_text(conll(POS_SENTENCES * 4 + [UNSEEN] * (split == "test")), "utf-8")
-    treebank = data / "tasks" / "pos" / pos.TRANSFER_TESTS[2].file
-    treebank.parent.mkdir(parents=True)
-    treebank.write_text(CONLLU, "utf-8")
+    write_pos(data)
     folder = data / "tasks" / "cls" / "afrisenti" / "swa"
     folder.mkdir(parents=True)
     for name, (begin, count) in {"train": (0, 30), "dev": (30, 6), "test": (36, 6)}.items():
@@ -95,7 +61,7 @@ def work(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
     prepare.train_fasttext(data, work, languages, dim=DIM, epochs=1, buckets=500, progress=False)
     prepare.count_ppmi_svd(data, work, languages, dim=6, min_count=1, progress=False)
     prepare.train_floret(data, work, languages, dim=DIM, bucket=300, epoch=1, verbose=0)
-    prepare.compress(work, words=10, ngrams=40, codes=4, centroids=5)
+    prepare.compress(work, new_vocab_size=10, new_ngrams_size=40, qdim=4, centroids=5)
     for name in (systems.ENCODER, systems.PPMI_SVD_ENCODER):
         shutil.copytree(tiny_encoder_dir, work / name)
     prepare.random_encoder(work, seed=1)
@@ -183,12 +149,16 @@ def test_the_bytes_are_those_of_the_whole_model(work: Path) -> None:
     assert sizes["static-ppmi_svd"] == (work / systems.PPMI_SVD).stat().st_size
 
 
-def test_an_encoder_is_distilled_once(work: Path, tmp_path: Path) -> None:
+def test_an_encoder_is_distilled_once(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(work / systems.FASTTEXT, tmp_path / systems.FASTTEXT)
     small = {"encoder_args": {"channels": 8, "hidden": 16, "buckets": 100, "ngram_dim": 8}, "codebook_words": 0}
-    out = prepare.distill_encoder(tmp_path, systems.FASTTEXT, "e", 20, held_out=0, epochs=1, batch_size=16, **small)
-    assert DistillEmb.from_pretrained(out).dim == DIM
-    assert prepare.distill_encoder(tmp_path, "nothing", "e") == out  # it is there
+    small |= {"held_out": 0, "epochs": 1, "batch_size": 16, "max_seconds": None}
+    prepare.distill_encoder(tmp_path, systems.FASTTEXT, systems.ENCODER, 20, **small)
+    assert DistillEmb.from_pretrained(tmp_path / systems.ENCODER).dim == DIM
+    shutil.copytree(tmp_path / systems.ENCODER, tmp_path / systems.PPMI_SVD_ENCODER)
+    monkeypatch.setattr(prepare, "distill_encoder", None)  # they are there
+    prepare.prepare("encoders", work=tmp_path)
+    assert (tmp_path / systems.RANDOM).is_dir()
 
 
 # -- configs
@@ -280,11 +250,11 @@ def trained(data: Path, work: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_ner_is_scored(trained: Path) -> None:
-    rows = [row for row in read(trained) if row["task"] == "ner" and row["share"] == 100]
+    rows = [row for row in read_results(trained) if row["task"] == "ner" and row["share"] == 100]
     assert [row["system"] for row in rows] == sorted(["hash", "static", "random", "frozen", "finetuned"])
     assert all(0 <= row["test_f1_unseen"] <= 100 and row["model_bytes"] > 0 for row in rows)
     assert all(row["sentences"] == 12 and row["test_share_unseen"] == 0 for row in rows)
-    parts = [row for row in read(trained) if row["share"] < 100]
+    parts = [row for row in read_results(trained) if row["share"] < 100]
     assert {(row["share"], row["sentences"]) for row in parts} == {(10, 1), (25, 3), (50, 6)}
 
 
@@ -304,7 +274,7 @@ def test_a_part_of_the_sentences_is_a_prefix_of_one_shuffle(data: Path) -> None:
 
 
 def test_parts_of_speech_are_scored(trained: Path, work: Path) -> None:
-    rows = [row for row in read(trained) if row["task"] == "pos"]
+    rows = [row for row in read_results(trained) if row["task"] == "pos"]
     assert len(rows) == 5
     for row in rows:
         assert 0 <= row["test"]["accuracy"] <= 100
@@ -318,7 +288,7 @@ def test_parts_of_speech_are_scored(trained: Path, work: Path) -> None:
 
 
 def test_texts_are_scored_by_every_model(trained: Path) -> None:
-    rows = [row for row in read(trained) if row["task"] == "afrisenti"]
+    rows = [row for row in read_results(trained) if row["task"] == "afrisenti"]
     wanted = {(model, system) for model, names in TASKS["afrisenti"].models.items() for system in names}
     assert {(row["model"], row["system"]) for row in rows} == wanted
     assert all(0 <= row["test_macro_f1"] <= 100 and row["model_bytes"] > 0 for row in rows)
@@ -347,7 +317,7 @@ def test_the_joint_system_starts_from_the_encoder_of_the_joint_tagger(
     tagger.save_pretrained(tmp_path / "hf-joint-fasttext-0")
     AutoTokenizer.from_pretrained(tiny_encoder_dir).save_pretrained(tmp_path / "hf-joint-fasttext-0")
     train.train("ner", system=["joint", "finetuned"], results=results, **run)
-    assert [row["system"] for row in read(results)] == ["finetuned", "joint"]
+    assert [row["system"] for row in read_results(results)] == ["finetuned", "joint"]
     before, after = (DistillEmb.from_pretrained(path) for path in (tiny_encoder_dir, source("joint", tmp_path)))
     assert not np.allclose(before.encode(["moja"]), after.encode(["moja"]))
 
@@ -374,7 +344,7 @@ def tried(data: Path, work: Path, trained: Path, tmp_path_factory: pytest.TempPa
 
 
 def test_settings_are_tried_on_dev_alone(tried: Path) -> None:
-    new = [row for row in read(tried) if row["seconds"] >= 0]
+    new = [row for row in read_results(tried) if row["seconds"] >= 0]
     found = {(row["task"], row["setting"]) for row in new}
     assert {("ner", "without NORM"), ("ner", "40 % of the n-grams dropped")} <= found
     assert {("pos", "width 64, depth 2, learning rate 0.001"), ("afrisenti", "0.1 of the learning rate")} <= found
@@ -443,13 +413,6 @@ def test_the_target_is_judged_against_the_best_table(finetuned: float, verdict: 
     assert "encoder of the joint tagger: +6.0." in write_tables.target(rows + both)
 
 
-def pos_row(system: str, language: str, seed: int, accuracy: float) -> dict[str, Any]:
-    test = {"accuracy": accuracy, "seen": accuracy, "unseen": accuracy - 10, "unseen_share": 10.0}
-    run = {"task": "pos", "model": "tagger", "system": system, "language": language, "seed": seed}
-    costs = {"embedding_bytes": 10, "model_bytes": 20, "seconds": 1.0, "words_per_second": 5}
-    return run | {"test": test, "transfer": {}} | costs
-
-
 def test_means_leave_out_seeds_without_all_languages() -> None:
     rows = [pos_row("hash", "swa", 0, 90), pos_row("hash", "xho", 0, 80), pos_row("hash", "swa", 1, 99)]
     scores = {"test": "test.accuracy", "seen": "test.seen", "unseen": "test.unseen"}
@@ -501,14 +464,16 @@ def test_mean_vectors_weigh_every_word_alike() -> None:
 
 
 def test_random_vectors_depend_on_the_seed_alone(work: Path) -> None:
-    encoder = work / systems.ENCODER
-    first, again, other = (classifiers.random_vectors(encoder, seed)(["kita", "soma"]) for seed in (1, 1, 2))
+    first, again, other = (
+        classifiers.vectors_of(TASKS["afrisenti"], work, run_of("afrisenti", "random", seed=seed))(["kita", "soma"])
+        for seed in (1, 1, 2)
+    )
     assert np.array_equal(first, again) and not np.allclose(first, other)
 
 
 def test_a_missing_table_is_said(tmp_path: Path) -> None:
     with pytest.raises(DistillEmbError, match=r"prepare\.py tables` first"):
-        classifiers.static_vectors(tmp_path / "none")
+        classifiers.vectors_of(TASKS["afrisenti"], tmp_path, run_of("afrisenti", "static"))
 
 
 def test_the_checkpoint_is_chosen_by_weighted_f1() -> None:

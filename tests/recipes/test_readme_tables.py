@@ -69,9 +69,9 @@ def test_entries_are_what_was_run_on_all_languages() -> None:
     rows = TABLES_ALONE + pipelines("hash", 40, seed=1) + pipelines("floret", 99) + pipelines("joint", 99, 99)
     rows += [{**row, "share": 10} for row in pipelines("finetuned-afro11", 99, 99)]
     found = front.entries(rows, taggers("afro11", 80, 70, mode="single"), SETTINGS)
-    assert [entry.name for entry in found] == ["no vectors", "fastText", "Large", "XLM-R-base"]
-    assert [entry.mean for entry in found] == [55, 65, 75, 75.5]
-    assert [entry.bytes for entry in found] == [8_000_000, 908_000_000, 1_200_000_000, 800_000_000]
+    assert [entry["name"] for entry in found] == ["no vectors", "fastText", "Large", "XLM-R-base"]
+    assert [entry["mean"] for entry in found] == [55, 65, 75, 75.5]
+    assert [entry["bytes"] for entry in found] == [8_000_000, 908_000_000, 1_200_000_000, 800_000_000]
 
 
 def test_numbers_are_those_that_the_results_give() -> None:

@@ -34,12 +34,12 @@ def test_results_of_two_processes_are_all_kept(tmp_path: Path) -> None:
 def test_a_block_of_a_readme_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- t -->\nold\n<!-- /t -->\nafter\n", "utf-8")
-    results.replace_block(readme, "t", results.markdown_table(["a", "b"], [["x \\1", "2"]]))
+    results.write_blocks(readme, {"t": results.markdown_table(["a", "b"], [["x \\1", "2"]]), "other": ""})
     text = readme.read_text("utf-8")
     assert text.startswith("before\n") and text.endswith("after\n")
     assert "| x \\1 | 2 |" in text and "old" not in text
     with pytest.raises(DistillEmbError, match="no block"):
-        results.replace_block(readme, "other", "")
+        results.write_blocks(readme, {"other": "text"})
 
 
 def test_mean_and_spread() -> None:

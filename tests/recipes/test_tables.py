@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from distillemb_plugins.data import pos
 from recipes import tables
 
-
-def row(system: str, language: str, seed: int, accuracy: float) -> dict[str, Any]:
-    test = {"accuracy": accuracy, "seen": accuracy, "unseen": accuracy - 10, "unseen_share": 10.0}
-    return {"system": system, "language": language, "seed": seed, "test": test, "transfer": {}}
+from .conftest import pos_row
 
 
 def test_losses_are_named() -> None:
-    rows = [row("finetuned", "swa", 0, 90), row("static", "swa", 0, 91), row("static", "swa", 1, 50)]
-    rows += [row("finetuned", "xho", 0, 80), row("static", "xho", 0, 78)]
+    rows = [pos_row("finetuned", "swa", 0, 90), pos_row("static", "swa", 0, 91), pos_row("static", "swa", 1, 50)]
+    rows += [pos_row("finetuned", "xho", 0, 80), pos_row("static", "xho", 0, 78)]
     table = tables.differences_table(rows, [("finetuned", "static")])
     assert "| finetuned - static | +0.50 | -1.00 | +2.00 | +0.50 | 1 of 2: swa -1.0 |" in table
     drawn = tables.differences_plot(rows, [("finetuned", "static")])
@@ -25,13 +20,13 @@ def test_losses_are_named() -> None:
 
 def test_the_joint_tagger_stands_beside_the_own_taggers_and_not_under_transfer() -> None:
     scores = {"accuracy": 80.0, "unseen_share": 9.0}
-    joint = row("frozen", pos.JOINT, 0, 75)
+    joint = pos_row("frozen", pos.JOINT, 0, 75)
     joint["transfer"] = {
         "MasakhaPOS swa": scores,
         "MasakhaPOS hau": scores | {"accuracy": 70.0},
         "UD Wolof-WTB": scores,
     }
-    own = [row("frozen", "swa", 0, 90), row("frozen", "swa", 1, 94)]
+    own = [pos_row("frozen", "swa", 0, 90), pos_row("frozen", "swa", 1, 94)]
     text = tables.joint_table([*own, joint], ["frozen"])
     assert "| swa | 92.0 ± 2.8 | 80.0 |" in text and "| hau |  | 70.0 |" in text
     assert text.splitlines()[-1] == "| **mean** | **92.0** | **75.0** |"

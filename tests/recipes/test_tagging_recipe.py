@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
@@ -18,34 +16,13 @@ torch = pytest.importorskip("torch")
 
 from distillemb_plugins.data import pos as pos_sets
 from distillemb_plugins.finetune import build_model
+from recipes.results import read_results
 from recipes.tagging import taggers, train, write_tables
-from tests.recipes.projects import run_project
+
+from .conftest import pos_row, write_pos
+from .projects import run_project
 
 LANGUAGES = ["amh", "swa"]
-POS_SENTENCES = [
-    ("Juma anaishi Nairobi .", "PROPN VERB PROPN PUNCT"),
-    ("Asha alikwenda Mombasa jana .", "PROPN VERB PROPN ADV PUNCT"),
-    ("watoto wanacheza mpira .", "NOUN VERB NOUN PUNCT"),
-]
-UNSEEN = ("wazee wanacheza mpira .", "NOUN VERB NOUN PUNCT")
-CONLLU = """1-2\tkàːbá\t_\t_\t_\t_\t_\t_\t_\t_
-1\tkàː\tkàː\tNOUN\t_\t_\t0\troot\t_\t_
-2\tɓá\tɓá\t_\t_\t_\t1\tdep\t_\t_
-"""
-
-
-def conll(pairs: list[tuple[str, str]]) -> str:
-    return "".join(
-        "".join(f"{w} {t}\n" for w, t in zip(words.split(), tags.split(), strict=True)) + "\n" for words, tags in pairs
-    )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing is read from, or left in, the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +30,7 @@ def data(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MasakhaNER 1.0 and 2.0, MasakhaPOS in two languages and one treebank, a few sentences each."""
     data = tmp_path_factory.mktemp("tagging-data")
     copytree(tiny_data / "tasks" / "ner", data / "tasks" / "ner")
-    for language in ("swa", "hau"):
-        folder = data / "tasks" / "pos" / "masakhapos" / language
-        folder.mkdir(parents=True)
-        for split in ("train", "dev", "test"):
-            (folder / f"{split}.txt").write_text(conll(POS_SENTENCES * 4 + [UNSEEN] * (split == "test")), "utf-8")
-    treebank = data / "tasks" / "pos" / pos_sets._NORTHERN
-    treebank.parent.mkdir(parents=True)
-    treebank.write_text(CONLLU, "utf-8")
+    write_pos(data)
     return data
 
 
@@ -95,7 +65,7 @@ def done(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
         before = [file.read_bytes() for file in (work / "ner.jsonl", work / "pos.jsonl")]
         run_project(train.HERE, {**values, "some": f"{small} --seed 0", "some_sets": few}, ["ner", "pos"])
         again = [file.read_bytes() for file in (work / "ner.jsonl", work / "pos.jsonl")]
-        train.study(data, ["swa"], None, work / "encoders", 1, work / "tried.jsonl")
+        train.study(data, ["swa"], work / "encoders", 1, work / "tried.jsonl")
         run_project(train.HERE, {**values, "some": small}, ["apart"])
         (work / "report-languages").touch()
         taggers.report(data, LANGUAGES, work / "training" / "hf-refined-ppmi_svd-0", work / "report.html", "dev")
@@ -103,12 +73,8 @@ def done(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
     return SimpleNamespace(work=work, data=data, before=before, again=again)
 
 
-def rows_of(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-
-
 def test_every_mode_is_trained_and_scored(done: Any) -> None:
-    rows = rows_of(done.work / "ner.jsonl")
+    rows = read_results(done.work / "ner.jsonl")
     kinds = {(row["language"], row["mode"], row["init_from"]) for row in rows}
     assert kinds == {(n, mode, i) for n in LANGUAGES for mode in train.NER["modes"] for i in ("fasttext", "ppmi_svd")}
     assert all(0 <= row["test_f1"] <= 100 and row["bytes"] > 0 and "test_f1_unseen" in row for row in rows)
@@ -158,7 +124,7 @@ def test_the_release_has_a_card_and_opens_alone(done: Any, tmp_path: Path, capsy
 
 
 def test_pos_taggers_are_trained_and_scored(done: Any) -> None:
-    rows = rows_of(done.work / "pos.jsonl")
+    rows = read_results(done.work / "pos.jsonl")
     assert {(row["trained_on"], row["system"]) for row in rows} == {
         *((name, system) for name in ("swa", "hau") for system in ("random", "frozen")),
         *((pos_sets.JOINT, system) for system in ("random", "finetuned")),
@@ -176,7 +142,7 @@ def test_the_tables_are_written(done: Any) -> None:
     text = (done.work / "README.md").read_text("utf-8")
     assert "| joint, ppmi_svd |" in text and "75.40" in text and "78.95" in text
     assert "| frozen - random |" in text and "UD Hausa-Northern, marks dropped" in text
-    assert len(rows_of(done.work / "tried.jsonl")) == 3
+    assert len(read_results(done.work / "tried.jsonl")) == 3
     assert "| swa, finetuned | learning rates 0.005 (head) and 0.002 (encoder) |" in text
 
 
@@ -194,9 +160,9 @@ def test_a_frozen_encoder_does_not_move(tiny_encoder_dir: Path) -> None:
 
 def test_missing_steps_are_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DistillEmbError, match=r"prepare\.py all"):
-        train.ner(data, LANGUAGES, ["joint"], "ppmi_svd", None, tmp_path, [0], 1, tmp_path, tmp_path / "r")
+        train.ner(data, LANGUAGES, ["joint"], "ppmi_svd", tmp_path, [0], 1, tmp_path, tmp_path / "r")
     with pytest.raises(DistillEmbError, match="ner --mode extended --seed 0` first"):
-        train.ner(data, LANGUAGES, ["refined"], "fasttext", None, tmp_path, [0], 1, tmp_path, tmp_path / "r")
+        train.ner(data, LANGUAGES, ["refined"], "fasttext", tmp_path, [0], 1, tmp_path, tmp_path / "r")
     with pytest.raises(DistillEmbError, match="no joint tagger"):
         taggers.release(tmp_path / "out", work=tmp_path, results=tmp_path / "none.jsonl")
     with pytest.raises(DistillEmbError, match="is not there: train it first"):
@@ -211,14 +177,7 @@ def test_what_does_not_exist_is_refused(tmp_path: Path, option: str, message: st
         train.pos(tmp_path, **{option: ["magic"]}, results=tmp_path / "r.jsonl")
 
 
-def row(system: str, language: str, seed: int, accuracy: float) -> dict[str, Any]:
-    test = {"accuracy": accuracy, "seen": accuracy, "unseen": accuracy - 10, "unseen_share": 10.0}
-    return {"system": system, "language": language, "seed": seed, "test": test, "transfer": {}} | {
-        "embedding_bytes": 10, "model_bytes": 20, "cpu_seconds": 1.0, "words_per_second": 5
-    }  # fmt: skip
-
-
 def test_means_leave_out_seeds_without_all_languages() -> None:
-    rows = [row("frozen", "swa", 0, 90), row("frozen", "xho", 0, 80), row("frozen", "swa", 1, 99)]
+    rows = [pos_row("frozen", "swa", 0, 90), pos_row("frozen", "xho", 0, 80), pos_row("frozen", "swa", 1, 99)]
     cells = write_tables.table_of_systems(rows).splitlines()[2].split(" | ")
     assert cells[1:7] == ["85.00", "90.00", "80.00", "85.00", "75.00", "1"]

@@ -132,7 +132,7 @@ def test_a_language_is_left_out_by_the_rates_of_its_words(two_languages: Path) -
 
 
 def test_a_language_or_teacher_that_is_not_there_is_refused(two_languages: Path) -> None:
-    with pytest.raises(DistillEmbError, match="fra is none of the teacher's languages"):
+    with pytest.raises(DistillEmbError, match="no language fra: choose from amh"):
         prepare.teacher_without(two_languages, "fra", two_languages)
     with pytest.raises(DistillEmbError, match="no teacher"):
         prepare.teacher_without(two_languages / "corpora", "luo", two_languages)
@@ -216,11 +216,12 @@ def test_an_unknown_arm_or_a_missing_encoder_is_refused(data: Path, tmp_path: Pa
 
 def test_distilling_writes_an_encoder_and_its_facts(tiny_teacher: Teacher, tmp_path: Path) -> None:
     sizes = {"channels": 8, "hidden": 16, "buckets": 100, "ngram_dim": 8}
-    facts = prepare.distill_into(tiny_teacher, tmp_path / "e", {"encoder_args": sizes, "epochs": 1, "batch_size": 64})
+    settings = {"encoder_args": sizes, "epochs": 1, "batch_size": 64}
+    out, results = tmp_path / "encoder-one", tmp_path / "results.jsonl"
+    facts = prepare.distill_into(tiny_teacher, out, results, **settings)
     assert facts["teacher_words"] == 300 and facts["bytes"] > 0 and -1 <= facts["cosine"] <= 1
-    again = prepare.distill_into(tiny_teacher, tmp_path / "e", {"epochs": 50})  # it is there
-    assert again == facts
-    assert "| one | 300 |" in write_tables.encoder_table([{"task": "encoder", "language": "one", **facts}])
+    assert prepare.distill_into(tiny_teacher, out, results, epochs=50) == facts  # it is there
+    assert "| one | 300 |" in write_tables.encoder_table(read_results(results))
 
 
 # -- systems

@@ -31,7 +31,7 @@ def recipe() -> ModuleType:
 def test_the_comparison_runs_resumes_and_fills_the_readme(
     recipe: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(recipe.SYSTEMS, "own", recipe.System("own", teacher=TEACHER, student=STUDENT, words=100))
+    monkeypatch.setitem(recipe.SYSTEMS, "own", {"title": "own", "teacher": TEACHER, "student": STUDENT, "words": 100})
     data = tmp_path / "data"
     for folder in (data / "tasks/ner/masakhaner1/luo", data / "corpora/luo"):
         folder.mkdir(parents=True)

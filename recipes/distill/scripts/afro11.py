@@ -10,7 +10,6 @@ python scripts/afro11.py bundle     # copy both into the package
 from __future__ import annotations
 
 import gzip
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are not an installed package
 
@@ -33,6 +33,7 @@ from distillemb_plugins.distill.targets import Targets
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.facts import Corpus, EncoderFacts
 from distillemb_plugins.files import atomic_directory, directory_bytes, iter_lines
+from distillemb_plugins.locations import bundled
 from distillemb_plugins.persistence import read_encoder, write_facts
 from distillemb_plugins.pretrain import PretrainSettings, pretrain
 from distillemb_plugins.runs import read_json, write_json
@@ -42,55 +43,8 @@ from recipes.results import DEFAULT_DATA, ROOT, Data, Work, run_app
 HERE = Path(__file__).resolve().parents[1]
 COUNTED, FASTTEXT = "counted.npz", "fasttext.npz"
 TEXT, COUNTS = "text", "text.json"
-LANGUAGES = ("amh", "tir", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "wol", "yor")
-CODES = ("am", "ti", "ha", "ig", "rw", "lg", "luo", "pcm", "sw", "wo", "yo")
-NOTES = """One encoder for Amharic, Tigrinya, Hausa, Igbo, Kinyarwanda, Luganda, Luo, Nigerian Pidgin, Swahili, Wolof
-and Yoruba. Beside the network it keeps what the network misses of 70,000 frequent words, 16 bytes each. Letters that it
-does not know have ids of their own, by hash: words of unknown letters differ, and can be learned in fine-tuning."""
-CONTEXT_NOTES = """{layers} transformer layers of width {size} make words in context of the vectors. They learned to
-guess hidden words of the same text, {words:.0f} million of them read in all, and the encoder, which is afro11's,
-learned along."""
-LIMITS = """The text is small and uneven: {most} of {all} million words are Amharic or Kinyarwanda, Luo has {least:,}
-words. The languages share one space but were not aligned: a word is near words of its own language. What the vectors
-know of a word never seen comes from its spelling alone. News, encyclopaedia, health leaflets, children's stories, radio
-and tweets are what they were trained on; biases of such text are in them. NTREX, HornMT and AfriQA are test sets of
-machine translation and question answering: these models have read them. {dropped:,} lines were left out, because they
-are like a dev or test sentence of MasakhaNER 1.0 or 2.0, MasakhaPOS, SAY or AfriSenti."""
-# Of the text of eleven languages: rarer characters are hashed, so that the encoder learns what an unknown one is.
-DISTILLATION: dict[str, Any] = {
-    "held_out": 2000,
-    "sampling": "log",
-    "encoder_args": {"buckets": 14_000, "ngram_dim": 72, "hidden": 768},
-    "codebook_words": 70_000,
-    "storage": "int8",
-    "min_char_count": 20,
-    "epochs": 16,
-}
-# Letters of other African orthographies, which the text has too rarely or not at all.
-LETTERS = "ɖƒɣŋɔɛʋɓɗƙƴəǝɩʊɲɦƁƊƘƳƏƎƖƱƝŊƆƐƉƑƔƲʼǀǁǂǃꞌẹọṣẸỌṢñÑëËéÉóÓàÀ"
-PRETRAINING: dict[str, Any] = {
-    "layers": 3,
-    "size": 256,
-    "feed_forward": 512,
-    "dropout": 0.0,  # the text is read about once
-    "vocabulary": 25_000,
-    "mask": 0.3,
-    "words": 15_000_000,
-    "batch_words": 4096,
-    "learning_rate": 2e-3,
-    "warmup": 200,
-    "held_out": 1000,
-    "evaluate_every": 400,
-    "storage": "int8",  # states as from float16 to a cosine of 0.9999
-    "device": "cpu",
-}
-TOKENIZER = "tokenization_distillemb.DistillEmbTokenizer"
-CODE = '''"""What `auto_map` names. This directory comes with the package, so the code is the package's own."""
-
-from distillemb_plugins.hf.{module} import {names}
-
-__all__ = {all}
-'''
+KNOWN: dict[str, Any] = yaml.safe_load((HERE / "afro11.yml").read_text("utf-8"))
+LANGUAGES = tuple(KNOWN["languages"])
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -138,19 +92,12 @@ def teach(work: Work = HERE / "encoders", dim: int = 200, buckets: int = 200_000
     texts = {language: corpus_files(work / TEXT, [language]) for language in sorted(LANGUAGES)}
     train_by_language(texts, work / COUNTED, "ppmi-svd", dim=dim, min_count=3, threads=1)
     if not (work / FASTTEXT).is_file():
-        settings: dict[str, Any] = {
-            "skipgram": False,
-            "epochs": 3,
-            "min_count": 3,
-            "min_n": 3,
-            "max_n": 5,
-            "threads": 1,
-        }
         texts_of_all = corpus_files(work / TEXT, LANGUAGES)
-        train_teacher(texts_of_all, work / FASTTEXT, "fasttext", dim=dim, buckets=buckets, resume=True, **settings)
+        given = {**KNOWN["fasttext"], "dim": dim, "buckets": buckets}
+        train_teacher(texts_of_all, work / FASTTEXT, "fasttext", threads=1, resume=True, **given)
 
 
-def facts_of(work: Path, notes: Sequence[str] = (NOTES,)) -> EncoderFacts:
+def facts_of(work: Path, notes: Sequence[str] = (KNOWN["notes"],)) -> EncoderFacts:
     """What both cards say; notes: paragraphs before the table of the languages."""
     counts = read_json(work / TEXT / COUNTS)
     words: dict[str, int] = {}
@@ -162,12 +109,12 @@ def facts_of(work: Path, notes: Sequence[str] = (NOTES,)) -> EncoderFacts:
     table = ["| language | words |", "|---|---:|", *(f"| {name} | {n:,} |" for name, n in sorted(words.items()))]
     return EncoderFacts(
         title="afro11: word vectors for eleven African languages",
-        languages=CODES,
+        languages=tuple(KNOWN["languages"].values()),
         license="cc-by-sa-4.0",
         corpora=tuple(corpora(work / TEXT)),
         command="\n".join(f"python recipes/distill/scripts/afro11.py {step}" for step in ("text", "teach", "distill")),
         notes="\n\n".join([*notes, "\n".join(table)]),
-        limits=LIMITS.format(**limits, dropped=dropped),
+        limits=KNOWN["limits"].format(**limits, dropped=dropped),
     )
 
 
@@ -183,20 +130,21 @@ def distill(
     """Distill afro11 from both teachers side by side."""
     given = {"epochs": epochs, "codebook_words": codebook_words, "min_char_count": min_char_count}
     given |= {"held_out": held_out}
-    chosen = DISTILLATION | {name: value for name, value in given.items() if value is not None}
+    chosen = KNOWN["distillation"] | {name: value for name, value in given.items() if value is not None}
     teachers = [load_teacher(work / name) for name in (COUNTED, FASTTEXT)]
-    settings = DistillSettings(**chosen, combine="svd", dim=teachers[0].dim, more_characters=LETTERS, seed=seed)
+    settings = DistillSettings(**chosen, combine="svd", dim=teachers[0].dim, seed=seed)
     lists = partial(Targets.word_lists, vocabulary=0)
     run_distillation(teachers, work / "afro11", settings, facts=facts_of(work), resume=True, extra=lists)
 
 
 @app.command()
 def context(
-    work: Work = HERE / "encoders", words: int = PRETRAINING["words"], layers: int = 3, size: int = 256
+    work: Work = HERE / "encoders", words: int = KNOWN["pretraining"]["words"], layers: int = 3, size: int = 256
 ) -> None:
     """Pretrain context layers over afro11 on the same text. The encoder learns along."""
-    settings = PretrainSettings(**PRETRAINING | {"words": words, "layers": layers, "size": size})
-    facts = facts_of(work, [NOTES, CONTEXT_NOTES.format(layers=layers, size=size, words=words / 1e6)])
+    settings = PretrainSettings(**KNOWN["pretraining"] | {"words": words, "layers": layers, "size": size})
+    notes = KNOWN["context_notes"].format(layers=layers, size=size, words=words / 1e6)
+    facts = facts_of(work, [KNOWN["notes"], notes])
     command = f"{facts.command}\npython recipes/distill/scripts/afro11.py context"
     facts = replace(facts, title="afro11-context: words in context for eleven African languages", command=command)
     folders = [work / TEXT / "corpora" / language for language in sorted(LANGUAGES)]
@@ -223,13 +171,8 @@ def _bundle(source: Path, target: Path, words: list[str]) -> None:
         letters = [word for word in words if any(c.isalpha() for c in word)]
         packed = gzip.compress(("\n".join(letters) + "\n").encode(), mtime=0)
         (folder / "vocabulary.txt.gz").write_bytes(packed)
-        named = json.loads((folder / "config.json").read_text("utf-8"))["auto_map"].values()
-        classes: dict[str, set[str]] = {}
-        for module, _, name in (reference.partition(".") for reference in (*named, TOKENIZER)):
-            classes.setdefault(module, set()).add(name)
-        for module, names in classes.items():
-            code = CODE.format(module=module, names=", ".join(sorted(names)), all=sorted(names))
-            (folder / f"{module}.py").write_text(code, "utf-8")
+        for module in bundled(target.name).glob("*.py"):  # the package's own code, for `auto_map`
+            shutil.copyfile(module, folder / module.name)
         facts = replace(read_encoder(source).facts, word_lists={"vocabulary": "vocabulary.txt.gz"})
         write_facts(folder, facts, target.name)
 
