@@ -2,7 +2,6 @@
 
 # No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
 
-import warnings
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,7 +14,7 @@ from thinc.api import Model
 
 from ..encoder import DistillEmb, Runtime
 from ..errors import DistillEmbError
-from .pretrained import read_pretrained, warn_of_characters
+from .pretrained import read_pretrained, warn, warn_of_characters
 from .vectors import DEFAULT_CACHE, DistillEmbVectors
 
 _FIRST_DOCS = 500  # of the training corpus, looked at for unknown characters
@@ -29,10 +28,9 @@ def create_set_vectors(
 
     def callback(nlp: Language) -> Language:
         if not any(node.name == "static_vectors" for _, node in _nodes(nlp)):
-            warnings.warn(
+            warn(
                 f"{WHERE}: no component reads the vectors, and training does not use them: set include_static_vectors "
-                "= true in [components.tok2vec.model.embed], or in the block of another component.",
-                stacklevel=2,
+                "= true in [components.tok2vec.model.embed], or in the block of another component."
             )
         set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, runtime=runtime, where=WHERE)
         encoder = cast(DistillEmbVectors, nlp.vocab.vectors).encoder

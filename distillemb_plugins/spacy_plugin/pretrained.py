@@ -15,6 +15,8 @@ from ..errors import DistillEmbError
 from ..locations import bundled_names, is_encoder
 from ..persistence import EncoderFiles, read_encoder
 
+_shown: dict[str, int] = {}  # Python's: what has been shown
+
 
 def read_pretrained(pretrained: str | None, where: str) -> EncoderFiles:
     """Read the encoder that `pretrained` names. where: the block of the configuration, for the message of an error."""
@@ -30,6 +32,11 @@ def read_pretrained(pretrained: str | None, where: str) -> EncoderFiles:
         raise DistillEmbError(f'{where}: pretrained = "{pretrained}" cannot be used. {error}') from error
 
 
+def warn(message: str) -> None:
+    """Warn of what a config says, once, and without a line of our code, which the config's author did not write."""
+    warnings.warn_explicit(message, UserWarning, "distillemb", 1, registry=_shown)
+
+
 def warn_of_unread_encoder() -> None:
     """Warn when the config of the pipeline that is being initialized has an encoder in [paths] that no block reads."""
     nlp = _initialized_pipeline()
@@ -39,10 +46,9 @@ def warn_of_unread_encoder() -> None:
             others = {key: block for key, block in nlp.config.items() if key != "paths"}
             # An interpolated config shows the value where the reference was.
             if not any(reference in text or text == value for text in _texts(others)):
-                warnings.warn(
+                warn(
                     f'[paths] {name} (--paths.{name}) is "{value}", and no block of the config reads it, so it changes '
-                    f"nothing: write pretrained = {reference} in the block of the encoder, or leave it out.",
-                    stacklevel=1,  # one place, so that it is shown once
+                    f"nothing: write pretrained = {reference} in the block of the encoder, or leave it out."
                 )
 
 
@@ -67,4 +73,4 @@ def warn_of_characters(files: EncoderFiles, docs: Iterable[Iterable[object]], wh
     """Warn when many words of documents hold characters that the encoder does not know."""
     words = Counter(str(token) for doc in docs for token in doc)
     if warning := low_coverage_warning(files.characters, words, where, files.facts.settings):
-        warnings.warn(warning, stacklevel=2)
+        warn(warning)

@@ -26,7 +26,7 @@ from ..errors import DistillEmbError
 from ..files import atomic_file
 from ..inference.students import check_runtime
 from ..persistence import EncoderFiles, encoder_from_bytes, encoder_to_bytes
-from .pretrained import read_pretrained
+from .pretrained import read_pretrained, warn
 
 WHERE = "distillemb.Vectors.v1 ([nlp.vectors])"
 ENCODER_FILE = "distillemb.safetensors"
@@ -313,11 +313,10 @@ class DistillEmbVectors(BaseVectors):
             if self._pretrained is None and self._encoder is None:
                 raise _no_encoder(f"{folder} was")
             if (folder / "key2row").is_file() and srsly.read_msgpack(folder / "key2row"):
-                warnings.warn(
+                warn(
                     f"{WHERE}: the table of vectors in {folder} is not used, since vectors are computed: leave "
                     '[initialize] vectors out, or set [nlp.vectors] @vectors = "spacy.Vectors.v1" and no '
-                    "distillemb.set_vectors.v1.",
-                    stacklevel=2,
+                    "distillemb.set_vectors.v1."
                 )
             return self
         try:
