@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .inputs import check_text
 from .settings import BuildSettings, checked, require_extras
 
 REPORT, RESULTS = "report.html", "report.json"
@@ -28,6 +29,7 @@ def build(settings: BuildSettings, say: Callable[[str], object] | None = None) -
         MissingExtraError: Something that is needed is not installed.
     """
     settings = checked(settings)
+    check_text(settings.texts, settings.min_words)
     require_extras(settings)
     from ..files import atomic_file
     from ..runs import write_json

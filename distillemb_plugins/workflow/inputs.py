@@ -60,6 +60,20 @@ def _is_text(file: Path) -> bool:
     return bare.endswith(_SUFFIXES) and not name.startswith((".", "readme", "license", "licence")) and file.is_file()
 
 
+def check_text(places: Sequence[Path], min_words: int) -> None:
+    """Refuse too little text, before anything slow is loaded. Reads no more than it takes to know."""
+    files, words = text_files(places), 0
+    for line in (line for file in files for _, line in numbered_lines(file)):
+        if words >= min_words:
+            return
+        words += sum(map(is_word, tokenize(normalize(line))))
+    check_amount(words, min_words, _where(files))
+
+
+def _where(files: Sequence[Path]) -> Path:
+    return files[0].parent if len(files) > 1 else files[0]
+
+
 def prepare_text(
     files: Sequence[Path], out: Path, held_back: Collection[str] = (), min_words: int = MIN_WORDS
 ) -> tuple[Facts, Counter[str]]:
@@ -98,7 +112,7 @@ def prepare_text(
             if len(examples) < _EXAMPLES and len(tokens) > 4:
                 examples.append(line[:240] + ("…" if len(line) > 240 else ""))
         count = count_words(words)
-        check_amount(count, min_words, files[0].parent if len(files) > 1 else files[0])
+        check_amount(count, min_words, _where(files))
     facts |= {
         "words": count,
         "distinct": sum(map(is_word, words)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -227,6 +228,20 @@ def test_the_baseline_differs_in_the_embedding_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("language", "code"), [("luo", "xx"), ("yor", "yo"), ("yo", "yo"), ("amh", "am")])
 def test_spacy_languages_are_found_by_either_code(language: str, code: str) -> None:
     assert taggers.spacy_code(language) == code
+
+
+def test_too_little_text_is_refused_before_anything_is_loaded(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any) -> None:
+        raise AssertionError("loaded before the text was looked at")
+
+    monkeypatch.setitem(vars(sys.modules["distillemb_plugins.workflow.build"]), "require_extras", load)
+    with pytest.raises(DistillEmbError, match="words, and at least 20,000 are needed"):
+        build(BuildSettings(texts=(texts,), out=tmp_path / "out", language="luo"))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(AssertionError, match="loaded before"):  # enough: it goes on
+        build(BuildSettings(texts=(texts,), out=tmp_path / "out", language="luo", min_words=10))
 
 
 def test_options_that_cannot_be_are_refused(texts: Path, tmp_path: Path) -> None:
