@@ -9,28 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .characters import CharTable
-    from .encoder import DistillEmb
-    from .errors import DistillEmbError, MissingExtraError
-    from .facts import Corpus, EncoderFacts
-    from .locations import bundled
-    from .teachers import Teacher, load_teacher, save_teacher, train_teacher
+    from .characters import CharTable as CharTable
+    from .encoder import DistillEmb as DistillEmb
+    from .errors import DistillEmbError as DistillEmbError
+    from .errors import MissingExtraError as MissingExtraError
+    from .facts import Corpus as Corpus
+    from .facts import EncoderFacts as EncoderFacts
+    from .locations import bundled as bundled
+    from .teachers import Teacher as Teacher
+    from .teachers import load_teacher as load_teacher
+    from .teachers import save_teacher as save_teacher
+    from .teachers import train_teacher as train_teacher
 
 __version__ = "0.1.0"
-__all__ = [
-    "CharTable",
-    "Corpus",
-    "DistillEmb",
-    "DistillEmbError",
-    "EncoderFacts",
-    "MissingExtraError",
-    "Teacher",
-    "__version__",
-    "bundled",
-    "load_teacher",
-    "save_teacher",
-    "train_teacher",
-]
 _EXPORTS = {
     "CharTable": "characters",
     "Corpus": "facts",
@@ -44,6 +35,8 @@ _EXPORTS = {
     "save_teacher": "teachers",
     "train_teacher": "teachers",
 }
+__all__ = list(_EXPORTS)
+__all__ += ["__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -227,27 +227,14 @@ class DistillEmb:
             overwrite=overwrite,
         )
 
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        storage: Storage | None = None,
-        private: bool | None = None,
-        revision: str | None = None,
-        create_pr: bool = False,
-        message: str | None = None,
-        token: str | None = None,
-    ) -> str:
+    def push_to_hub(self, repo_id: str, *, storage: Storage | None = None, **options: Any) -> str:
         """Save the encoder and upload it to the Hugging Face hub. It needs the extra "hf".
 
         Args:
             repo_id: ``user/name``, or a name alone for your own repositories. It is made where there is none.
             storage: As for `save_pretrained`.
-            private: Whether a new repository is private; None takes your organization's default.
-            revision: A branch that is there; the main one when not given.
-            create_pr: Open a pull request with the files, to the main branch.
-            message: Of the commit.
-            token: Of the hub. By default, the one of ``hf auth login`` or of the variable ``HF_TOKEN``.
+            **options: Of `distillemb_plugins.hub.push_directory`: ``private``, ``revision``, ``create_pr``,
+                ``message`` and ``token``.
 
         Returns:
             The address of the repository, or of the pull request.
@@ -261,9 +248,7 @@ class DistillEmb:
         name = self.files.path.resolve().name if self.files.path else "encoder"
         with tempfile.TemporaryDirectory() as folder:
             path = self.save_pretrained(Path(folder) / name, storage=storage)
-            return push_directory(
-                path, repo_id, private=private, revision=revision, create_pr=create_pr, message=message, token=token
-            )
+            return push_directory(path, repo_id, **options)
 
     def cache_clear(self) -> None:
         """Forget all computed vectors."""

@@ -28,7 +28,7 @@ from .vectors import vectors_command
 __all__ = ["app", "main"]
 
 # Options (and verbs) under the names that they had before, which are still understood.
-_OLD_NAMES = {"licence": "license", "memory-words": "codebook-words"}
+_OLD_NAMES = {"licence": "license", "memory-words": "codebook-words", "teacher-extra": "fallback-table"}
 
 app = typer.Typer(
     name="distillemb",

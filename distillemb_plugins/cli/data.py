@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,15 +13,8 @@ from .guard import interrupt_hint
 from .output import JsonFlag, print_json
 
 
-class Action(StrEnum):
-    """What to do with the public sources."""
-
-    list = "list"
-    fetch = "fetch"
-
-
 def data_command(
-    action: Annotated[Action, typer.Argument(help="What to do.")],
+    action: Annotated[Literal["list", "fetch"], typer.Argument(help="What to do.")],
     names: Annotated[
         list[str] | None, typer.Argument(help="Corpora, such as ntrex or OPEN.ntrex. Default: all.")
     ] = None,
@@ -54,7 +46,7 @@ def data_command(
     sources.json says what each text was made from; `--source data/corpora` brings that into a model card.
     """
     classes = _classes(license)
-    if action is Action.list:
+    if action == "list":
         _list(classes, language or (), names or (), json)
         return
 

@@ -21,8 +21,7 @@ from ..distill.settings import (
 from ..errors import DistillEmbError
 from .completion import encoders, presets, students
 from .guard import interrupt_hint
-from .output import FormatOption, JsonFlag, parse_settings, parse_value, print_json, stated_facts
-from .teach import Storage
+from .output import FormatOption, JsonFlag, StorageName, parse_settings, parse_value, print_json, stated_facts
 
 _HELP = describe_settings()
 
@@ -62,7 +61,7 @@ def distill_command(
     patience: Annotated[int | None, typer.Option(help=_HELP["patience"])] = None,
     combine: Annotated[str | None, typer.Option(help=_HELP["combine"])] = None,
     dim: Annotated[int | None, typer.Option(help=_HELP["dim"])] = None,
-    storage: Annotated[Storage | None, typer.Option(help=_HELP["storage"])] = None,
+    storage: Annotated[StorageName | None, typer.Option(help=_HELP["storage"])] = None,
     codebook_words: Annotated[int | None, typer.Option(help=_HELP["codebook_words"])] = None,
     seed: Annotated[int | None, typer.Option(help=_HELP["seed"])] = None,
     limit: Annotated[int | None, typer.Option(help="Use the first so many words of each table.")] = None,

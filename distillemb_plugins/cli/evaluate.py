@@ -6,9 +6,8 @@ import json as jsonlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Argument, Option
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
 
 # The map of the report shows so many words of so many letters, without the most frequent ones, which are particles.
 _MAP_WORDS, _MAP_LETTERS, _MAP_SKIP = 90, 3, 150
-
-
-class Case(Enum):
-    """What to do with capitals."""
-
-    auto = "auto"
-    lower = "lower"
-    keep = "keep"
 
 
 def evaluate_command(
@@ -45,7 +36,6 @@ def evaluate_command(
     fallback_table: Annotated[
         Path | None, Option(help="A second table, asked for words that the teacher's lacks; only for scoring it.")
     ] = None,
-    teacher_extra: Annotated[Path | None, Option(hidden=True)] = None,  # the old name of --fallback-table
     similarity: Annotated[
         list[Path] | None, Option("--similarity", "-s", help="Pair files (word1 word2 score) or folders; repeatable.")
     ] = None,
@@ -63,8 +53,9 @@ def evaluate_command(
         Path | None, Option(help="Words that no student was trained on. Default: those stored with the encoder.")
     ] = None,
     case: Annotated[
-        Case, Option(help="Lower-case words: where a model knows no capitals (auto), always, never.")
-    ] = Case.auto,
+        Literal["auto", "lower", "keep"],
+        Option(help="Lower-case words: where a model knows no capitals (auto), always, never."),
+    ] = "auto",
     format: FormatOption = None,
     report: Annotated[Path | None, Option("--report", "-r", help="Write a self-contained HTML report here.")] = None,
     map_words: Annotated[Path | None, Option(help="Words for the report's map. Default: frequent ones.")] = None,
@@ -95,10 +86,9 @@ def evaluate_command(
     from ..teachers import load_teacher
     from .words import read_words, stored_words
 
-    fallback = fallback_table or teacher_extra
     if not models and teacher is None:
         raise DistillEmbError("There is nothing to evaluate: name an encoder, or a table with --teacher.")
-    if fallback is not None and teacher is None:
+    if fallback_table is not None and teacher is None:
         raise DistillEmbError("--fallback-table completes a teacher: add --teacher TABLE.")
     # What can be wrong is told before tables are read.
     if report is None:
@@ -112,9 +102,9 @@ def evaluate_command(
     pair_sets = [one for path in similarity or () for one in read_pair_sets(path, sets or ())]
     asked = read_analogies(analogies) if analogies else {}
     given = read_words(held_out) if held_out else None
-    lowercase = {Case.auto: None, Case.lower: True, Case.keep: False}[case]
+    lowercase = {"auto": None, "lower": True, "keep": False}[case]
     table = load_teacher(teacher, format=format) if teacher else None
-    more = load_teacher(fallback, format=format) if fallback else None
+    more = load_teacher(fallback_table, format=format) if fallback_table else None
     teacher_model = None if table is None else EmbeddingModel.from_table(table, more, lowercase)
     students = _students(models or [], lowercase, format)
     frequent = [word for student in students for word in student.words] if table is None else table.words

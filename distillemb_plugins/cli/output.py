@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ from ..errors import DistillEmbError
 if TYPE_CHECKING:
     from ..facts import EncoderFacts
 
+StorageName = Literal["float32", "float16", "int8"]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON to standard output instead of text.")]
 
 FormatOption = Annotated[

@@ -13,8 +13,7 @@ from ..errors import require
 from ..pretrain.settings import PretrainSettings, describe_settings
 from .completion import encoders
 from .guard import interrupt_hint
-from .output import JsonFlag, parse_settings, print_json, stated_facts
-from .teach import Storage
+from .output import JsonFlag, StorageName, parse_settings, print_json, stated_facts
 
 _HELP = describe_settings()
 
@@ -44,7 +43,7 @@ def pretrain_command(
     learning_rate: Annotated[float | None, typer.Option(help=_HELP["learning_rate"])] = None,
     freeze_encoder: Annotated[bool, typer.Option("--freeze-encoder", help="Keep the encoder as it is.")] = False,
     balance: Annotated[float | None, typer.Option(help=_HELP["balance"])] = None,
-    storage: Annotated[Storage | None, typer.Option(help=_HELP["storage"])] = None,
+    storage: Annotated[StorageName | None, typer.Option(help=_HELP["storage"])] = None,
     seed: Annotated[int | None, typer.Option(help=_HELP["seed"])] = None,
     setting: Annotated[
         list[str] | None,
@@ -71,7 +70,6 @@ def pretrain_command(
     """
     # Options that are named as settings are settings.
     given = {name: value for name, value in context.params.items() if name in _HELP and value is not None}
-    given |= {"storage": storage.value} if storage else {}
     given |= {"encoder_learning_rate": 0.0} if freeze_encoder else {}
     given |= parse_settings(setting, _HELP)
 

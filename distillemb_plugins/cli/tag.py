@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 from typer import Argument, Option
@@ -18,24 +17,9 @@ if TYPE_CHECKING:
     from ..files import ArrivingLines
 
 _LARGE = 4 << 20  # bytes of a file from which on starting processes pays
-
-
 T = TypeVar("T")
-
-
-class TextFormat(StrEnum):
-    """What is read."""
-
-    text = "text"
-    conll = "conll"
-
-
-class TagFormat(StrEnum):
-    """What is written."""
-
-    plain = "plain"
-    jsonl = "jsonl"
-    conll = "conll"
+TextFormat = Literal["text", "conll"]  # what is read
+TagFormat = Literal["plain", "jsonl", "conll"]  # what is written
 
 
 def tag_command(
@@ -51,7 +35,7 @@ def tag_command(
             help="text: a sentence or paragraph a line. conll: words already cut, one a line in the first column "
             "(CoNLL-U: in its own), and an empty line after each sentence.",
         ),
-    ] = TextFormat.text,
+    ] = "text",
     to: Annotated[
         TagFormat,
         Option(
@@ -59,7 +43,7 @@ def tag_command(
             help="plain: the text with its entities in brackets. jsonl: JSON lines with the place of each entity in "
             "characters. conll: a word and its tag a line.",
         ),
-    ] = TagFormat.plain,
+    ] = "plain",
     out: Annotated[Path | None, Option("--out", "-o", help="File to write. Default: standard output.")] = None,
     batch_size: Annotated[int, Option(min=1, help="Sentences tagged together.")] = 512,
     processes: Annotated[
@@ -107,14 +91,14 @@ def _tagging(name: str, format: TextFormat, to: TagFormat) -> Callable[[Any], st
     from ..tagging import open_tagger
     from ..tagging.records import WRITERS
 
-    tagger, write = open_tagger(name), WRITERS[to.value]
-    tag: Any = tagger.tag_words if format is TextFormat.conll else tagger.tag_texts
+    tagger, write = open_tagger(name), WRITERS[to]
+    tag: Any = tagger.tag_words if format == "conll" else tagger.tag_texts
     return lambda batch: "".join(map(write, tag(batch)))
 
 
 def _sentences(lines: Iterable[tuple[int, str]], format: TextFormat) -> Iterator[str | list[str]]:
     """The texts, or the words of each sentence."""
-    if format is TextFormat.text:
+    if format == "text":
         yield from (line for _, line in lines)
         return
     from ..data.columns import blocks_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,21 +11,11 @@ import typer
 
 from ..errors import DistillEmbError
 from ..teachers.amount import MIN_WORDS
-from ..teachers.settings import ALGORITHMS, unread_settings
+from ..teachers.settings import Algorithm, unread_settings
 from .guard import interrupt_hint
-from .output import JsonFlag, print_json, refuse_unread
+from .output import JsonFlag, StorageName, print_json, refuse_unread
 
-Algorithm = StrEnum("Algorithm", {name: name for name in ALGORITHMS})  # type: ignore[misc]
-_DEFAULT = Algorithm("fasttext")
 _FITTED = "Default: fitted to the text."
-
-
-class Storage(StrEnum):
-    """How numbers are stored."""
-
-    float32 = "float32"
-    float16 = "float16"
-    int8 = "int8"
 
 
 def teach_command(
@@ -37,7 +26,7 @@ def teach_command(
         Path,
         typer.Option("--out", "-o", help="Table to write: .npz, .safetensors or .vec; .bin keeps fastText's n-grams."),
     ],
-    algorithm: Annotated[Algorithm, typer.Option("--algorithm", "-a", help="What to train.")] = _DEFAULT,
+    algorithm: Annotated[Algorithm, typer.Option("--algorithm", "-a", help="What to train.")] = "fasttext",
     dim: Annotated[int, typer.Option(help="Width of a vector.")] = 300,
     window: Annotated[
         int | None, typer.Option(help="Words of context on each side; default 5, for ppmi-svd 2.", show_default=False)
@@ -58,7 +47,7 @@ def teach_command(
     sample: Annotated[float, typer.Option(help="Threshold above which frequent words are thinned out.")] = 1e-4,
     limit: Annotated[int | None, typer.Option(help="Keep the most frequent so many words.")] = None,
     contexts: Annotated[int, typer.Option(help="Most frequent words told apart as neighbors (ppmi-svd).")] = 5000,
-    storage: Annotated[Storage, typer.Option(help="Numbers of an .npz or .safetensors table.")] = Storage.float32,
+    storage: Annotated[StorageName, typer.Option(help="Numbers of an .npz or .safetensors table.")] = "float32",
     min_words: Annotated[int, typer.Option(help="Refuse a text of fewer words.")] = MIN_WORDS,
     threads: Annotated[int | None, typer.Option(help="Threads; all when not given.")] = None,
     seed: Annotated[int, typer.Option(help="With one thread, the same seed gives the same table.")] = 0,
@@ -81,37 +70,14 @@ def teach_command(
     """
     from ..teachers import load_teacher, train_teacher
 
-    refuse_unread(context, unread_settings(algorithm.value), f"{algorithm.value} does not read it")
-    if storage is not Storage.float32 and out.suffix.lower() not in (".npz", ".safetensors"):
+    refuse_unread(context, unread_settings(algorithm), f"{algorithm} does not read it")
+    if storage != "float32" and out.suffix.lower() not in (".npz", ".safetensors"):
         raise DistillEmbError(f"--storage does nothing for {out.name}: write .npz or .safetensors, or leave it out.")
     interrupt_hint(f"the work so far is kept in {out}.work; run the same command with --resume to go on.")
     start = time.monotonic()
-    train_teacher(
-        texts,
-        out,
-        algorithm.value,  # type: ignore[arg-type]
-        dim=dim,
-        window=window,
-        negative=negative,
-        min_count=min_count,
-        epochs=epochs,
-        skipgram=skipgram,
-        min_n=min_n,
-        max_n=max_n,
-        buckets=buckets,
-        learning_rate=learning_rate,
-        sample=sample,
-        limit=limit,
-        contexts=contexts,
-        storage=storage.value,
-        min_words=min_words,
-        threads=threads,
-        seed=seed,
-        resume=resume,
-        overwrite=overwrite,
-        progress=sys.stderr.isatty(),
-        say=None if json else typer.echo,
-    )
+    given = {name: value for name, value in context.params.items() if name not in ("texts", "out", "algorithm", "json")}
+    say = None if json else typer.echo
+    train_teacher(texts, out, algorithm, **given, progress=sys.stderr.isatty(), say=say)
     seconds = time.monotonic() - start
     table = load_teacher(out)
     size = out.stat().st_size

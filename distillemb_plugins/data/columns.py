@@ -22,27 +22,9 @@ _DECLARED = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
 _RANGE_OR_EMPTY = re.compile(r"\d+[-.]\d+")
 _BLANKS = re.compile(r"[ \t]+")
 # Phrases of CoNLL-2000 and CoNLL-2003 (English and German): their tags look like those of entities.
-_CHUNKS = frozenset(
-    (
-        "AC",
-        "ADJP",
-        "ADVP",
-        "AVC",
-        "CONJP",
-        "INTJ",
-        "LST",
-        "NC",
-        "NP",
-        "NPC",
-        "PC",
-        "PP",
-        "PRT",
-        "SBAR",
-        "UCP",
-        "VC",
-        "VP",
-    )
-)
+_CHUNKS = frozenset((
+    "AC", "ADJP", "ADVP", "AVC", "CONJP", "INTJ", "LST", "NC", "NP", "NPC", "PC", "PP", "PRT", "SBAR", "UCP", "VC", "VP"
+))  # fmt: skip
 Block = list[tuple[int, str]]
 Split = Callable[[str], list[str]]
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ..vectors import nearest
 from .analogies import AnalogyScore, read_analogies, score_analogies
 from .evaluation import Evaluation, ModelScore, Tasks, evaluate
 from .models import EmbeddingModel, nearest_words
@@ -37,7 +36,6 @@ __all__ = [
     "class_scores",
     "entity_scores",
     "evaluate",
-    "nearest",
     "nearest_words",
     "per_type",
     "read_analogies",

@@ -5,7 +5,7 @@ File format (word2vec, gensim): ``: section`` lines and lines of four words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,32 +78,30 @@ def score_analogies(
     vocabulary: Sequence[str],
     vectors: Floats | None = None,
     *,
-    ignore_case: bool = True,
     progress: bool = False,
 ) -> AnalogyScore:
     """Answer every question with the word of the vocabulary nearest to ``b - a + c`` (3CosAdd), a, b and c left out.
 
-    All three vectors are taken at length 1. As in gensim, a question with a word outside the vocabulary is skipped.
+    All three vectors are taken at length 1. Words that differ only in case are one, the first. As in gensim, a question
+    with a word outside the vocabulary is skipped.
 
     Args:
         lookup: Where the vectors come from.
         sections: The questions.
         vocabulary: The candidates, the best (most frequent) first.
         vectors: Their vectors float32 ``[n, dim]``; looked up when None.
-        ignore_case: Whether words that differ only in case are one, the first.
         progress: Whether to show a bar on standard error.
     """
-    fold: Callable[[str], str] = str.lower if ignore_case else str
     first: dict[str, int] = {}
     for i, word in enumerate(vocabulary):
-        first.setdefault(fold(word), i)
+        first.setdefault(word.lower(), i)
     keep = np.fromiter(first.values(), dtype=np.intp)
     row = {word: i for i, word in enumerate(first)}
     unit = unit_rows(lookup([vocabulary[i] for i in keep])[0] if vectors is None else vectors[keep])
     scores = []
     with progress_bar(sum(map(len, sections.values())), "analogies", "question", progress) as bar:
         for name, questions in sections.items():
-            rows = [[row.get(fold(word), -1) for word in question] for question in questions]
+            rows = [[row.get(word.lower(), -1) for word in question] for question in questions]
             table = np.array(rows, dtype=np.intp).reshape(-1, 4)
             ranks = answer_ranks(table[(table >= 0).all(axis=1)], unit)
             top1, top5 = (int((ranks < n).sum()) for n in (1, 5))

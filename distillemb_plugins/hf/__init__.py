@@ -22,27 +22,17 @@ _EXPORTS = {
     "DistillEmbForTokenClassification": "modeling_distillemb",
     "DistillEmbForSequenceClassification": "modeling_distillemb",
 }
-__all__ = [
-    "DistillEmbConfig",
-    "DistillEmbForMaskedLM",
-    "DistillEmbForSequenceClassification",
-    "DistillEmbForTokenClassification",
-    "DistillEmbModel",
-    "DistillEmbPreTrainedModel",
-    "DistillEmbTokenizer",
-    "build_tokenizer",
-]
+__all__ = list(_EXPORTS)
 
 if TYPE_CHECKING:
-    from .configuration_distillemb import DistillEmbConfig
-    from .modeling_distillemb import (
-        DistillEmbForMaskedLM,
-        DistillEmbForSequenceClassification,
-        DistillEmbForTokenClassification,
-        DistillEmbModel,
-    )
-    from .pretrained_distillemb import DistillEmbPreTrainedModel
-    from .tokenization_distillemb import DistillEmbTokenizer, build_tokenizer
+    from .configuration_distillemb import DistillEmbConfig as DistillEmbConfig
+    from .modeling_distillemb import DistillEmbForMaskedLM as DistillEmbForMaskedLM
+    from .modeling_distillemb import DistillEmbForSequenceClassification as DistillEmbForSequenceClassification
+    from .modeling_distillemb import DistillEmbForTokenClassification as DistillEmbForTokenClassification
+    from .modeling_distillemb import DistillEmbModel as DistillEmbModel
+    from .pretrained_distillemb import DistillEmbPreTrainedModel as DistillEmbPreTrainedModel
+    from .tokenization_distillemb import DistillEmbTokenizer as DistillEmbTokenizer
+    from .tokenization_distillemb import build_tokenizer as build_tokenizer
 
 
 def __getattr__(name: str) -> Any:
@@ -54,30 +44,17 @@ def __getattr__(name: str) -> Any:
 
 
 def _register() -> None:
-    from transformers import (
-        AutoConfig,
-        AutoModel,
-        AutoModelForMaskedLM,
-        AutoModelForSequenceClassification,
-        AutoModelForTokenClassification,
-        AutoTokenizer,
-    )
+    import transformers
 
-    from .configuration_distillemb import DistillEmbConfig
-    from .modeling_distillemb import (
-        DistillEmbForMaskedLM,
-        DistillEmbForSequenceClassification,
-        DistillEmbForTokenClassification,
-        DistillEmbModel,
-    )
+    from .configuration_distillemb import AUTO_MAP, DistillEmbConfig
     from .tokenization_distillemb import DistillEmbTokenizer
 
-    AutoConfig.register(DistillEmbConfig.model_type, DistillEmbConfig, exist_ok=True)
-    AutoModel.register(DistillEmbConfig, DistillEmbModel, exist_ok=True)
-    AutoModelForMaskedLM.register(DistillEmbConfig, DistillEmbForMaskedLM, exist_ok=True)
-    AutoModelForTokenClassification.register(DistillEmbConfig, DistillEmbForTokenClassification, exist_ok=True)
-    AutoModelForSequenceClassification.register(DistillEmbConfig, DistillEmbForSequenceClassification, exist_ok=True)
-    AutoTokenizer.register(DistillEmbConfig, fast_tokenizer_class=DistillEmbTokenizer, exist_ok=True)
+    transformers.AutoConfig.register(DistillEmbConfig.model_type, DistillEmbConfig, exist_ok=True)
+    for auto, place in AUTO_MAP.items():
+        if auto != "AutoConfig":
+            model = __getattr__(place.partition(".")[2])
+            getattr(transformers, auto).register(DistillEmbConfig, model, exist_ok=True)
+    transformers.AutoTokenizer.register(DistillEmbConfig, fast_tokenizer_class=DistillEmbTokenizer, exist_ok=True)
 
 
 if importlib.util.find_spec("transformers") and importlib.util.find_spec("torch"):

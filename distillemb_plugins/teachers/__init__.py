@@ -20,26 +20,19 @@ _EXPORTS = {
     "train_by_language": "training",
     "train_teacher": "training",
 }
-__all__ = [
-    "Teacher",
-    "combine_teachers",
-    "common_words",
-    "load_teacher",
-    "merge_languages",
-    "save_teacher",
-    "teacher_from_keyed_vectors",
-    "teacher_from_spacy",
-    "train_by_language",
-    "train_teacher",
-]
+__all__ = list(_EXPORTS)
 
 if TYPE_CHECKING:
-    from .combine import combine_teachers, common_words, merge_languages
-    from .io.objects import teacher_from_keyed_vectors, teacher_from_spacy
-    from .io.reading import load_teacher
-    from .io.writing import save_teacher
-    from .table import Teacher
-    from .training import train_by_language, train_teacher
+    from .combine import combine_teachers as combine_teachers
+    from .combine import common_words as common_words
+    from .combine import merge_languages as merge_languages
+    from .io.objects import teacher_from_keyed_vectors as teacher_from_keyed_vectors
+    from .io.objects import teacher_from_spacy as teacher_from_spacy
+    from .io.reading import load_teacher as load_teacher
+    from .io.writing import save_teacher as save_teacher
+    from .table import Teacher as Teacher
+    from .training import train_by_language as train_by_language
+    from .training import train_teacher as train_teacher
 
 
 def __getattr__(name: str) -> Any:

@@ -90,15 +90,8 @@ class NgramTable:
         """Bytes of the n-gram matrix (on disk when memory-mapped)."""
         return int(self.matrix.nbytes)
 
-    def __call__(self, words: Sequence[str]) -> Floats:
-        """Mean of the n-gram vectors of words outside the vocabulary, float32 ``[n, dim]``. Zero without any."""
-        return self._means(words, None)
-
-    def word_vectors(self, words: Sequence[str], own: Floats) -> Floats:
-        """Mean of the own vectors of words, float32 ``[n, dim]``, and those of their n-grams."""
-        return self._means(words, own)
-
-    def _means(self, words: Sequence[str], own: Floats | None) -> Floats:
+    def __call__(self, words: Sequence[str], own: Floats | None = None) -> Floats:
+        """Means of the n-gram vectors of words, and of their own float32 ``[n, dim]`` if they have some; else zero."""
         means = np.zeros((len(words), self.matrix.shape[1]), dtype=np.float32)
         for start in range(0, len(words), _BLOCK):
             chosen = slice(start, start + _BLOCK)

@@ -309,7 +309,7 @@ def _write(model: Any, settings: FittedSettings, corpus: Corpus, out: Path, stor
     vectors: Floats = model.wv.vectors
     if settings.algorithm == "fasttext":
         ngrams = NgramTable(model.wv.vectors_ngrams, settings.min_n, settings.max_n)
-        vectors = ngrams.word_vectors(words, model.wv.vectors_vocab)
+        vectors = ngrams(words, model.wv.vectors_vocab)
     counts = np.array([corpus.counts[word] for word in words], dtype=np.int64)
     save_teacher(Teacher(out.stem, words, vectors, counts), out, storage)
 

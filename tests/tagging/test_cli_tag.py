@@ -71,9 +71,9 @@ def test_a_wrong_directory_is_one_sentence(tiny_encoder_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("format", "chunks", "batches"),
     [
-        (TextFormat.text, ["a\nb\nc", "d\r\n", "e\n"], [["a", "b"], ["cd"], ["e"]]),
-        (TextFormat.text, ["a\nb\nc\nd\n", "e"], [["a", "b", "c"], ["d"], ["e"]]),
-        (TextFormat.conll, ["a\n\n", "b\nc\n", "\n", "d\n"], [[["a"]], [["b", "c"]], [["d"]]]),
+        ("text", ["a\nb\nc", "d\r\n", "e\n"], [["a", "b"], ["cd"], ["e"]]),
+        ("text", ["a\nb\nc\nd\n", "e"], [["a", "b", "c"], ["d"], ["e"]]),
+        ("conll", ["a\n\n", "b\nc\n", "\n", "d\n"], [[["a"]], [["b", "c"]], [["d"]]]),
     ],
 )
 def test_what_has_come_is_tagged_before_more_is_waited_for(

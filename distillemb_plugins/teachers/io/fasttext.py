@@ -119,7 +119,7 @@ def _composed(collector: RowCollector, dictionary: _Dictionary, matrix: np.memma
 
     def read(chosen: slice) -> Rows:
         words, own = dictionary.words[chosen], np.asarray(matrix[dictionary.rows[chosen]])
-        return Rows(words, ngrams.word_vectors(words, own), np.array(dictionary.counts[chosen], dtype=np.int64))
+        return Rows(words, ngrams(words, own), np.array(dictionary.counts[chosen], dtype=np.int64))
 
     collector.fill(len(dictionary.words), read)
     has_ngrams = max_n > 0 and len(ngrams.matrix) > 0
