@@ -20,12 +20,10 @@ _SHOWN = 12
 class Coverage:
     """Which characters of a text an encoder does not know.
 
-    Attributes:
-        words: Words of the text, each as often as it occurs. Punctuation and numbers do not count.
-        with_unknown: Those that hold an unknown character.
-        unknown: How often each unknown character occurs, the most frequent first.
-        bare: The same for marked letters that are read without their marks.
-        told_apart: Whether each has an id nevertheless, so that words which differ in them differ.
+    words: of the text, each as often as it occurs, without punctuation and numbers; with_unknown: those that hold an
+    unknown character. unknown: how often each occurs, the most frequent first; bare: the same for marked letters that
+    are read without their marks. told_apart: whether each has an id nevertheless, so that words which differ in them
+    differ.
     """
 
     words: int

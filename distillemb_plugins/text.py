@@ -53,16 +53,7 @@ def is_word(token: str) -> bool:
 
 
 def read_tokens(paths: Iterable[str | Path], *, lowercase: bool = False, progress: bool = False) -> Iterator[list[str]]:
-    """Stream the tokens of each line of text files, normalized. Memory does not grow with the files.
-
-    Args:
-        paths: Text files, plain or compressed.
-        lowercase: Lower-case the text.
-        progress: Show a bar on standard error.
-
-    Raises:
-        DistillEmbError: A file is missing, damaged, or not UTF-8.
-    """
+    """Stream the tokens of each line of text files, normalized. Memory does not grow with the files."""
     with tqdm(desc="reading", unit=" words", unit_scale=True, disable=not progress, mininterval=0.5) as bar:
         for line in iter_lines(paths):
             # A zero byte would end a word early in fastText's dictionary.

@@ -44,12 +44,7 @@ _MASKED_NAME = regex.compile(r"(?<!\S)@user\b:?")
 class Item:
     """One text with its label.
 
-    Attributes:
-        text: The text.
-        label: Its class.
-        key: What two equal texts have in common.
-        whole: An article uncut.
-        place: File and line, for messages.
+    key: what two equal texts have in common. whole: an article uncut. place: file and line, for messages.
     """
 
     text: str

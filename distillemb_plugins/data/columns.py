@@ -35,15 +35,10 @@ class _UnevenError(DistillEmbError):
 
 @dataclass(frozen=True)
 class Columns:
-    """What was found.
+    """What was found: how many columns there are, and those with the word and the tag.
 
-    Attributes:
-        count: How many columns there are.
-        word: The one with the word.
-        tag: The one with the tag.
-        split: How a line is cut into them.
-        numbered: Whether the first one numbers the words of a sentence.
-        tags: The scheme, for NER.
+    split: how a line is cut into them. numbered: whether the first one numbers the words of a sentence. tags: the
+    scheme, for NER.
     """
 
     count: int

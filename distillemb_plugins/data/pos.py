@@ -30,11 +30,8 @@ LENGTH_MARK = "ː"
 class TransferTest:
     """A test on other text than the tagger was trained on.
 
-    Attributes:
-        name: As tables print it.
-        file: Below the folder of the POS tasks.
-        trained_on: The sets whose taggers are scored on it.
-        plain: Whether tone and length marks are dropped from the words, as everyday spelling has none.
+    file: below the folder of the POS tasks. trained_on: the sets whose taggers are scored on it. plain: whether tone
+    and length marks are dropped from the words, as everyday spelling has none.
     """
 
     name: str

@@ -29,18 +29,10 @@ def cache_folder() -> Path:
 
 
 def task_files(data: Path, task: str, language: str) -> dict[str, Path]:
-    """Find the files of a tagging task: in the data folder, in its archive, in the cache, else on the hub.
+    """Find ``train``, ``dev`` and ``test`` of a tagging task: in the data folder, its archive, the cache, else on the hub.
 
-    Args:
-        data: The folder that holds ``tasks/`` (unpacked, or the archives, which are unpacked once into the cache).
-        task: Such as ``ner/masakhaner1``.
-        language: Such as ``swa``.
-
-    Returns:
-        The files of ``train``, ``dev`` and ``test``.
-
-    Raises:
-        DistillEmbError: They are in none of these places.
+    data: the folder that holds ``tasks/`` (unpacked, or the archives, which are unpacked once into the cache). task:
+    such as ``ner/masakhaner1``.
     """
     kind, _, name = task.partition("/")
     for folder in _places(data, kind):
@@ -114,16 +106,7 @@ def not_under_data(task: str, language: str, wanted: str, error: Exception | Non
 
 
 def corpus_files(data: Path, languages: Iterable[str], classes: Sequence[str] = ()) -> list[Path]:
-    """Find the raw text of languages, ``corpora/LANGUAGE/CLASS.SOURCE.txt.xz``.
-
-    Args:
-        data: The folder that holds ``corpora/``.
-        languages: Such as ``swa``.
-        classes: License classes; all unless named.
-
-    Raises:
-        DistillEmbError: A language has no text.
-    """
+    """Find the raw text of languages, ``corpora/LANGUAGE/CLASS.SOURCE.txt.xz``. classes: of licenses; all unless named."""
     files: list[Path] = []
     for language in languages:
         found = sorted((data / "corpora" / language).glob("*.txt*"))

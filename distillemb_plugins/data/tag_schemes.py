@@ -54,15 +54,9 @@ BARE = Style(mark="")
 class Tags:
     """The tags of a file, and how they become IOB2.
 
-    Attributes:
-        path: The file, for messages.
-        scheme: What they follow; ``"IOB2"`` stands for IOB1 too, whose entities are read alike, unless the user named
-            it.
-        style: How they are written.
-        given: The scheme that the user named.
-        labels: The only types of entities allowed; None allows any.
-        repaired: How many ``I-`` were read as ``B-``.
-        opened: How many ``B-`` stand where IOB1 has none.
+    scheme: what they follow; ``"IOB2"`` stands for IOB1 too, whose entities are read alike, unless the user named it in
+    `given`. labels: the only types of entities allowed; None allows any. repaired: how many ``I-`` were read as ``B-``.
+    opened: how many ``B-`` stand where IOB1 has none.
     """
 
     path: Path

@@ -25,14 +25,8 @@ def mix_hash(value: Tensor) -> Tensor:
 def ngram_hashes(char_ids: Tensor, min_n: int, max_n: int) -> tuple[Tensor, Tensor]:
     """Hash all character n-grams to 31 bits, the word framed by one boundary (pad) on each side.
 
-    Args:
-        char_ids: int64 ``[n, c]``, left aligned.
-        min_n: Characters of the shortest n-gram.
-        max_n: Characters of the longest n-gram.
-
-    Returns:
-        The hashes and their validity, both ``[n, grams]``, the n-grams of length `min_n` first. An n-gram is valid
-        when it lies within the framed word.
+    char_ids: int64 ``[n, c]``, left aligned. Returns the hashes and their validity, both ``[n, grams]``, the n-grams of
+    length `min_n` first. An n-gram is valid when it lies within the framed word.
     """
     framed = functional.pad(char_ids, (1, 1), value=PAD_ID)
     ends = (char_ids != PAD_ID).sum(1, keepdim=True) + 2
@@ -93,15 +87,10 @@ def insertion_points(keys: Tensor, wanted: Tensor) -> Tensor:
 class ResidualCodebook(nn.Module):
     """What the network misses of the most frequent words, product-quantized (Ge et al. 2013, "Optimized PQ").
 
-    The hash of its row finds a word. Its `codes` name one of 256 short vectors in each of as many codebooks. Joined,
-    they are the word's coordinates in a basis of `dims` directions. The vector that they stand for is added to the
-    network's output; words that are not held get zero. It is fitted after training, and not trained.
-
-    Args:
-        words: Number of words held.
-        codes: Bytes of each word; a divisor of `dims`.
-        dims: Directions of the basis.
-        dim: Width of a word vector.
+    The hash of its row finds a word. Its `codes` (bytes, a divisor of `dims`) name one of 256 short vectors in each of
+    as many codebooks. Joined, they are the word's coordinates in a basis of `dims` directions. The vector that they
+    stand for is added to the network's output; words that are not held get zero. It is fitted after training, and not
+    trained.
     """
 
     keys: Tensor  # int32 [words], sorted

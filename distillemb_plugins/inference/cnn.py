@@ -75,12 +75,8 @@ def _kernel_places(length: int, kernel: int) -> NDArray[np.intp]:
 class CnnFeatures:
     """The features of words: summed n-grams beside the convolution's maximum, not yet normalized.
 
-    Args:
-        args: Sizes of the student.
-        weights: Its tensors.
-        max_chars: Row length.
-        rounded: Keep the n-grams' table in int16, as fine as the sum over the longest word leaves room for. That is
-            half as many bytes to fetch.
+    args, weights: sizes and tensors of the student. rounded: keep the n-grams' table in int16, as fine as the sum over
+    the longest word leaves room for. That is half as many bytes to fetch.
     """
 
     def __init__(self, args: dict[str, Any], weights: Tensors, max_chars: int, rounded: bool = False) -> None:

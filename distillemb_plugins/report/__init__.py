@@ -33,13 +33,7 @@ _COLORS = 8  # of labels, in the template
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a group.
-
-    Attributes:
-        value: Its length, 0 to 100.
-        tone: Its color: 0 is grey, 1 and 2 stand out.
-        text: What is written beside it; the value by default.
-    """
+    """One bar of a group, 0 to 100 long. tone: its color: 0 is grey, 1 and 2 stand out. text: written beside it."""
 
     label: str
     value: float

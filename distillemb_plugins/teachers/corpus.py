@@ -24,15 +24,9 @@ MAX_COUNTED = 10_000_000
 
 @dataclass
 class Corpus:
-    """A tokenized corpus.
+    """A tokenized corpus: its shards (file name and number of words), and its vocabulary, the most frequent word first.
 
-    Args:
-        directory: Where the shards are.
-        shards: File name and number of words of each.
-        counts: The vocabulary, the most frequent first.
-        lines: Lines of the text.
-        words: Tokens of the text.
-        word_tokens: Those of them that are words.
+    words: tokens of the text. word_tokens: those of them that are words.
     """
 
     directory: Path
