@@ -6,6 +6,7 @@ import bz2
 import codecs
 import ctypes
 import gzip
+import json
 import lzma
 import os
 import re
@@ -95,6 +96,17 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # too long, or below what is no directory
         return False
+
+
+def read_json_object(file: Path, mend: str) -> dict[str, Any]:
+    """Read a JSON object. mend: what the user can do about a damaged file, for the message."""
+    try:
+        values = json.loads(file.read_text("utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise DistillEmbError(f"{file} is damaged ({brief(error)}): {mend}.") from error
+    return values
 
 
 def is_directory(path: Path) -> bool:

@@ -25,7 +25,7 @@ from .card import encoder_card
 from .characters import CharTable
 from .errors import DistillEmbError, brief
 from .facts import FACTS_FILE, WORD_LISTS, EncoderFacts, facts_of, read_old_card, word_lists_among
-from .files import atomic_directory, atomic_file, is_file
+from .files import atomic_directory, atomic_file, is_file, read_json_object
 from .locations import BUNDLED, CONFIG_FILE, SHARDS_FILE, WEIGHTS_FILE, no_encoder, resolve
 from .quantization import Storage, Tensors, dequantize, quantize
 from .tensor_files import load_safetensors, read_safetensors, read_shards
@@ -189,13 +189,7 @@ def _read_json(file: Path) -> dict[str, Any]:
         raise no_encoder(file.parent, file.name)
     if file.stat().st_size > _LARGEST_TEXT:
         raise DistillEmbError(f"{file} is larger than {_LARGEST_TEXT >> 20} MB: copy the encoder again.")
-    try:
-        values = json.loads(file.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DistillEmbError(f"{file} is damaged ({brief(error)}): copy the encoder again.") from error
-    if not isinstance(values, dict):
-        raise DistillEmbError(f"{file} holds no JSON object: copy the encoder again.")
-    return values
+    return read_json_object(file, _COPY)
 
 
 def _check_config(config: dict[str, Any], path: Path) -> None:

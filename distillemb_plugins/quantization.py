@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DistillEmbError
+from .settings import check_choice
 
 Storage = Literal["float32", "float16", "int8"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
@@ -17,13 +17,6 @@ _LONG = 64  # times as many rows as columns make a long table
 _SMALLEST = 256  # tensors of fewer values keep float32: their scales would cost more than they save
 
 
-def check_storage(storage: str) -> Storage:
-    """Return `storage` if it is one of `STORAGES`."""
-    if storage not in STORAGES:
-        raise DistillEmbError(f"storage is {storage!r}: choose one of {', '.join(STORAGES)}.")
-    return storage
-
-
 def quantize(tensors: Tensors, storage: Storage) -> Tensors:
     """Turn weights into what is stored, with the scales of ``name`` under ``name_scale``.
 
@@ -31,7 +24,7 @@ def quantize(tensors: Tensors, storage: Storage) -> Tensors:
     largest magnitude is 127), with float16 scales that broadcast: one a row, or one a column of a long table. Small
     tensors keep float32, and tensors of integers stay as they are.
     """
-    check_storage(storage)
+    check_choice("storage", storage, STORAGES)
     result: Tensors = {}
     for name, tensor in tensors.items():
         if storage == "float32" or tensor.dtype != np.float32:

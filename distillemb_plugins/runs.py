@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DistillEmbError, brief
-from .files import atomic_file, locked, remove_directory, replace
+from .files import atomic_file, locked, read_json_object, remove_directory, replace
 
 SETTINGS_FILE = "settings.json"
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -66,13 +66,7 @@ def write_json(file: Path, values: Any) -> None:
 
 def read_json(file: Path) -> dict[str, Any]:
     """Read a JSON object of a work directory."""
-    try:
-        record = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise damaged(file, error) from error
-    if not isinstance(record, dict):
-        raise damaged(file, "no JSON object")
-    return record
+    return read_json_object(file, f"delete {file.parent} and start again")
 
 
 def damaged(file: Path, reason: object) -> DistillEmbError:

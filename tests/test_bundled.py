@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ def test_its_code_is_the_packages_own() -> None:
     config = json.loads((BUNDLED / "afro11" / "config.json").read_text("utf-8"))
     for reference in [*config["auto_map"].values(), "tokenization_distillemb.DistillEmbTokenizer"]:
         module, _, name = reference.partition(".")
-        assert f'"{name}"' in (BUNDLED / "afro11" / f"{module}.py").read_text("utf-8")
+        assert f"hf.{module} import *" in (BUNDLED / "afro11" / f"{module}.py").read_text("utf-8")
+        assert hasattr(import_module(f"distillemb_plugins.hf.{module}"), name)
 
 
 def test_spacy_opens_it_as_vectors_and_as_a_trainable_layer(vectors: np.ndarray) -> None:

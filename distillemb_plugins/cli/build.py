@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from ..workflow.settings import AUTO, BuildSettings, describe_settings, parse_encoders
+from ..settings import meanings
+from ..workflow.settings import AUTO, BuildSettings, parse_encoders
 from .guard import interrupt_hint
 from .output import JsonFlag, print_json, refuse_unread
 
-_HELP = describe_settings()
+_HELP = meanings(BuildSettings)
 _FOUND = "Default: found out."
 _SAME_NAMES = (
     "language", "task", "title", "license", "steps", "epochs", "wheel", "hf", "seed", "threads", "min_words"

@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def task_files(data: Path, task: str, language: str) -> dict[str, Path]:
-    """Find ``train``, ``dev`` and ``test`` of a tagging task: in the data folder, its archive, the cache, else on the hub.
+    """Find ``train``, ``dev`` and ``test`` of a tagging task: in the data, its archive, the cache, else on the hub.
 
     data: the folder that holds ``tasks/`` (unpacked, or the archives, which are unpacked once into the cache). task:
     such as ``ner/masakhaner1``.
@@ -106,7 +106,7 @@ def not_under_data(task: str, language: str, wanted: str, error: Exception | Non
 
 
 def corpus_files(data: Path, languages: Iterable[str], classes: Sequence[str] = ()) -> list[Path]:
-    """Find the raw text of languages, ``corpora/LANGUAGE/CLASS.SOURCE.txt.xz``. classes: of licenses; all unless named."""
+    """Find the raw text of languages, ``corpora/LANGUAGE/CLASS.SOURCE.txt.xz``. classes: of licenses."""
     files: list[Path] = []
     for language in languages:
         found = sorted((data / "corpora" / language).glob("*.txt*"))

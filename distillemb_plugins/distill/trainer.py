@@ -18,7 +18,6 @@ from ..errors import DistillEmbError
 from ..facts import HELD_OUT, EncoderFacts, current_versions
 from ..files import locked, remove_directory
 from ..persistence import EncoderFiles, write_encoder
-from ..quantization import check_storage
 from ..runs import CHECKPOINT_FILE, begun_settings, check_output, is_main_process, work_directory, work_path
 from ..teachers import Teacher
 from ..vectors import unit_rows
@@ -124,7 +123,7 @@ def _write_student(
 ) -> None:
     """Write the encoder directory with its facts, and with a residual codebook where the settings ask for it."""
     settings, targets, characters = run.settings, run.targets, run.characters
-    storage = check_storage(settings.storage)
+    storage: Any = settings.storage
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in run.encoder.state_dict().items()}
     if broken := [name for name, array in weights.items() if not np.isfinite(array).all()]:
         raise DistillEmbError(

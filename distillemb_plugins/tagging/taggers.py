@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..characters import CharTable
 from ..errors import DistillEmbError, brief, require
-from ..files import is_directory, is_file
+from ..files import is_directory, is_file, read_json_object
 from ..locations import BUNDLED, CONFIG_FILE, resolve
 from .exported import ExportedModel, ExportedTagger, is_exported
 from .records import NER, POS, TaggedText
@@ -150,8 +150,4 @@ def _config(path: Path) -> dict[str, Any]:
     file = path / CONFIG_FILE
     if not is_file(file):
         raise DistillEmbError(f"{path} is no tagger: it has neither {CONFIG_FILE} nor {_PIPELINE}; {_TRAIN}.")
-    try:
-        config = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DistillEmbError(f"{file} is damaged ({brief(error)}): copy the tagger again.") from error
-    return config if isinstance(config, dict) else {}
+    return read_json_object(file, "copy the tagger again")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ..errors import DistillEmbError, require
 from ..files import atomic_file, remove_directory
 from ..inference.threads import usable_cores
-from ..quantization import check_storage
+from ..quantization import STORAGES
 from ..runs import (
     CHECKPOINT_FILE,
     begun_settings,
@@ -30,6 +30,7 @@ from ..runs import (
     work_directory,
     work_path,
 )
+from ..settings import check_choice
 from ..vectors import Floats
 from .amount import expectation
 from .combine import merge_languages
@@ -190,7 +191,7 @@ def _check(settings: TeacherSettings, threads: int, out: Path, storage: str) -> 
     """Refuse what the settings do not know of before hours of work."""
     if threads <= 0:
         raise DistillEmbError(f"threads={threads} must be positive.")
-    check_storage(storage)
+    check_choice("storage", storage, STORAGES)
     if out.suffix.lower() != ".bin":
         table_format(out)
     elif settings.algorithm != "fasttext":

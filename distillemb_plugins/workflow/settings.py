@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..distill.settings import fitted_epochs
 from ..errors import DistillEmbError, require
+from ..settings import setting
 from ..teachers.amount import MIN_WORDS
 
 BUNDLED = "afro11"
@@ -21,59 +22,48 @@ STEPS_FILE = "work/steps.json"
 _MIN_CODEBOOK_WORDS = 1000  # a codebook has 256 entries, which have to be learned from more words than that
 
 
-def _setting(doc: str, default: Any = MISSING) -> Any:
-    if isinstance(default, dict):
-        return field(default_factory=default.copy, metadata={"doc": doc})
-    return field(default=default, metadata={"doc": doc})
-
-
 @dataclass(frozen=True)
 class BuildSettings:
-    """What `build` is asked for. `describe_settings` says what each setting means."""
+    """What `build` is asked for."""
 
-    texts: tuple[Path, ...] = _setting("Raw text: folders of .txt files (also .gz/.xz/.bz2; UTF-8), or files.")
-    out: Path = _setting("Folder that everything goes into.")  # noqa: RUF009
-    language: str = _setting("The language's code, such as luo or yo; several separated by commas.")
-    conll: Path | None = _setting(  # noqa: RUF009
-        "Tagged sentences: a folder with train, dev, test files, or one file; word and tag a line.", None
+    texts: tuple[Path, ...] = setting(MISSING, "Raw text: folders of .txt files (also .gz/.xz/.bz2; UTF-8), or files.")
+    out: Path = setting(MISSING, "Folder that everything goes into.")  # noqa: RUF009
+    language: str = setting(MISSING, "The language's code, such as luo or yo; several separated by commas.")
+    conll: Path | None = setting(  # noqa: RUF009
+        None, "Tagged sentences: a folder with train, dev, test files, or one file; word and tag a line."
     )
-    task: str = _setting("What the tags are: ner (IOB2) or pos (universal tags, also CoNLL-U).", "ner")
-    encoders: tuple[str, ...] = _setting(
+    task: str = setting("ner", "What the tags are: ner (IOB2) or pos (universal tags, also CoNLL-U).")
+    encoders: tuple[str, ...] = setting(
+        ENCODERS,
         "own (from this text alone), joint (from this text and afro11) or afro11 (as it is); several are compared on "
         "dev.",
-        ENCODERS,
     )
-    keep: str = _setting("The encoder that is kept; the best one on dev when empty.", "")
-    title: str = _setting("The language's name, for the report and the cards.", "")
-    license: str = _setting("For the cards: a license id, such as cc-by-sa-4.0.", "")
-    sources: tuple[str, ...] = _setting("For the cards: NAME|LICENSE|URL of each text.", ())
-    notes: str = _setting("A paragraph for the encoder's card.", "")
-    seed: int = _setting("Seed of everything that is drawn.", 0)
-    steps: int = _setting("Updates of each spaCy tagger, of 300 words.", 1000)
-    evaluations: int = _setting("How often each spaCy tagger is scored on dev.", 10)
-    epochs: int = _setting("Passes of the Hugging Face tagger.", 20)
-    layout: Mapping[str, Any] = _setting("Options of Layout, where the columns of tagged files are in doubt.", {})
-    min_words: int = _setting("Refuse a text of fewer words.", MIN_WORDS)
-    threads: int | None = _setting("For fastText, all when none are given; with 1 a run can be repeated exactly.", 1)
-    wheel: bool = _setting("Package the spaCy pipeline as a wheel.", True)
-    hf: bool = _setting("Make a Hugging Face directory.", True)
-    maps: bool = _setting("Draw maps of words, which needs matplotlib.", True)
-    words: tuple[str, ...] = _setting("Words whose neighbors are shown; chosen by frequency when empty.", ())
-    test_all: bool = _setting("Score every tagger on test, not only the one without an encoder and the chosen.", False)
-    teacher: Mapping[str, Any] = _setting("Arguments of train_teacher that differ from fitted_settings.", {})
-    teacher_file: str = _setting("The teacher's file within work/; the suffix says the format.", "teacher.npz")
-    student: Mapping[str, Any] = _setting(
-        "Fields of DistillSettings that differ from student_settings; hard_negatives window reads the text.", {}
+    keep: str = setting("", "The encoder that is kept; the best one on dev when empty.")
+    title: str = setting("", "The language's name, for the report and the cards.")
+    license: str = setting("", "For the cards: a license id, such as cc-by-sa-4.0.")
+    sources: tuple[str, ...] = setting((), "For the cards: NAME|LICENSE|URL of each text.")
+    notes: str = setting("", "A paragraph for the encoder's card.")
+    seed: int = setting(0, "Seed of everything that is drawn.")
+    steps: int = setting(1000, "Updates of each spaCy tagger, of 300 words.")
+    evaluations: int = setting(10, "How often each spaCy tagger is scored on dev.")
+    epochs: int = setting(20, "Passes of the Hugging Face tagger.")
+    layout: Mapping[str, Any] = setting({}, "Options of Layout, where the columns of tagged files are in doubt.")
+    min_words: int = setting(MIN_WORDS, "Refuse a text of fewer words.")
+    threads: int | None = setting(1, "For fastText, all when none are given; with 1 a run can be repeated exactly.")
+    wheel: bool = setting(True, "Package the spaCy pipeline as a wheel.")
+    hf: bool = setting(True, "Make a Hugging Face directory.")
+    maps: bool = setting(True, "Draw maps of words, which needs matplotlib.")
+    words: tuple[str, ...] = setting((), "Words whose neighbors are shown; chosen by frequency when empty.")
+    test_all: bool = setting(False, "Score every tagger on test, not only the one without an encoder and the chosen.")
+    teacher: Mapping[str, Any] = setting({}, "Arguments of train_teacher that differ from fitted_settings.")
+    teacher_file: str = setting("teacher.npz", "The teacher's file within work/; the suffix says the format.")
+    student: Mapping[str, Any] = setting(
+        {}, "Fields of DistillSettings that differ from student_settings; hard_negatives window reads the text."
     )
-    tagger: Mapping[str, Any] = _setting("Values that differ from the shipped spaCy config, by dotted names.", {})
-    progress: bool = _setting("Show progress bars.", True)
-    quiet: bool = _setting("Do not print the steps.", False)
-    command: str = _setting("The command that was run, for the report and the cards.", "")
-
-
-def describe_settings() -> dict[str, str]:
-    """Return what each setting means, by name."""
-    return {one.name: one.metadata["doc"] for one in fields(BuildSettings)}
+    tagger: Mapping[str, Any] = setting({}, "Values that differ from the shipped spaCy config, by dotted names.")
+    progress: bool = setting(True, "Show progress bars.")
+    quiet: bool = setting(False, "Do not print the steps.")
+    command: str = setting("", "The command that was run, for the report and the cards.")
 
 
 def parse_encoders(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,5 +1,3 @@
 """What `auto_map` names. This directory comes with the package, so the code is the package's own."""
 
-from distillemb_plugins.hf.configuration_distillemb import DistillEmbConfig
-
-__all__ = ["DistillEmbConfig"]
+from distillemb_plugins.hf.configuration_distillemb import *  # noqa: F403

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from ...errors import DistillEmbError
 from ...files import atomic_file
-from ...quantization import check_storage, quantize_rows
+from ...quantization import STORAGES, quantize_rows
+from ...settings import check_choice
 from ...vectors import Floats
 from ..table import Teacher
 from .rows import BLOCK
@@ -76,7 +77,7 @@ def save_teacher(teacher: Teacher, path: str | Path, storage: str = "float32") -
     """
     path = Path(path)
     kind = table_format(path)
-    check_storage(storage)
+    check_choice("storage", storage, STORAGES)
     if kind == ".vec":
         with table_writer(path, len(teacher), teacher.dim) as write:
             for start in range(0, len(teacher), BLOCK):
