@@ -172,9 +172,6 @@ def _empty(work: Path) -> None:
         remove_directory(file)
 
 
-# -- checkpoints -------------------------------------------------------------------------------------------------------
-
-
 def save_checkpoint(work: Path, tensors: Tensors, progress: Mapping[str, Any]) -> None:
     """Write the checkpoint of a run, complete or not at all. The one before is replaced.
 
@@ -279,9 +276,6 @@ _DTYPES = {
     **{f"U{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
     "BOOL": "bool",
 }
-
-
-# -- steps -------------------------------------------------------------------------------------------------------------
 
 
 class Steps:

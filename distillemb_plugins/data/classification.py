@@ -155,9 +155,6 @@ def _as_dataset(splits: dict[str, list[Item]], labels: Sequence[str]) -> Dataset
     return DatasetDict(parts)
 
 
-# ---- reading
-
-
 def _read_splits(
     data: Path, task: str, language: str, words: int, notes: list[str]
 ) -> tuple[dict[str, list[Item]], list[str]]:
@@ -264,9 +261,6 @@ def _hub_items(rows: Any, spec: Task, words: int) -> list[Item]:
         )
         for row in rows
     ]
-
-
-# ---- checks
 
 
 def _with_text(name: str, items: list[Item], notes: list[str]) -> list[Item]:

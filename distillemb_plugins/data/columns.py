@@ -258,8 +258,6 @@ class _Scan:
             f"(word and tag, spaces or a tab between): {' '.join(cells)[:60]!r}; mend the line."
         )
 
-    # ---- what follows from it
-
     def _decide(self) -> Columns:
         self._check_numbers()
         self._check_empty()

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from .analogies import AnalogyScore, read_analogies, score_analogies
-from .evaluation import Evaluation, ModelScore, Tasks, evaluate
+from .analogies import read_analogies, score_analogies
+from .evaluation import Evaluation, Tasks, evaluate
 from .models import EmbeddingModel, nearest_words
-from .retention import HeldOutScore, SpeedScore, retention, score_held_out, words_per_second
-from .similarity import PairSet, SimilarityScore, read_pair_sets, read_pairs, score_similarity
+from .retention import retention, score_held_out, words_per_second
+from .similarity import read_pair_sets, read_pairs, score_similarity
 from .tagging import (
     TaggingScore,
     accuracy,
@@ -22,14 +22,8 @@ from .tagging import (
 )
 
 __all__ = [
-    "AnalogyScore",
     "EmbeddingModel",
     "Evaluation",
-    "HeldOutScore",
-    "ModelScore",
-    "PairSet",
-    "SimilarityScore",
-    "SpeedScore",
     "TaggingScore",
     "Tasks",
     "accuracy",

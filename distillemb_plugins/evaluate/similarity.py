@@ -82,9 +82,6 @@ class SimilarityScore:
     mean_of: list[str]
 
 
-# -- reading -------------------------------------------------------------------------------------------------
-
-
 def read_pair_sets(path: str | Path, only: Sequence[str] = ()) -> list[PairSet]:
     """Read a folder of pair files (or one file): Tiny Word Embeddings' five sets first, then by name.
 
@@ -263,9 +260,6 @@ def _score_column(header: list[str], numeric: list[int]) -> int:
 def _is_pair(left: str, right: str) -> bool:
     one, two = _NUMBERED.match(left.strip()), _NUMBERED.match(right.strip())
     return bool(one and two and one[1].lower() == two[1].lower() and (one[2], two[2]) == ("1", "2"))
-
-
-# -- scoring -------------------------------------------------------------------------------------------------
 
 
 def score_similarity(

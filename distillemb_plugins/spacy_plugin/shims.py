@@ -111,8 +111,6 @@ class EncoderShim(Shim):
         self._ahead = False  # the torch weights have moved since _files was taken
         self._device: str | None = None
 
-    # What the encoder is
-
     @property
     def is_loaded(self) -> bool:
         return self._files is not None
@@ -169,8 +167,6 @@ class EncoderShim(Shim):
             make_torch_fork_safe()
             self._model = self.build(self.files).to(self._device or get_torch_default_device())
         return self._model
-
-    # What thinc calls
 
     def __call__(self, inputs: list[str], is_train: bool) -> tuple[Array, Backprop]:
         """Return vectors of words ``[n, dim]`` and the callback that takes their gradient."""

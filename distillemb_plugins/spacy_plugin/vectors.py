@@ -112,8 +112,6 @@ class DistillEmbVectors(BaseVectors):
         self.attr = attribute_id(attr)
         self.name = name
 
-    # The encoder
-
     @property
     def encoder(self) -> DistillEmb:
         """The encoder, read when first needed. Raises `DistillEmbError` naming the block when there is none."""
@@ -135,8 +133,6 @@ class DistillEmbVectors(BaseVectors):
     def _take(self, files: EncoderFiles) -> None:
         self._encoder = DistillEmb.from_files(files, self._cache_size, self._runtime)
         self._digest = None
-
-    # What spaCy asks a table about itself
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -168,10 +164,6 @@ class DistillEmbVectors(BaseVectors):
     def size(self) -> int:
         rows, width = self.shape
         return rows * width
-
-    @property
-    def is_full(self) -> bool:
-        return True
 
     @property
     def n_keys(self) -> int:
@@ -212,8 +204,6 @@ class DistillEmbVectors(BaseVectors):
 
             self._digest = blake2b(encoder_to_bytes(self.encoder.files) + bytes([cast(int, self.attr)])).digest()
         return self._digest
-
-    # Vectors
 
     def __getitem__(self, key: str | int) -> Any:
         """Return the vector of a word or of its hash, float32 ``[dim]``."""
@@ -277,8 +267,6 @@ class DistillEmbVectors(BaseVectors):
         """Give vectors as arrays of `ops`. spaCy calls this before training, so a missing encoder is told here."""
         _ = self.encoder
         self._ops = None if ops.xp is np else ops
-
-    # Saving and loading
 
     def to_bytes(self, *, exclude: Iterable[str] = (), **kwargs: Any) -> bytes:
         blob = encoder_to_bytes(self.encoder.files)

@@ -134,7 +134,7 @@ def open_directory(path: Path, sentence: str, tagger: bool) -> Facts:
 def open_alone(tagger: Path, sentence: str) -> Facts:
     """Open a Hugging Face tagger by its own code, in a process that does not have this package, and tag a sentence."""
     with tempfile.TemporaryDirectory() as modules:
-        return fresh_process(_TAG_ALONE, str(tagger.resolve()), sentence, modules)
+        return fresh_process(_TAG, str(tagger.resolve()), sentence, modules)
 
 
 _OPEN_PIPELINE = """
@@ -151,19 +151,15 @@ print(json.dumps({
 }))
 """
 _TAG = """
-import json, sys
-import distillemb_plugins.hf
-from transformers import pipeline
-tag = pipeline("token-classification", model=sys.argv[1], aggregation_strategy="simple")
-print(json.dumps({"entities": [[e["word"], e["entity_group"]] for e in tag(sys.argv[2])]}))
-"""
-_TAG_ALONE = """
 import json, os, sys
-os.environ["HF_MODULES_CACHE"] = sys.argv[3]
-sys.modules["distillemb_plugins"] = None  # imports of it fail
+alone = len(sys.argv) > 3
+if alone:
+    os.environ["HF_MODULES_CACHE"] = sys.argv[3]
+    sys.modules["distillemb_plugins"] = None  # imports of it fail
+else:
+    import distillemb_plugins.hf
 from transformers import pipeline
-options = {"aggregation_strategy": "simple", "trust_remote_code": True}
-tag = pipeline("token-classification", model=sys.argv[1], **options)
+tag = pipeline("token-classification", model=sys.argv[1], aggregation_strategy="simple", trust_remote_code=alone)
 print(json.dumps({"entities": [[e["word"], e["entity_group"]] for e in tag(sys.argv[2])]}))
 """
 _EMBED = """

@@ -86,8 +86,6 @@ class Build:
     def tagger(self, kind: str) -> Path:
         return self.work / f"tagger-{kind}"
 
-    # -- what is given -------------------------------------------------------------------------------------------
-
     def prepare_tagged(self, conll: Path) -> Facts:
         files = sorted(file for some in inputs.find_splits(conll).values() for file in some)
         asked = self._given("task", "seed") | dict(self.settings.layout)
@@ -115,8 +113,6 @@ class Build:
     def splits(self) -> Splits:
         """The tagged sentences as they are used; none when there are none."""
         return inputs.read_splits(self.conll, self.settings.task) if self.settings.conll else {}
-
-    # -- encoders ------------------------------------------------------------------------------------------------
 
     def teach(self) -> None:
         """Train the teacher, once."""
@@ -189,8 +185,6 @@ class Build:
         after = ["teacher", *(f"encoder {kind}" for kind in self.distilled)]
         return self.steps.step("evaluation", "evaluating the vectors", given, make, after=after)
 
-    # -- spaCy taggers -------------------------------------------------------------------------------------------
-
     def compare(self) -> str:
         """Train a tagger without an encoder and one with each. Returns the encoder that is best on dev.
 
@@ -243,8 +237,6 @@ class Build:
 
         after = [f"tagger {kind}" for kind in kinds]
         return self.steps.step("examples", "tagging example sentences", {"kinds": kinds}, make, after=after)
-
-    # -- what is given away --------------------------------------------------------------------------------------
 
     def package(self) -> Facts:
         settings, chosen = self.settings, self.facts["chosen"]

@@ -352,7 +352,7 @@ def test_compact_storage_survives(tiny_encoder_dir: Path, tmp_path: Path) -> Non
 def test_a_bare_object_works() -> None:
     vectors = DistillEmbVectors()
     assert vectors.shape == (0, 1) and vectors.data.shape == (0, 1) and list(vectors) == [] and vectors.keys()
-    assert vectors.key2row == {} and vectors.n_keys == -1 and vectors.is_full and len(vectors) == 0
+    assert vectors.key2row == {} and vectors.n_keys == -1 and len(vectors) == 0
     vocab = Vocab()
     vocab.vectors = vectors
     assert vectors.strings is vocab.strings

@@ -116,9 +116,6 @@ def _check_words(words: Sequence[str], path: Path | None, kind: TableFormat) -> 
             raise DistillEmbError(f"{path or 'The table'}: the word {word!r} cannot stand in this format: {mend}.")
 
 
-# -- in batches --------------------------------------------------------------------------------------------------------
-
-
 def text_rows(words: Sequence[str], vectors: Floats) -> bytes:
     """Lines of a .vec file, six significant digits."""
     form = " ".join(["%.6g"] * vectors.shape[1])
