@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import require
 from .cnn import EPSILON, Array, DenseWeights
+from .onnx_graph import Graph, open_session
 
 _INPUT_DEVIATIONS = 6
 _HIDDEN_DEVIATIONS = 5
@@ -30,7 +30,6 @@ _WEIGHT_LIMIT = 64  # two products of 255 x 64 fit into 16 bits
 _ACTIVATION_LIMIT = 255
 _BIAS_LIMIT = 1 << 28  # in steps of the product
 _ZERO = 128  # of signed values in uint8
-_OPSET, _IR_VERSION = 17, 8  # old enough for every ONNX Runtime of the extra
 _TINY = np.float32(1e-30)
 
 
@@ -66,21 +65,28 @@ class OnnxHead:
         return np.zeros((words, self.dims), np.float32)
 
     def _session(self, layers: DenseWeights, basis: Array | None) -> Any:
-        node = require("onnx.helper", "onnx").make_node
-        nodes = [
-            _layer_norm(node),
-            node("Gemm", ["x", "hidden", "hidden_bias"], ["h"]),
-            node("Relu", ["h"], ["r"]),
-            *([node("Concat", ["r", "parts"], ["inner"], axis=1)] if self.dims else []),
-            node("Gemm", ["inner" if self.dims else "r", "output", "output_bias"], ["vectors"]),
-        ]
-        weights = {
-            "hidden": layers.hidden,
-            "hidden_bias": layers.hidden_bias,
-            "output": layers.output if basis is None else np.concatenate([layers.output, basis]),
-            "output_bias": layers.output_bias,
-        }
-        return _open(nodes, weights, self.dims, np.dtype(np.float32))
+        graph = Graph()
+        inner = graph.add("Relu", graph.add("Gemm", _layer_norm(graph, layers), layers.hidden, layers.hidden_bias))
+        output = layers.output if basis is None else np.concatenate([layers.output, basis])
+        return self._open(graph, inner, layers, [output, layers.output_bias], np.float32, "Gemm")
+
+    def _open(
+        self,
+        graph: Graph,
+        inner: str,
+        layers: DenseWeights,
+        output: list[Any],
+        kind: type,
+        operator: str,
+        **options: Any,
+    ) -> Any:
+        """Add the output layer, over the parts too, and open a session. kind: of the parts."""
+        inputs: dict[str, Any] = {"features": (np.float32, ["words", len(layers.hidden)])}
+        if self.dims:
+            inputs["parts"] = (kind, ["words", self.dims])
+            inner = graph.add("Concat", inner, "parts", axis=1)
+        vectors = graph.add(operator, inner, *output, **options)
+        return open_session(graph.to_bytes(inputs, vectors, ["words", len(layers.output_bias)]))
 
 
 class Int8Head(OnnxHead):
@@ -99,21 +105,9 @@ class Int8Head(OnnxHead):
         return np.full((words, self.dims), _ZERO, np.uint8)
 
     def _session(self, layers: DenseWeights, basis: Array | None) -> Any:
-        node = require("onnx.helper", "onnx").make_node
-        first, last = "x8 x_scale x_zero w1 w1_scale w1_zero b1", "h_scale h_zero w2 w2_scale w2_zero b2"
-        nodes = [
-            _layer_norm(node),
-            node("QuantizeLinear", ["x", "x_scale", "x_zero"], ["x8"]),
-            # what is below the zero of an unsigned output is cut off, which is the ReLU
-            node("QGemm", [*first.split(), "h_scale", "h_zero"], ["h8"], domain="com.microsoft"),
-            *([node("Concat", ["h8", "parts"], ["inner8"], axis=1)] if self.dims else []),
-            node("QGemm", ["inner8" if self.dims else "h8", *last.split()], ["vectors"], domain="com.microsoft"),
-        ]
-        return _open(nodes, self._quantized(layers, basis), self.dims, np.dtype(np.uint8))
-
-    def _quantized(self, layers: DenseWeights, basis: Array | None) -> dict[str, NDArray[Any]]:
-        x_scale = np.float32(_INPUT_DEVIATIONS / (_ZERO - 1))
-        h_scale = np.float32(1 / _ACTIVATION_LIMIT)
+        graph = Graph()
+        x_scale, x_zero = np.array(_INPUT_DEVIATIONS / (_ZERO - 1), np.float32), np.array(_ZERO, np.uint8)
+        h_scale, h_zero = np.array(1 / _ACTIVATION_LIMIT, np.float32), np.array(0, np.uint8)
         bound = _HIDDEN_DEVIATIONS * np.linalg.norm(layers.hidden, axis=0) + np.maximum(layers.hidden_bias, 0)
         bound = np.maximum(bound, np.abs(layers.hidden_bias) / 100 + _TINY).astype(
             np.float32
@@ -126,20 +120,13 @@ class Int8Head(OnnxHead):
         w2, w2_scale = _by_column(output, layers.output_bias / h_scale)
         # parts stand 128 too high, which the bias takes back
         too_high = _ZERO * w2[len(layers.output) :].astype(np.int32).sum(axis=0, dtype=np.int32)
-        return {
-            "x_scale": np.array(x_scale),
-            "x_zero": np.array(_ZERO, np.uint8),
-            "w1": w1,
-            "w1_scale": w1_scale,
-            "w1_zero": np.zeros(w1.shape[1], np.int8),
-            "b1": _whole(b1 / (w1_scale * x_scale)),
-            "h_scale": np.array(h_scale),
-            "h_zero": np.array(0, np.uint8),
-            "w2": w2,
-            "w2_scale": w2_scale,
-            "w2_zero": np.zeros(w2.shape[1], np.int8),
-            "b2": _whole(layers.output_bias / (w2_scale * h_scale)) - too_high,
-        }
+        x = graph.add("QuantizeLinear", _layer_norm(graph, layers), x_scale, x_zero)
+        first = [w1, w1_scale, np.zeros(w1.shape[1], np.int8), _whole(b1 / (w1_scale * x_scale)), h_scale, h_zero]
+        # what is below the zero of an unsigned output is cut off, which is the ReLU
+        inner = graph.add("QGemm", x, x_scale, x_zero, *first, domain="com.microsoft")
+        b2 = _whole(layers.output_bias / (w2_scale * h_scale)) - too_high
+        last = [h_scale, h_zero, w2, w2_scale, np.zeros(w2.shape[1], np.int8), b2]
+        return self._open(graph, inner, layers, last, np.uint8, "QGemm", domain="com.microsoft")
 
 
 def _by_column(matrix: Array, bias: Array) -> tuple[NDArray[np.int8], Array]:
@@ -153,30 +140,7 @@ def _whole(values: Array) -> NDArray[np.int32]:
     return np.rint(values).astype(np.int32)
 
 
-def _layer_norm(node: Any) -> Any:
-    return node("LayerNormalization", ["features", "one"], ["x"], axis=-1, epsilon=EPSILON)
-
-
-def _open(nodes: list[Any], weights: dict[str, NDArray[Any]], dims: int, parts: np.dtype[Any]) -> Any:
-    """A session of one thread on the nodes; inputs ``features`` and, with `dims`, ``parts``; output ``vectors``."""
-    helper, numpy_helper = require("onnx.helper", "onnx"), require("onnx.numpy_helper", "onnx")
-    runtime = require("onnxruntime", "onnx")
-    first = weights["hidden"] if "hidden" in weights else weights["w1"]
-    width, dim = first.shape[0], len(weights["output_bias"] if "output_bias" in weights else weights["b2"])
-    constants = {**weights, "one": np.ones(width, np.float32)}
-
-    def described(name: str, kind: Any, size: int) -> Any:
-        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), ["words", size])
-
-    graph = helper.make_graph(
-        nodes,
-        "products",
-        [described("features", np.float32, width), *([described("parts", parts, dims)] if dims else [])],
-        [described("vectors", np.float32, dim)],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+def _layer_norm(graph: Graph, layers: DenseWeights) -> str:
+    return graph.add(
+        "LayerNormalization", "features", np.ones(len(layers.hidden), np.float32), axis=-1, epsilon=EPSILON
     )
-    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..encoder import DistillEmb
 from ..errors import DistillEmbError, brief, require
 from ..files import is_file
+from ..inference.onnx_graph import open_session
 from ..locations import resolve
 from ..text import tokenize
 from ..vectors import Floats
@@ -217,14 +218,11 @@ def _read_about(path: Path) -> dict[str, Any]:
 
 
 def _open_head(file: Path) -> Any:
-    """A session of one thread, which survives a fork."""
-    runtime = require("onnxruntime", "onnx")
+    require("onnxruntime", "onnx")
     if not is_file(file):
         raise DistillEmbError(f"There is no file {file}: {_AGAIN}.")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
-        return runtime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+        return open_session(file.read_bytes())
     except Exception as error:  # a file that is cut or foreign raises any of ONNX Runtime's own errors
         raise DistillEmbError(f"{file} cannot be opened ({brief(error)}): {_AGAIN}.") from error
 
