@@ -14,7 +14,7 @@ from ..settings import ABOVE, FROM_ZERO, SHARE, check_choice, check_settings, is
 STUDENTS = (
     "distillemb-small", "distillemb-mid", "distillemb-large", "char-cnn", "char-rnn", "ngram-bag", "ngram-sam", "cnn"
 )  # fmt: skip
-LOSSES = ("triplet", "info_nce", "local", "global", "cosine", "similarity", "structure")
+LOSSES = ("triplet", "info_nce", "local", "global", "cosine")
 
 _AS_PUBLISHED: dict[str, Any] = {"center": False, "normalize": False, "learning_rate": 1e-3, "bf16": "off"}
 _AS_PUBLISHED |= {"table_learning_rate": None, "betas": (0.9, 0.999), "hashed_characters": 0}
@@ -53,14 +53,23 @@ _OLD_NAMES = {
     "memory_words": "codebook_words",
     "memory_codes": "codebook_bytes",
 }
+# Settings of earlier versions that changed nothing at these values, and are no more.
+_GONE = {"ema": 0.0, "max_characters": None, "monitor": "cosine", "remove_top": 0}
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings under their present names, whichever spelling they have."""
+    """Return settings under their present names, whichever spelling they have.
+
+    Raises:
+        DistillEmbError: One that is no more had an effect.
+    """
     renamed = {_OLD_NAMES.get(name, name): value for name, value in values.items()}
     for name, old, new in (("hard_negatives", "neighbours", "neighbors"), ("align", "centre", "center")):
         if renamed.get(name) == old:
             renamed[name] = new
+    for name, without_effect in _GONE.items():
+        if (value := renamed.pop(name, without_effect)) != without_effect:
+            raise DistillEmbError(f"{name} is {value!r}, and there is no such setting any more: leave it out.")
     return renamed
 
 
@@ -88,7 +97,6 @@ class DistillSettings:
     )
     lowercase: bool | None = setting(None, "Lower-case words first; None does so if no teacher's word has a capital.")
     min_char_count: int = setting(1, "Characters seen less often in the training words are unknown.", least=1)
-    max_characters: int | None = setting(None, "Most characters that are known.", least=1)
     more_characters: str = setting("", "Characters that are known whether or not the training words have them.")
     hashed_characters: int = setting(
         256, "Ids that unknown characters share by hash, a multiple of 4; 0 for a single one.", least=0
@@ -115,8 +123,7 @@ class DistillSettings:
         choices=("losses", "concat", "average", "svd"),
     )
     dim: int | None = setting(None, "Width of the vectors, with combine svd.", least=1)
-    center: bool = setting(True, "Subtract the teacher's mean vector (before remove_top and normalize).")
-    remove_top: int = setting(0, "Main directions that are removed from the teacher.", least=0)
+    center: bool = setting(True, "Subtract the teacher's mean vector (before normalize).")
     normalize: bool = setting(True, "Scale the teacher's vectors to length 1.")
     # the training
     sampling: str = setting(
@@ -140,7 +147,6 @@ class DistillSettings:
     )
     warmup: float = setting(0.1, "Share of the training with a rising rate.", number=SHARE)
     gamma: float = setting(0.95, "Factor on the learning rate an epoch, with schedule step.", number=ABOVE)
-    ema: float = setting(0.0, "Decay of the moving average of the weights, 0 for none.", number=SHARE)
     bf16: str = setting(
         "auto",
         "What is computed in bfloat16: the products of the losses, or all, the student as well. Where the hardware "
@@ -150,11 +156,8 @@ class DistillSettings:
     # validation and output
     held_out: int | float = setting(0.02, "Words never trained on, for validation: a number (2000) or a share (0.02).")
     validate_every: int = setting(1, "Epochs between two validations.", least=1)
-    monitor: str = setting(
-        "cosine", "The score that patience looks at.", choices=("cosine", "p_at_1", "p_at_10", "overlap_at_10")
-    )
     patience: int = setting(
-        0, "Stop after so many validations without a better score and keep the best weights; 0 never.", least=0
+        0, "Stop after so many validations without a better cosine and keep the best weights; 0 never.", least=0
     )
     checkpoint_seconds: float = setting(300.0, "Time between two checkpoints.", number=ABOVE)
     storage: str = setting("float32", "How the weights are stored.", choices=("float32", "float16", "int8"))
