@@ -31,12 +31,7 @@ class Cleaning:
 
 
 def clean(line: str, *, all_formats: bool = False) -> str:
-    """Bring a line to NFC, delete what is invisible, and make white space single spaces.
-
-    Args:
-        line: Any text without line ends.
-        all_formats: See `Cleaning`.
-    """
+    """Bring a line to NFC, delete what is invisible, and make white space single spaces. See `Cleaning`."""
     text = " ".join(unicodedata.normalize("NFC", line).split())
     if not all_formats:
         text = _INVISIBLE.sub("", text)
@@ -63,13 +58,7 @@ class Lines:
         self._letters.add(letters_of(line))
 
     def clean(self, raw: Iterable[str], cleaning: Cleaning, without: Iterable[str] = ()) -> Iterator[str]:
-        """Stream the new lines, cleaned, and take them.
-
-        Args:
-            raw: Lines as they are read.
-            cleaning: What to do.
-            without: Raw lines to leave out.
-        """
+        """Stream the new lines, cleaned, and take them. without: raw lines to leave out."""
         left_out = {clean(line, all_formats=cleaning.all_formats) for line in without}
         for text in raw:
             line = clean(text, all_formats=cleaning.all_formats)

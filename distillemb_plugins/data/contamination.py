@@ -32,11 +32,7 @@ def letters_and_digits(text: str) -> str:
 
 
 class TaskSentences:
-    """The dev and test sentences that raw text must not hold.
-
-    Args:
-        sentences: Their texts. Words that are joined by spaces do as well.
-    """
+    """The dev and test sentences that raw text must not hold. Their words may be joined by spaces."""
 
     def __init__(self, sentences: Iterable[str]) -> None:
         self._short: set[str] = set()
@@ -64,8 +60,7 @@ class TaskSentences:
 def task_sentences(data: Path) -> TaskSentences:
     """Read the dev and test sentences of MasakhaNER 1.0 and 2.0, MasakhaPOS, SAY and AfriSenti in all languages.
 
-    Args:
-        data: The folder that holds ``tasks/``, unpacked or as archives. Tasks that are not there are left out.
+    data: the folder that holds ``tasks/``, unpacked or as archives. Tasks that are not there are left out.
     """
     return TaskSentences(_sentences(data))
 

@@ -28,9 +28,7 @@ def _text(data: bytes) -> str:
 def plain_lines(data: bytes, *, ends: str = "") -> Iterator[str]:
     """The lines of a text file. They end in LF, CRLF or CR.
 
-    Args:
-        data: The file.
-        ends: Characters that end a line too when white space follows: for a file without lines, what ends a sentence.
+    ends: characters that end a line too when white space follows: for a file without lines, what ends a sentence.
     """
     after = rf"|(?<=[{re.escape(ends)}])\s+" if ends else ""
     yield from re.split(rf"\r\n?|\n{after}", _text(data))
@@ -39,14 +37,10 @@ def plain_lines(data: bytes, *, ends: str = "") -> Iterator[str]:
 def column(
     data: bytes, *, name: str | int, delimiter: str = "\t", quoted: bool = True, split: bool = False
 ) -> Iterator[str]:
-    """One column of a table.
+    """One column of a table: its name or the end of that, or without a header its number from 0.
 
-    Args:
-        data: The file.
-        name: Of the column, or the end of its name. Of a table without a header: its number, from 0.
-        delimiter: Between the columns.
-        quoted: Whether a value may stand in quotation marks, and then hold the delimiter and line ends.
-        split: Whether each line of a value is a line of text, and not the whole value.
+    quoted: whether a value may stand in quotation marks, and then hold the delimiter and line ends. split: whether each
+    line of a value is a line of text, and not the whole value.
     """
     text = io.StringIO(_text(data), newline="")
     rows = csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
@@ -126,9 +120,7 @@ def tagged_words(data: bytes) -> Iterator[str]:
 def page(data: bytes, *, between: str = " ") -> Iterator[str]:
     """The text of an HTML page or of another marked-up file, without title, scripts, styles and comments.
 
-    Args:
-        data: The file.
-        between: What a tag that ends no line becomes.
+    between: what a tag that ends no line becomes.
     """
     text = _LINE_END.sub("\n", _SILENT.sub(" ", _text(data)))
     yield from html.unescape(re.sub(r"<[^>]+>", between, text)).split("\n")

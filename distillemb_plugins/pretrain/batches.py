@@ -52,14 +52,10 @@ def epoch_batches(
 
 @dataclass(frozen=True)
 class Batch:
-    """Masked sentences.
+    """Masked sentences, ``[batch, words]``.
 
-    Attributes:
-        words: int64 ``[batch, words]``, what the model reads.
-        mask: bool ``[batch, words]``, true for words.
-        masked: bool ``[batch, words]``, words that are replaced by the mask vector.
-        chosen: bool ``[batch, words]``, words that are predicted.
-        targets: int64 ``[predicted]``, their numbers.
+    words: int64, what the model reads. mask: bool, true for words. masked: bool, words that are replaced by the mask
+    vector. chosen: bool, words that are predicted; targets: int64 ``[predicted]``, their numbers.
     """
 
     words: Tensor

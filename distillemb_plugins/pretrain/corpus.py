@@ -26,15 +26,9 @@ _BLOCK = 1 << 20
 class Corpus:
     """A text as word numbers.
 
-    Attributes:
-        words: The distinct words, the most frequent first.
-        counts: int64 ``[distinct]``, how often each occurs.
-        tokens: int32 ``[tokens]``, the lines one after the other, mapped from disk.
-        starts: int64 ``[lines]``, where each line begins.
-        lengths: int32 ``[lines]``, words of each line.
-        language: int16 ``[lines]``, the number of each line's language.
-        languages: Their names.
-        rows: int32 ``[distinct, max_chars]``, character ids of each word.
+    words: the distinct words, the most frequent first, and their counts int64. tokens: int32, the lines one after the
+    other, mapped from disk. starts: int64, and lengths: int32, of each line. language: int16, the number of each line's
+    language. rows: int32 ``[distinct, max_chars]``, character ids of each word.
     """
 
     words: list[str]

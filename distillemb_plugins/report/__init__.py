@@ -76,11 +76,9 @@ class NeighborRow:
 
 @dataclass
 class Section:
-    """A part of a report under a heading. Each method adds one block and returns the section.
+    """A part of a report under a heading, which may be empty. Each method adds one block and returns the section.
 
-    Args:
-        heading: May be empty.
-        warning: Whether the section is drawn as a warning.
+    warning: whether it is drawn as a warning.
     """
 
     heading: str = ""
@@ -190,11 +188,7 @@ class Report:
         return self.sections[-1]
 
     def html(self) -> str:
-        """Draw the page.
-
-        Raises:
-            MissingExtraError: When Jinja is not installed.
-        """
+        """Draw the page."""
         drawn: str = _template().render(report=self, colors=self._colors())
         return drawn
 
