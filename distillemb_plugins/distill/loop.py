@@ -46,7 +46,7 @@ class Distillation(TrainingRun):
         inputs = prepare_inputs(self._char_ids, encoder)
         self.inputs = tuple(part.to(self.device) for part in inputs)
         size = shared_batch_size(settings.batch_size, len(targets.train), accelerator.num_processes)
-        weights = sampling_weights(targets.frequencies[targets.train], settings.sampling, settings.power)
+        weights = sampling_weights(targets.frequencies[targets.train], settings.sampling)
         self.sampler = WordSampler(targets.train, size, settings.seed, weights)
         tables = tuple(torch.from_numpy(table).to(self.device) for table in targets.vectors)
         with accelerator.main_process_first():  # the others find the files that it made

@@ -77,17 +77,12 @@ def shared_batch_size(batch_size: int, words: int, processes: int) -> int:
     return size - size % processes
 
 
-def sampling_weights(frequencies: NDArray[np.float64], sampling: str, power: float) -> NDArray[np.float64] | None:
+def sampling_weights(frequencies: NDArray[np.float64], sampling: str) -> NDArray[np.float64] | None:
     """Return weights float64 ``[n]`` of words from their frequencies; None for uniform.
 
-    ``"log"`` is log(1 + f / smallest f), as Sasaki et al. 2019 weight their loss. ``"power"`` is f ** power.
+    ``"log"`` is log(1 + f / smallest f), as Sasaki et al. 2019 weight their loss.
     """
-    if sampling == "uniform":
-        return None
-    if sampling == "log":
-        return np.log1p(frequencies / frequencies[frequencies > 0].min())
-    weights: NDArray[np.float64] = frequencies**power
-    return weights
+    return np.log1p(frequencies / frequencies[frequencies > 0].min()) if sampling == "log" else None
 
 
 class WindowMiner:

@@ -54,7 +54,7 @@ _OLD_NAMES = {
     "memory_codes": "codebook_bytes",
 }
 # Settings of earlier versions that changed nothing at these values, and are no more.
-_GONE = {"ema": 0.0, "max_characters": None, "monitor": "cosine", "remove_top": 0}
+_GONE = {"ema": 0.0, "max_characters": None, "monitor": "cosine", "power": 0.5, "remove_top": 0}
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,9 +127,8 @@ class DistillSettings:
     normalize: bool = setting(True, "Scale the teacher's vectors to length 1.")
     # the training
     sampling: str = setting(
-        "uniform", "Words are drawn once an epoch each, or by frequency.", choices=("uniform", "log", "power")
+        "uniform", "Words are drawn once an epoch each, or by frequency.", choices=("uniform", "log")
     )
-    power: float = setting(0.5, "Of the frequency, with sampling power.", number=FROM_ZERO)
     batch_size: int = setting(1024, "Words of a step, over all processes.", least=2)
     epochs: int = setting(20, "Passes over as many examples as there are training words.", least=1)
     max_seconds: float | None = setting(

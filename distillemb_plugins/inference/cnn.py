@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,24 +160,8 @@ class DenseWeights:
         self.output_bias: Array = weights["output.bias"]
 
 
-class DenseHead(Protocol):
-    """LayerNorm, hidden layer, ReLU and output layer. The basis of a residual codebook is part of the output layer."""
-
-    def tables(self, codebooks: Array) -> NDArray[Any]:
-        """Return the codebooks in the form in which `parts` come from them, ``[codes, 256, width]``."""
-        ...
-
-    def __call__(self, x: Array, parts: NDArray[Any] | None) -> Array:
-        """Compute vectors float32 ``[n, dim]``.
-
-        x: features float32 ``[n, width]``, which may be overwritten. parts: coordinates of the first words in the
-        residual codebook's basis, ``[k, dims]`` from `tables`, or None.
-        """
-        ...
-
-
 class NumpyHead:
-    """`DenseHead` in float32, always there."""
+    """LayerNorm, hidden layer, ReLU and output layer. The basis of a residual codebook is part of the output layer."""
 
     def __init__(self, layers: DenseWeights, basis: Array | None) -> None:
         self.layers = layers
@@ -185,11 +169,15 @@ class NumpyHead:
         layers.output = self.both[: len(layers.output)]
 
     def tables(self, codebooks: Array) -> Array:
-        """See `DenseHead`."""
+        """The codebooks in the form in which `parts` come from them, ``[codes, 256, width]``."""
         return codebooks
 
     def __call__(self, x: Array, parts: Array | None) -> Array:
-        """See `DenseHead`."""
+        """Compute vectors float32 ``[n, dim]``.
+
+        x: features float32 ``[n, width]``, which may be overwritten. parts: coordinates of the first words in the
+        residual codebook's basis, ``[k, dims]`` from `tables`, or None.
+        """
         layers = self.layers
         normalize(x)
         inner = scratch("inner", (len(x), len(self.both)))

@@ -34,18 +34,18 @@ _TINY = np.float32(1e-30)
 
 
 class OnnxHead:
-    """`DenseHead` in float32."""
+    """`NumpyHead` in float32."""
 
     def __init__(self, layers: DenseWeights, basis: Array | None) -> None:
         self.dims = 0 if basis is None else len(basis)
         self.session = self._session(layers, basis)
 
     def tables(self, codebooks: Array) -> NDArray[Any]:
-        """See `DenseHead`."""
+        """See `NumpyHead`."""
         return codebooks
 
     def __call__(self, x: Array, parts: NDArray[Any] | None) -> Array:
-        """See `DenseHead`."""
+        """See `NumpyHead`."""
         inputs: dict[str, NDArray[Any]] = {"features": x}
         if self.dims:
             inputs["parts"] = self._for_all(parts, len(x))
@@ -90,7 +90,7 @@ class OnnxHead:
 
 
 class Int8Head(OnnxHead):
-    """`DenseHead` in int8, a little less exact; see the module."""
+    """`NumpyHead` in int8, a little less exact; see the module."""
 
     def __init__(self, layers: DenseWeights, basis: Array | None, codebooks: Array | None) -> None:
         largest = 0.0 if codebooks is None else float(np.abs(codebooks).max())
@@ -98,7 +98,7 @@ class Int8Head(OnnxHead):
         super().__init__(layers, basis)
 
     def tables(self, codebooks: Array) -> NDArray[Any]:
-        """See `DenseHead`; uint8, 128 for nothing."""
+        """See `NumpyHead`; uint8, 128 for nothing."""
         return (np.rint(codebooks / self._part_scale) + _ZERO).astype(np.uint8)
 
     def _nothing(self, words: int) -> NDArray[Any]:

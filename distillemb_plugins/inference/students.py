@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..characters import PAD_ID
 from ..errors import DistillEmbError
 from . import threads
-from .cnn import EPSILON, Array, CnnFeatures, DenseHead, DenseWeights, NumpyHead, Tensors, zero_padding
+from .cnn import EPSILON, Array, CnnFeatures, DenseWeights, NumpyHead, Tensors, zero_padding
 from .hashing import Rows, ngram_buckets, row_hash, row_hashes, without_padding
 
 __all__ = ["AUTO", "FORWARDS", "RUNTIMES", "build_forward", "check_runtime", "resolve_runtime", "row_hashes"]
@@ -195,7 +195,7 @@ class _Plain:
         return self.forward(self.args, self.weights, rows).astype(np.float32, copy=False)
 
     def head(self, x: Array, parts: NDArray[Any] | None) -> Array:
-        """See `DenseHead`."""
+        """See `NumpyHead`."""
         if parts is not None:
             x[: len(parts)] += parts @ self.weights["memory.basis"]
         return x
@@ -211,7 +211,7 @@ class _Cnn:
         self.tables = None if codebooks is None else self.head.tables(codebooks)
 
 
-def _dense_head(weights: Tensors, runtime: str) -> DenseHead:
+def _dense_head(weights: Tensors, runtime: str) -> Any:
     layers, basis = DenseWeights(weights), weights.get("memory.basis")
     if runtime == "numpy":
         return NumpyHead(layers, basis)

@@ -7,6 +7,7 @@ Sources: fastText's Dictionary::computeSubwords and Dictionary::hash (Bojanowski
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +78,13 @@ def _extend(
     return hashes
 
 
+@dataclass(frozen=True, eq=False)
 class NgramTable:
     """Vectors of words from fastText's n-gram matrix, float32 ``[buckets, dim]``, as fastText computes them."""
 
-    def __init__(self, matrix: Floats, min_n: int, max_n: int) -> None:
-        self.matrix = matrix
-        self.min_n = min_n
-        self.max_n = max_n
+    matrix: Floats
+    min_n: int
+    max_n: int
 
     @property
     def nbytes(self) -> int:
@@ -104,29 +105,20 @@ class NgramTable:
         return means
 
 
+@dataclass(frozen=True, eq=False)
 class FloretTable:
     """Vectors of words from floret's table, as floret computes them: one mean over words and n-grams alike.
 
     matrix: float32 ``[buckets, dim]``. hashes: rows of each n-gram, 1 to 4. begin, end: what stands around each word.
     """
 
-    def __init__(
-        self,
-        matrix: Floats,
-        min_n: int,
-        max_n: int,
-        hashes: int,
-        seed: int = 2166136261,
-        begin: str = "<",
-        end: str = ">",
-    ) -> None:
-        self.matrix = matrix
-        self.min_n = min_n
-        self.max_n = max_n
-        self.hashes = hashes
-        self.seed = seed
-        self.begin = begin
-        self.end = end
+    matrix: Floats
+    min_n: int
+    max_n: int
+    hashes: int
+    seed: int = 2166136261
+    begin: str = "<"
+    end: str = ">"
 
     @property
     def nbytes(self) -> int:

@@ -207,12 +207,12 @@ def no_word_list(name: str) -> DistillEmbError:
     )
 
 
+@dataclass(frozen=True, eq=False)
 class _MovedSubwords:
     """N-gram vectors after a change of the space. A word that has none keeps its zero row."""
 
-    def __init__(self, inner: Subwords, move: Callable[[Floats], Floats]) -> None:
-        self.inner = inner
-        self.move = move
+    inner: Subwords
+    move: Callable[[Floats], Floats]
 
     def __call__(self, words: Sequence[str]) -> Floats:
         vectors = self.inner(words)

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +28,6 @@ _TEXT_CHUNK = 1 << 16  # bytes
 _WORD_CHUNK = 256
 # The last three: a method of compression that does not exist, an encrypted member, a member of another name.
 _ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, KeyError)
-
-
-class _Column(Protocol):
-    """An array of which the next rows can be taken without reading the rest."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    def take(self, n: int) -> NDArray[Any]: ...
 
 
 def read_npz(path: str | Path, limit: int | None = None) -> Teacher:
@@ -238,3 +229,6 @@ class _Sliced:
         """The next `n` rows."""
         start, self._done = self._done, self._done + n
         return self._rows(start, self._done)
+
+
+_Column = _NpyColumn | _Sliced  # an array of which the next rows can be taken without reading the rest
