@@ -82,10 +82,9 @@ def _identifier(text: str) -> str:
 
 
 def to_yaml(values: Mapping[str, Any]) -> str:
-    """Write text, numbers, lists and mappings of them as YAML, without a trailing newline. Empty values are left out.
+    """Write text, numbers, lists and mappings of them as YAML. Empty values are left out.
 
-    huggingface_hub could do it, but the core does not need huggingface_hub, and a card must not depend on what is
-    installed.
+    huggingface_hub could do it, but the core does not need huggingface_hub.
     """
     return "\n".join(_yaml_lines(values))
 

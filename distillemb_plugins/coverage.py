@@ -96,10 +96,8 @@ def coverage(
 ) -> Coverage:
     """Count the words of a text whose characters an encoder does not know.
 
-    Args:
-        characters: Of the encoder (``DistillEmb.characters``, ``DistillEmbTokenizer.characters``).
-        words: Tokens of the text, or how often each occurs. Tokens without a letter do not count.
-        settings: Of the encoder's distillation (``DistillEmb.facts.settings``), if they are known.
+    words: tokens of the text, or how often each occurs; those without a letter do not count. settings: of the encoder's
+    distillation (``DistillEmb.facts.settings``), if they are known.
     """
     counts = words if isinstance(words, Mapping) else Counter(words)
     unlearned = unlearned_characters(characters, settings or {})

@@ -278,7 +278,6 @@ def _listed(words: Any) -> list[Any]:
 
 
 def _no_words(words: Any, error: TypeError) -> DistillEmbError:
-    """Say what stands where words should."""
     wrong = words
     if isinstance(words, list):
         wrong = next((word for word in words if not isinstance(word, str)), None)

@@ -109,6 +109,13 @@ def read_json_object(file: Path, mend: str) -> dict[str, Any]:
     return values
 
 
+def is_data(file: Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file, perhaps packed, has one of these suffixes, and is no hidden file, readme or license."""
+    name = file.name.lower()
+    bare = Path(name).stem if name.endswith(PACKED) else name
+    return bare.endswith(suffixes) and not name.startswith((".", "readme", "license", "licence")) and file.is_file()
+
+
 def is_directory(path: Path) -> bool:
     """Whether there is such a directory; a name that none can have is none."""
     try:

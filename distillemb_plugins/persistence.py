@@ -84,16 +84,12 @@ class EncoderFiles:
 
     @property
     def num_parameters(self) -> int:
-        """Number of weights that the network learned. The tables of a residual codebook are no such weights."""
+        """Number of weights that the network learned."""
         return count_parameters(self.tensors)
 
 
 def count_parameters(tensors: Tensors) -> int:
-    """Count the weights of the network, as the torch module counts its parameters.
-
-    The tables of a residual codebook (names that begin with ``memory.``) do not count. They are fitted to what the
-    trained network misses, and most of their entries are integers.
-    """
+    """Count the weights of a network, not the tables of a residual codebook, which are fitted to what it misses."""
     return sum(tensor.size for name, tensor in tensors.items() if not name.startswith(CODEBOOK_PREFIX))
 
 

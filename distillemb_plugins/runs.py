@@ -97,14 +97,10 @@ def work_directory(
     """Open ``<out>.work``, locked, for a run that writes `out`. The caller removes it when `out` is written.
 
     A run that goes on may replace `out`: it was allowed to when it began. The directory holds ``settings.json`` and
-    what earlier calls left. What is refused, `check_output` and `check_same_settings` say.
-
-    Args:
-        out: The file or directory that the run writes.
-        settings: What makes two runs the same, as JSON values.
-        resume: Go on with what an interrupted run left there. Without such a run, begin.
-        overwrite: Replace what stands at `out`. Without `resume`, also forget what an interrupted run left.
-        read: Gives the settings of an interrupted run their present names, if an earlier version wrote others.
+    what earlier calls left. settings: what makes two runs the same, as JSON values. resume: go on with what an
+    interrupted run left there; without such a run, begin. overwrite: replace what stands at `out`, and without `resume`
+    forget an interrupted run. read: gives the settings of an interrupted run their present names, if an earlier version
+    wrote others.
     """
     work = work_path(out)
     check_output(out, resume=resume, overwrite=overwrite)
@@ -303,13 +299,9 @@ class Steps:
     ) -> Facts:
         """Run a step, or return what it found in an earlier run.
 
-        Args:
-            name: The step.
-            what: What it does, printed to standard error.
-            settings: What the result depends on, as JSON values.
-            make: Does the work and returns what it found, as JSON values.
-            after: Names of the steps whose results it uses.
-            outputs: The files and directories that it leaves.
+        what: what it does, printed to standard error. settings: what the result depends on, as JSON values. make: does
+        the work and returns what it found, as JSON values. after: the steps whose results it uses. outputs: what it
+        leaves.
         """
         self.done.append(name)
         key = run_id([settings, *(self.records[other]["key"] for other in after)])

@@ -64,11 +64,7 @@ class StoredTensor:
 
 
 def open_safetensors(path: str | Path, mend: str = "fetch it again") -> tuple[dict[str, StoredTensor], dict[str, str]]:
-    """Open a safetensors file without reading its tensors: tensors by name, and the metadata.
-
-    mend: what the user can do about a damaged one, for the message. Types that NumPy cannot hold (float8) are an error
-    too.
-    """
+    """Open a safetensors file without reading its tensors: tensors by name, and the metadata. mend: for messages."""
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -93,10 +89,7 @@ def load_safetensors(
 
 
 def read_shards(index: str | Path, mend: str = "fetch it again") -> dict[str, NDArray[Any]]:
-    """Read the tensors of a save in several files; see `read_safetensors`.
-
-    index: the JSON file (``model.safetensors.index.json``) that says in which file beside it each tensor stands.
-    """
+    """Read the tensors of a save in several files. index: the JSON file that says in which file each tensor stands."""
     index = Path(index)
     try:
         if index.stat().st_size > _LARGEST_HEADER:

@@ -82,7 +82,6 @@ def _list(classes: Sequence[str], languages: Sequence[str], names: Sequence[str]
 
 
 def _classes(given: list[str] | None) -> tuple[str, ...]:
-    """The license classes that were asked for."""
     from ..data.public_sources import LICENSE_CLASSES
     from ..errors import DistillEmbError
 

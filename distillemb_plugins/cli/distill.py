@@ -144,7 +144,6 @@ def distill_command(
 
 
 def _report(path: Path, seconds: float, json: bool) -> None:
-    """Say what came out."""
     from ..encoder import DistillEmb
     from .info import describe
 

@@ -95,7 +95,6 @@ def _plain_warnings() -> Iterator[None]:
 
 
 def _end(error: BaseException, verb: str | None = None) -> NoReturn:
-    """Say what happened and leave."""
     error = _missing_library(error, verb)
     if isinstance(error, BrokenPipeError):
         # Whoever read us (head, less) has seen enough. Python would complain once more when it flushes at exit.

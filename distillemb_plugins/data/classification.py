@@ -56,20 +56,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Task:
-    """How a task is stored.
+    """How a task is stored, in `folder` below ``tasks/cls``.
 
-    Attributes:
-        folder: Below ``tasks/cls``.
-        text: The columns that make the text, the first of which tells equal texts.
-        label: The column of the class.
-        labels: The classes; none where the files name them.
-        file: Of a task without a split.
-        delimiter: Between columns.
-        quoting: Of the `csv` module.
-        hub: The name on the Hugging Face hub.
-        codes: Names of the languages' folders where these are not our codes.
-        part_of: A text half of whose five-word runs occur in a dev or test text counts as equal to it.
-        tweets: To be cleaned by `clean_tweet`.
+    text: the columns that make the text, the first of which tells equal texts. labels: the classes; none where the
+    files name them. file: of a task without a split. quoting: of the `csv` module. hub: the name on the Hugging Face
+    hub. codes: names of the languages' folders where these are not our codes. part_of: a text half of whose five-word
+    runs occur in a dev or test text counts as equal to it. tweets: to be cleaned by `clean_tweet`.
     """
 
     folder: str
@@ -100,10 +92,7 @@ _RAW_NEWS = Task("masakhanews_rawmajority", ("text",), "category")
 
 
 def classification_dataset(data: Path, task: str, language: str, words: int = NEWS_WORDS) -> DatasetDict:
-    """Load the texts of a task in one language. What was found amiss, and dropped, is told on standard error.
-
-    See `load_classification` for the arguments and errors.
-    """
+    """Load the texts of a task in one language; see `load_classification`. What was dropped is printed."""
     dataset, notes = load_classification(data, task, language, words)
     for note in notes:
         print(f"{task} {language}: {note}", file=sys.stderr)

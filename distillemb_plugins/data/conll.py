@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import DistillEmbError
-from ..files import PACKED
+from ..files import is_data
 from .columns import Block, Columns, blocks, find_columns
 from .conllu import ConlluReader, is_conllu
 from .layout import UPOS, Layout, Sentence
@@ -131,14 +131,13 @@ def conll_files(paths: Sequence[str | Path]) -> list[Path]:
 
 
 _SUFFIXES = (".conll", ".conllu", ".conllup", ".iob", ".iob2", ".bio", ".bioes", ".bilou", ".tsv", ".txt")
-_NOT_DATA = ("license", "licence", "readme", ".")
 
 
 def _files_of(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [file for file in path.rglob("*") if file.is_file() and _looks_like_data(file)]
+        found = [file for file in path.rglob("*") if is_data(file, _SUFFIXES)]
     else:
         anchor = Path(path.anchor)
         found = [f for f in anchor.glob(str(path.relative_to(anchor))) if f.is_file()] if "*" in str(path) else []
@@ -147,9 +146,3 @@ def _files_of(path: Path) -> list[Path]:
             f"{path} is no file, pattern, or directory with {', '.join(_SUFFIXES)} files: check the path."
         )
     return sorted(found)
-
-
-def _looks_like_data(file: Path) -> bool:
-    name = file.name.lower()
-    bare = Path(name).stem if name.endswith(PACKED) else name
-    return bare.endswith(_SUFFIXES) and not name.startswith(_NOT_DATA)

@@ -103,7 +103,6 @@ class Tags:
         return read
 
     def _closed(self, parts: list[Part], tags: Sequence[str], lines: Sequence[int]) -> list[str]:
-        """BIOES and its kin, in which each entity says where it ends."""
         read, inside = [], ""
         for (letter, kind), tag, line in zip(parts, tags, lines, strict=True):
             if letter in (OUTSIDE, "B", *_SINGLE):
@@ -159,7 +158,6 @@ def find_scheme(
 
 
 def _first_that_fits_none(letters: Mapping[str, str]) -> str:
-    """The first tag with which no scheme is left."""
     used: set[str] = set()
     for letter, tag in letters.items():
         used.add(letter)

@@ -80,7 +80,6 @@ def convert_lightning_checkpoint(
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
-    """The weights of a torch file, by name."""
     if not path.is_file():
         raise DistillEmbError(f"There is no checkpoint {path}: check the path.")
     try:

@@ -153,10 +153,7 @@ def uses_bf16(choice: str, device: torch.device) -> bool:
 
 
 def student_uses_bf16(choice: str, student: str, device: torch.device) -> bool:
-    """Whether the student computes in bfloat16. ``"auto"``: the default student's two dense layers, on such a CPU.
-
-    Its tables and norm stay float32. Held-out scores are the same within the spread of seeds.
-    """
+    """Whether the student computes in bfloat16. ``"auto"``: the default student's two dense layers, on such a CPU."""
     if choice == "auto":
         return student == "cnn" and device.type == "cpu" and uses_bf16(choice, device)
     return choice == "all"

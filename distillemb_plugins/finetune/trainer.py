@@ -249,7 +249,6 @@ class FineTuner(Trainer):
 
 
 def _words_of(dataset: Dataset) -> Counter[str]:
-    """The words of a data set of tagged sentences or of texts."""
     if "tokens" in dataset.column_names:
         return Counter(word for words in dataset["tokens"] for word in words)
     return Counter(word for text in dataset["text"] for word in tokenize(text))

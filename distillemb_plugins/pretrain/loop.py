@@ -156,7 +156,6 @@ class Pretraining(TrainingRun):
         self.run_steps(self._steps_in_all(), "pretrain")
 
     def _steps_in_all(self) -> int:
-        """About how many steps there are, for the bar."""
         words = float(self.corpus.lengths[self.lines].mean()) if len(self.lines) else 1.0
         per_step = max(words, 0.9 * self.settings.batch_words) * self.accelerator.num_processes
         return max(1, round(self.total / per_step))

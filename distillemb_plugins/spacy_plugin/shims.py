@@ -150,10 +150,6 @@ class EncoderShim(Shim):
             self._files, self._ahead = self.with_weights(self._files, weights), False
         return self._files
 
-    @property
-    def dim(self) -> int:
-        return int(self.files.config["dim"])
-
     def encoder(self) -> DistillEmb:
         """Return the NumPy encoder with the present weights."""
         if self._fast is None:

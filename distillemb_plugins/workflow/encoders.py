@@ -75,10 +75,7 @@ def distill_encoder(
 def evaluate_encoders(
     encoders: Mapping[str, Path], teacher: Teacher, shown: Sequence[str], *, maps: bool = True, progress: bool = False
 ) -> Evaluation:
-    """Score encoders beside their teacher: held-out words, neighbors of the words shown, size, speed, a map of words.
-
-    A joint encoder learns another space than the teacher's, so its held-out score stands in its own facts.
-    """
+    """Score encoders beside their teacher: held-out words, neighbors of the words shown, size, speed, map of words."""
     models = [
         EmbeddingModel.from_encoder(DistillEmb.from_pretrained(path, cache_size=0), name, encoder_bytes(path))
         for name, path in encoders.items()

@@ -16,7 +16,7 @@ from ..data.layout import Layout, Sentence
 from ..data.overlap import sentence_key
 from ..data.tagged import NO_TAG
 from ..errors import DistillEmbError
-from ..files import PACKED, atomic_file, numbered_lines
+from ..files import atomic_file, is_data, numbered_lines
 from ..runs import Facts
 from ..teachers.amount import MIN_WORDS, check_amount, count_words, expectation
 from ..text import is_word, normalize, tokenize
@@ -45,19 +45,13 @@ def text_files(places: Sequence[Path]) -> list[Path]:
     for place in places:
         if not place.is_file() and not place.is_dir():
             raise DistillEmbError(f"There is no folder {place}: give the folder with your text files (.txt).")
-        files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if _is_text(file))
+        files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if is_data(file, _SUFFIXES))
         if not files:
             raise DistillEmbError(
                 f"{place} holds no text file: put {', '.join(_SUFFIXES)} files (or packed ones) into it."
             )
         found += files
     return found
-
-
-def _is_text(file: Path) -> bool:
-    name = file.name.lower()
-    bare = Path(name).stem if name.endswith(PACKED) else name
-    return bare.endswith(_SUFFIXES) and not name.startswith((".", "readme", "license", "licence")) and file.is_file()
 
 
 def check_text(places: Sequence[Path], min_words: int) -> None:

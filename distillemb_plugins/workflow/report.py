@@ -74,7 +74,6 @@ def _looked_up(words: Sequence[LookedUp]) -> list[NeighborRow]:
 
 
 def _fill(report: Report, template: str, blocks: Blocks, *, facts: Facts, **values: Any) -> None:
-    """Add the sections of a template to a report."""
     report.labels = sorted(facts.get("tagged", {}).get("labels", ()))
     name = SCORE_NAMES.get(facts["asked"]["task"], "")
     text = _templates().get_template(template).render(facts=facts, name=name, titles=_TITLES, **values)
@@ -128,7 +127,6 @@ def _templates() -> jinja2.Environment:
 
 
 def _blocks(facts: Facts) -> dict[str, Callable[[Section], object]]:
-    """The blocks that both pages have."""
     test = facts.get("test", {})
     labels = sorted({label for scores in test.values() for label in scores["labels"]})
     groups = {label: {kind: scores["labels"].get(label, 0.0) for kind, scores in test.items()} for label in labels}
@@ -141,7 +139,6 @@ def _blocks(facts: Facts) -> dict[str, Callable[[Section], object]]:
 
 
 def _add_bars(section: Section, title: str, groups: Mapping[str, Mapping[str, float]]) -> None:
-    """Groups of bars, one bar for each tagger."""
     bars = {
         group: [Bar(_SHORT_NAMES.get(kind, kind), score, _TONES[kind]) for kind, score in scores.items()]
         for group, scores in groups.items()
@@ -184,7 +181,6 @@ def commands(facts: Facts) -> str:
 
 
 def _options(settings: Mapping[str, Any]) -> list[str]:
-    """Options of a command, some to a line."""
     given = {f"--{name.replace('_', '-')}": value for name, value in settings.items() if value is not False}
     words = [name if value is True else f"{name} {value}" for name, value in given.items()]
     return [" ".join(words[place : place + 5]) for place in range(0, len(words), 5)]

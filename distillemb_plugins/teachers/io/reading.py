@@ -95,7 +95,6 @@ def _read_file(path: Path, limit: int | None, format: str | None) -> Teacher:
 
 
 def _format(path: Path, head: bytes) -> str:
-    """What a file is, from its content."""
     if head.startswith(MAGIC):
         return "fasttext"
     if head.startswith(b"PK"):
