@@ -360,10 +360,7 @@ def directory_bytes(path: str | Path) -> int:
 
 
 def encoder_bytes(directory: str | Path) -> int:
-    """Count the bytes that computing vectors needs: weights, configuration and character table.
-
-    This is the size of an encoder in every table and report: what a user has to download.
-    """
+    """Count the bytes of weights, configuration and character table: the size of an encoder in all tables and reports."""
     patterns = ("*.safetensors", "config.json", "tokenizer*.json")
     return sum(file.stat().st_size for pattern in patterns for file in Path(directory).glob(pattern))
 

@@ -49,10 +49,7 @@ def _to_int8(tensor: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.
 
 
 def dequantize(stored: Tensors) -> Tensors:
-    """Turn stored tensors (of any float type) back into float32 weights.
-
-    Tensors of integers without a scale stay as they are.
-    """
+    """Turn stored tensors (of any float type) back into float32 weights. Integers without a scale stay as they are."""
     result: Tensors = {}
     for name, tensor in stored.items():
         if name.endswith(SCALE_SUFFIX) and name.removesuffix(SCALE_SUFFIX) in stored:
