@@ -360,7 +360,7 @@ def directory_bytes(path: str | Path) -> int:
 
 
 def encoder_bytes(directory: str | Path) -> int:
-    """Count the bytes of weights, configuration and character table: the size of an encoder in all tables and reports."""
+    """Count the bytes of weights, configuration and character table: an encoder's size in all tables and reports."""
     patterns = ("*.safetensors", "config.json", "tokenizer*.json")
     return sum(file.stat().st_size for pattern in patterns for file in Path(directory).glob(pattern))
 

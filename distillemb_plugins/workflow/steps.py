@@ -186,7 +186,7 @@ class Build:
         return self.steps.step("evaluation", "evaluating the vectors", given, make, after=after)
 
     def compare(self) -> str:
-        """Train a tagger without an encoder, then one with each; the first needs no text. Returns the best encoder on dev."""
+        """Train a tagger without an encoder, and one with each; the first needs no text. Returns the best on dev."""
         scored = self.facts["taggers"] = {}
         for kind in (WITHOUT, *self.settings.encoders):
             if kind != WITHOUT:
