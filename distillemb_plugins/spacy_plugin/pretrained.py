@@ -7,6 +7,8 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from spacy.language import Language
 
@@ -15,7 +17,7 @@ from ..errors import DistillEmbError
 from ..locations import bundled_names, is_encoder
 from ..persistence import EncoderFiles, read_encoder
 
-_shown: dict[str, int] = {}  # Python's: what has been shown
+_shown: dict[Any, int] = {}  # Python's: what has been shown
 
 
 def read_pretrained(pretrained: str | None, where: str) -> EncoderFiles:
@@ -40,7 +42,9 @@ def warn(message: str) -> None:
 def warn_of_unread_encoder() -> None:
     """Warn when the config of the pipeline that is being initialized has an encoder in [paths] that no block reads."""
     nlp = _initialized_pipeline()
-    for name, value in (nlp.config.get("paths", {}) if nlp else {}).items():
+    if nlp is None:
+        return
+    for name, value in nlp.config.get("paths", {}).items():
         if isinstance(value, str) and (name == "encoder" or value in bundled_names() or is_encoder(Path(value))):
             reference = f"${{paths.{name}}}"
             others = {key: block for key, block in nlp.config.items() if key != "paths"}
@@ -54,7 +58,7 @@ def warn_of_unread_encoder() -> None:
 
 def _initialized_pipeline() -> Language | None:
     """The pipeline whose `Language.initialize` is running: spaCy gives it to components, and not to their models."""
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame and frame.f_code is not Language.initialize.__code__:
         frame = frame.f_back
     return frame.f_locals["self"] if frame else None

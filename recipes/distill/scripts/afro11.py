@@ -155,7 +155,7 @@ def context(
 def bundle(
     work: Work = HERE / "encoders",
     target: Annotated[Path, typer.Option(help="Where to.")] = ROOT / "distillemb_plugins" / "bundled",
-    words: int = 11_000,
+    words: int = 10_500,
 ) -> None:
     """Copy them into the package, with a list of frequent words for `distillemb neighbors`."""
     for name in ("afro11", "afro11-context"):
