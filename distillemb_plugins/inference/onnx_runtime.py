@@ -121,7 +121,14 @@ class Int8Head(OnnxHead):
         # parts stand 128 too high, which the bias takes back
         too_high = _ZERO * w2[len(layers.output) :].astype(np.int32).sum(axis=0, dtype=np.int32)
         x = graph.add("QuantizeLinear", _layer_norm(graph, layers), x_scale, x_zero)
-        first = [w1, w1_scale, np.zeros(w1.shape[1], np.int8), _whole(b1 / (w1_scale * x_scale)), h_scale, h_zero]
+        first: list[Any] = [
+            w1,
+            w1_scale,
+            np.zeros(w1.shape[1], np.int8),
+            _whole(b1 / (w1_scale * x_scale)),
+            h_scale,
+            h_zero,
+        ]
         # what is below the zero of an unsigned output is cut off, which is the ReLU
         inner = graph.add("QGemm", x, x_scale, x_zero, *first, domain="com.microsoft")
         b2 = _whole(layers.output_bias / (w2_scale * h_scale)) - too_high
