@@ -68,21 +68,27 @@ class ContextLayer(nn.Module):
         self.feed_forward_out = nn.Linear(feed_forward, size)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, allowed: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-        """Words ``[batch, words, size]`` in context.
+    def forward(
+        self, x: Tensor, allowed: Tensor, cosines: Tensor, sines: Tensor, wanted: Tensor | None = None
+    ) -> Tensor:
+        """Words ``[batch, words, size]`` in context; ``[n, size]`` where only some are wanted.
 
         Args:
             x: ``[batch, words, size]``.
             allowed: bool ``[batch, 1, words, words]`` (or broadcasting to it): which words a word attends to.
             cosines: See `RotaryPositions`.
             sines: See `RotaryPositions`.
+            wanted: int64 ``[n]``, places among ``batch * words``.
         """
         batch, words, size = x.shape
         mixed = self.attention_in(self.attention_norm(x))
         mixed = mixed.view(batch, words, 3, self.heads, size // self.heads).permute(2, 0, 3, 1, 4)
         query, key = rotate(mixed[0], cosines, sines), rotate(mixed[1], cosines, sines)
         attended = functional.scaled_dot_product_attention(query, key, mixed[2], attn_mask=allowed)
-        x = x + self.dropout(self.attention_out(attended.transpose(1, 2).reshape(batch, words, size)))
+        attended = attended.transpose(1, 2).reshape(batch, words, size)
+        if wanted is not None:  # nothing mixes words from here on
+            x, attended = (part.flatten(0, 1).index_select(0, wanted) for part in (x, attended))
+        x = x + self.dropout(self.attention_out(attended))
         hidden = functional.gelu(self.feed_forward_in(self.feed_forward_norm(x)))
         return x + self.dropout(self.feed_forward_out(hidden))
 
@@ -130,7 +136,12 @@ class ContextLayers(nn.Module):
         return self.input(self.input_norm(torch.cat([vectors, shapes], 2)))
 
     def forward(
-        self, x: Tensor, mask: Tensor, masked: Tensor | None = None, every_layer: bool = False
+        self,
+        x: Tensor,
+        mask: Tensor,
+        masked: Tensor | None = None,
+        every_layer: bool = False,
+        wanted: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Words in context.
 
@@ -139,9 +150,12 @@ class ContextLayers(nn.Module):
             mask: bool ``[batch, words]``, true for words; padding may stand on either side.
             masked: bool ``[batch, words]``: words that the layers shall not see (in pretraining).
             every_layer: Also return the output of each layer.
+            wanted: int64 ``[n]``, places of words among ``batch * words``: only their states are computed to the end.
+                Not together with `every_layer`.
 
         Returns:
-            States ``[batch, words, size]``, zero for padding; and the layers' outputs, if asked for.
+            States ``[batch, words, size]``, zero for padding, or ``[n, size]`` of those wanted; and the layers'
+            outputs, if asked for.
         """
         if masked is not None:
             x = torch.where(masked[:, :, None], self.mask_vector.to(x.dtype), x)
@@ -149,14 +163,17 @@ class ContextLayers(nn.Module):
         places = (mask.long().cumsum(1) - 1).clamp(min=0)
         cosines, sines = self.positions(places, x.dtype)
         allowed = self._allowed(places, mask)
-        outputs = []
-        for layer in self.layers:
+        outputs, last = [], len(self.layers) - 1
+        for number, layer in enumerate(self.layers):
+            inputs = x, allowed, cosines, sines, wanted if number == last else None
             if self.gradient_checkpointing and self.training:
-                x = checkpoint(layer, x, allowed, cosines, sines, use_reentrant=False)
+                x = checkpoint(layer, *inputs, use_reentrant=False)
             else:
-                x = layer(x, allowed, cosines, sines)
+                x = layer(*inputs)
             if every_layer:
                 outputs.append(x * mask[:, :, None].to(x.dtype))
+        if wanted is not None:
+            return self.output_norm(x), tuple(outputs)
         return self.output_norm(x) * mask[:, :, None].to(x.dtype), tuple(outputs)
 
     def _allowed(self, places: Tensor, mask: Tensor) -> Tensor:

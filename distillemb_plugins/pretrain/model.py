@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..hf.configuration_distillemb import DistillEmbConfig
+from ..hf.encoders_distillemb import without_padding
 from ..hf.modeling_distillemb import DistillEmbForMaskedLM
 from ..persistence import EncoderFiles
 from ..vectors import unit_rows
@@ -68,7 +69,7 @@ class PretrainModel(nn.Module):
         body, device = self.model.distillemb, batch.words.device
         distinct, indices = torch.unique(batch.words, return_inverse=True)
         numbers = distinct.cpu()
-        char_ids = self.rows[numbers].to(device).long()
+        char_ids = without_padding(self.rows[numbers]).to(device).long()
         if self.vectors is None:
             vectors = body.encoder(char_ids)
         else:
@@ -76,7 +77,8 @@ class PretrainModel(nn.Module):
         layers = body.context_layers
         assert layers is not None
         inputs = layers.read(vectors[None], char_ids[None])[0]
-        return layers(inputs[indices], batch.mask, batch.masked)[0][batch.chosen]
+        wanted = batch.chosen.flatten().nonzero()[:, 0]
+        return layers(functional.embedding(indices, inputs), batch.mask, batch.masked, wanted=wanted)[0]
 
     def forward(self, batch: Batch, samples: Tensor | None, log_expected: Tensor) -> Tensor:
         """The mean loss of the predicted words, against `samples` (see `MaskedWordHead`) or, where None, all words."""

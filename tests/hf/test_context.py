@@ -74,6 +74,16 @@ def test_a_batch_gives_what_each_sentence_gives_alone(layers: ContextLayers) -> 
         torch.testing.assert_close(found[row, :words], alone[0], rtol=1e-5, atol=1e-5)
 
 
+def test_states_of_some_words_alone(layers: ContextLayers) -> None:
+    vectors, char_ids = (torch.cat([part] * 2) for part in sentence(RANGE))
+    mask = torch.ones(2, RANGE, dtype=torch.bool)
+    mask[0, 3:] = False
+    wanted, x = torch.tensor([1, RANGE, RANGE + 4]), layers.read(vectors, char_ids)
+    with torch.inference_mode():
+        every, some = (layers(x, mask, wanted=places)[0] for places in (None, wanted))
+    torch.testing.assert_close(some, every.flatten(0, 1)[wanted], rtol=1e-5, atol=1e-5)
+
+
 def test_a_word_depends_on_its_neighbors_and_on_nothing_beyond_its_range(layers: ContextLayers) -> None:
     words = 2 * RANGE * len(layers.layers) + 1
     vectors, char_ids = sentence(words)

@@ -18,7 +18,7 @@ from distillemb_plugins.pretrain import loop as loop_module
 
 TINY = PretrainSettings(
     layers=1, size=16, heads=2, range=12, vocabulary=12, batch_words=128, warmup=10, held_out=60, epochs=6,
-    evaluate_every=1000, learning_rate=5e-3, samples=0, storage="float32", device="cpu",
+    evaluate_every=1000, learning_rate=5e-3, samples=0, dropout=0.0, storage="float32", device="cpu",
 )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ class InterruptedRunError(Exception):
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     text: Path, tiny_encoder_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    settings = replace(TINY, epochs=1, checkpoint_seconds=0.0, **changes)
+    settings = replace(TINY, epochs=1, dropout=0.1, checkpoint_seconds=0.0, **changes)
     whole = pretrain([text], tiny_encoder_dir, tmp_path / "whole", settings, progress=False)
     step, steps = loop_module.Pretraining.step, []
 
