@@ -97,7 +97,9 @@ def extensions() -> Any:
 
 
 @pytest.mark.parametrize(
-    "augment", [create_lower_case(1.0), create_drop_diacritics(1.0), create_typos(1.0, rate=1.0)], ids=str
+    "augment",
+    [create_lower_case(1.0), create_drop_diacritics(1.0), create_typos(1.0, rate=1.0)],
+    ids=["lower case", "no diacritics", "typos"],
 )
 def test_annotations_stay_on_their_words(augment: Any, extensions: Any) -> None:
     nlp = spacy.blank("xx")
