@@ -72,6 +72,7 @@ def test_learning_counts_characters_and_orders_by_frequency() -> None:
     table = CharTable.learn(["aab", "cb"], counts=[10, 1], min_count=2)
     assert table.characters == ("a", "b")
     assert len(table) == 4
+    assert CharTable.learn(["aabbc"], max_characters=2).characters == ("a", "b")
     with pytest.raises(ValueError, match="lower min_count"):
         CharTable.learn(["abc"], min_count=5)
 

@@ -105,7 +105,7 @@ def test_it_is_refused_before_any_loading(
 def test_a_missing_library_ends_in_one_sentence_with_the_extras_of_the_verb(verb: str, folder: Path) -> None:
     arguments = {
         "quickstart": ["-o", "out"],
-        "build": ["text.txt", "--language", "luo", "-o", "out"],
+        "build": ["text.txt", "--language", "luo", "-o", "out", "--min-words", "1"],
         "teach": ["text.txt", "-o", "out.npz"],
         "distill": ["t.npz", "-o", "out"],
         "pretrain": ["text.txt", "-e", "afro11", "-o", "out"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..averaging import update_average
 from .losses import Objective, student_uses_bf16
 from .progress import Progress, TrainingLog, TrainingRun, TrainingState
 from .sampling import WordSampler, sampling_weights, shared_batch_size
@@ -50,7 +52,7 @@ class Distillation(TrainingRun):
         self.sampler = WordSampler(targets.train, size, settings.seed, weights)
         tables = tuple(torch.from_numpy(table).to(self.device) for table in targets.vectors)
         with accelerator.main_process_first():  # the others find the files that it made
-            self.objective = Objective(settings, targets, tables, corpus, work, self.show)
+            self.objective = Objective(settings, targets, tables, corpus, work, self.show, self._gather)
         validated = self.is_main and len(targets.held_out)
         self.validators = [HeldOut(table, targets.held_out) for table in targets.vectors] if validated else []
         runner = Runner(encoder, student_uses_bf16(settings.bf16, settings.student, self.device))
@@ -60,20 +62,29 @@ class Distillation(TrainingRun):
         share = size // accelerator.num_processes  # of the batch, computed by this process
         self._own = torch.arange(share, device=self.device) + share * accelerator.process_index
 
+    def _gather(self, vectors: Tensor) -> Tensor:
+        """The student's vectors of the whole batch; gradients flow back to the process that computed each."""
+        if self.accelerator.num_processes == 1:
+            return vectors
+        from torch.distributed.nn.functional import all_gather
+
+        return torch.cat(all_gather(vectors))
+
     def train(self, resume: bool = False, callback: Callback | None = None) -> None:
-        """Train to the end of the settings. With patience, the best weights are in the student at last."""
+        """Train to the end of the settings. The best or the averaged weights are in the student at last."""
         if resume:
             self.state.load(self.work)
         self.accelerator.wait_for_everyone()
         state = self.state.progress
         state.finished |= state.epoch >= self.settings.epochs
         self.run_steps(self.settings.epochs * self.sampler.steps_per_epoch, "distill", callback)
+        self.encoder.load_state_dict(self.state.best or self._weights())
         if self.state.best:
-            self.encoder.load_state_dict(self.state.best)
+            self.state.averaged = {}
             state.scores = self._scores()
 
     def step(self) -> tuple[dict[str, Tensor], float]:
-        state = self.state.progress
+        settings, state = self.settings, self.state.progress
         epoch, step = state.epoch, state.step
         batch = torch.from_numpy(self.sampler.batch(epoch, step)).to(self.device)
         self.module.train()
@@ -81,6 +92,11 @@ class Distillation(TrainingRun):
         total, parts = self.objective(predicted, batch, self._own, self.sampler.negatives_rng(epoch, step))
         rate = self.descend(total, len(batch), self._rate_factor())
         state.epoch, state.step = (epoch, step + 1) if step + 1 < self.sampler.steps_per_epoch else (epoch + 1, 0)
+        if settings.ema:
+            weights = self.encoder.state_dict()
+            self.state.averaged = self.state.averaged or {name: tensor.clone() for name, tensor in weights.items()}
+            averages = [self.state.averaged[name] for name in weights]
+            update_average(averages, list(weights.values()), settings.ema, state.total_steps)
         return {"loss": total.detach(), **parts}, rate
 
     def _read(self, batch: Tensor, rng: np.random.Generator) -> list[Tensor]:
@@ -125,19 +141,27 @@ class Distillation(TrainingRun):
     def _keep_best(self) -> None:
         """Keep the weights of the best score, and end the training where there was none for too long."""
         settings, state = self.settings, self.state.progress
-        score = state.scores["cosine"]
+        score = state.scores[settings.monitor]
         if state.best is None or score > state.best:
             state.best, state.worse = score, 0
-            self.state.best = {name: tensor.detach().clone() for name, tensor in self.encoder.state_dict().items()}
+            self.state.best = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
         else:
             state.worse += 1
         state.finished |= state.worse >= settings.patience
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The weights that would be written if the training ended here."""
+        return self.state.averaged or self.encoder.state_dict()
 
     def _scores(self) -> dict[str, float]:
         """Scores on the held-out words, the mean over the teachers, the same in every process."""
         scores: list[dict[str, float]] = [{}]
         if self.is_main:
-            predicted = predict(self.encoder, self.inputs, self.targets.held_out)
+            encoder = self.encoder
+            if self.state.averaged:
+                encoder = deepcopy(encoder)
+                encoder.load_state_dict(self.state.averaged)
+            predicted = predict(encoder, self.inputs, self.targets.held_out)
             each = [one.scores(predicted) for one in self.validators]
             scores = [{name: float(np.mean([one[name] for one in each])) for name in each[0]}]
         if self.accelerator.num_processes > 1:

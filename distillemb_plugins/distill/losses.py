@@ -79,8 +79,28 @@ def cosine(predicted: Tensor, targets: Tensor) -> Tensor:
     return 1 - functional.cosine_similarity(predicted, targets, dim=1).mean()
 
 
+def similarity(predicted: Tensor, targets: Tensor, batch_targets: Tensor) -> Tensor:
+    """Compute the mean squared difference of the similarities student-teacher and teacher-teacher of the batch.
+
+    The global loss of Ohashi et al. 2020 with the whole batch as W. batch_targets is ``[g, d]``, as in `info_nce`.
+    """
+    gap = functional.normalize(predicted, dim=1) - functional.normalize(targets, dim=1)
+    return (gap @ functional.normalize(batch_targets, dim=1).T).float().square().mean()
+
+
+def structure(predicted: Tensor, targets: Tensor, batch_predicted: Tensor, batch_targets: Tensor) -> Tensor:
+    """Compute the mean squared difference of the similarities student-student and teacher-teacher of the batch.
+
+    Similarity-preserving distillation (Tung & Mori 2019, equation 4, on unit vectors). batch_predicted is ``[g, d]``:
+    the student's vectors of the whole batch, gathered from all processes with their gradients.
+    """
+    student = functional.normalize(predicted, dim=1) @ functional.normalize(batch_predicted, dim=1).T
+    teacher = functional.normalize(targets, dim=1) @ functional.normalize(batch_targets, dim=1).T
+    return (student - teacher).float().square().mean()
+
+
 class Objective:
-    """The weighted sum of the losses that the settings name."""
+    """The weighted sum of the losses that the settings name. `gather` joins the student's vectors of all processes."""
 
     def __init__(
         self,
@@ -90,8 +110,9 @@ class Objective:
         corpus: Sequence[str | Path],
         work: Path,
         progress: bool,
+        gather: Callable[[Tensor], Tensor],
     ) -> None:
-        self.settings, self.tables = settings, tables
+        self.settings, self.tables, self.gather = settings, tables, gather
         self.neighbors = load_neighbors(work / f"neighbors-{targets.digest}.npy", tables, targets.train, settings)
         self.miner = build_miner(settings, targets, tables, self.neighbors, corpus, work, progress)
         self.words = torch.from_numpy(targets.train).to(tables[0].device)
@@ -108,6 +129,7 @@ class Objective:
         for_miner, for_others = rng.spawn(2)
         negatives = self.miner.draw(batch, own, for_miner) if self.miner else None
         others = self._others(batch, own, for_others)
+        gathered = self.gather(predicted) if "structure" in self.weights else predicted
 
         def against(table: Tensor) -> dict[str, Tensor]:
             """Every wanted loss against one teacher."""
@@ -123,6 +145,8 @@ class Objective:
                 "local": lambda: local(predicted, targets),
                 "global": lambda: global_(predicted, targets, embedding(others, table)),
                 "cosine": lambda: cosine(predicted, targets),
+                "similarity": lambda: similarity(predicted, targets, batch_targets),
+                "structure": lambda: structure(predicted, targets, gathered, batch_targets),
             }
             return {name: compute() for name, compute in computed.items() if name in self.weights}
 

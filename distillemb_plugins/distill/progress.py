@@ -42,11 +42,12 @@ class Progress:
 
 @dataclass
 class TrainingState:
-    """Everything that a training goes on from. `best` are weights by name, empty for none."""
+    """Everything that a training goes on from. `averaged` and `best` are weights by name, empty for none."""
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
     progress: Progress = field(default_factory=Progress)
+    averaged: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def save(self, work: Path) -> None:
@@ -54,6 +55,7 @@ class TrainingState:
         moments = self.optimizer.state_dict()["state"]
         parts: dict[str, dict[str, Tensor]] = {
             "module": self.module.state_dict(),
+            "averaged": self.averaged,
             "best": self.best,
             "optimizer": {f"{n}.{name}": torch.as_tensor(v) for n, one in moments.items() for name, v in one.items()},
             "random": {"cpu": torch.get_rng_state()},
@@ -81,6 +83,7 @@ class TrainingState:
                 moments[int(number)][key] = tensor
             self.progress = Progress(**found[1])
             self.module.load_state_dict(parts["module"])
+            self.averaged = {name: tensor.to(device) for name, tensor in parts["averaged"].items()}
             self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
             self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": dict(moments)})
             torch.set_rng_state(parts["random"]["cpu"])

@@ -14,7 +14,7 @@ from ..settings import ABOVE, FROM_ZERO, SHARE, check_choice, check_settings, is
 STUDENTS = (
     "distillemb-small", "distillemb-mid", "distillemb-large", "char-cnn", "char-rnn", "ngram-bag", "ngram-sam", "cnn"
 )  # fmt: skip
-LOSSES = ("triplet", "info_nce", "local", "global", "cosine")
+LOSSES = ("triplet", "info_nce", "local", "global", "cosine", "similarity", "structure")
 
 _AS_PUBLISHED: dict[str, Any] = {"center": False, "normalize": False, "learning_rate": 1e-3, "bf16": "off"}
 _AS_PUBLISHED |= {"table_learning_rate": None, "betas": (0.9, 0.999), "hashed_characters": 0}
@@ -53,8 +53,8 @@ _OLD_NAMES = {
     "memory_words": "codebook_words",
     "memory_codes": "codebook_bytes",
 }
-# Settings of earlier versions that changed nothing at these values, and are no more.
-_GONE = {"ema": 0.0, "max_characters": None, "monitor": "cosine", "power": 0.5, "remove_top": 0}
+# A setting of earlier versions that had an effect with the sampling "power" alone, which is no more.
+_GONE = {"power": 0.5}
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +97,7 @@ class DistillSettings:
     )
     lowercase: bool | None = setting(None, "Lower-case words first; None does so if no teacher's word has a capital.")
     min_char_count: int = setting(1, "Characters seen less often in the training words are unknown.", least=1)
+    max_characters: int | None = setting(None, "Most characters that are known.", least=1)
     more_characters: str = setting("", "Characters that are known whether or not the training words have them.")
     hashed_characters: int = setting(
         256, "Ids that unknown characters share by hash, a multiple of 4; 0 for a single one.", least=0
@@ -123,7 +124,8 @@ class DistillSettings:
         choices=("losses", "concat", "average", "svd"),
     )
     dim: int | None = setting(None, "Width of the vectors, with combine svd.", least=1)
-    center: bool = setting(True, "Subtract the teacher's mean vector (before normalize).")
+    center: bool = setting(True, "Subtract the teacher's mean vector (before remove_top and normalize).")
+    remove_top: int = setting(0, "Main directions that are removed from the teacher.", least=0)
     normalize: bool = setting(True, "Scale the teacher's vectors to length 1.")
     # the training
     sampling: str = setting(
@@ -146,6 +148,7 @@ class DistillSettings:
     )
     warmup: float = setting(0.1, "Share of the training with a rising rate.", number=SHARE)
     gamma: float = setting(0.95, "Factor on the learning rate an epoch, with schedule step.", number=ABOVE)
+    ema: float = setting(0.0, "Decay of the moving average of the weights, 0 for none.", number=SHARE)
     bf16: str = setting(
         "auto",
         "What is computed in bfloat16: the products of the losses, or all, the student as well. Where the hardware "
@@ -155,8 +158,11 @@ class DistillSettings:
     # validation and output
     held_out: int | float = setting(0.02, "Words never trained on, for validation: a number (2000) or a share (0.02).")
     validate_every: int = setting(1, "Epochs between two validations.", least=1)
+    monitor: str = setting(
+        "cosine", "The score that patience looks at.", choices=("cosine", "p_at_1", "p_at_10", "overlap_at_10")
+    )
     patience: int = setting(
-        0, "Stop after so many validations without a better cosine and keep the best weights; 0 never.", least=0
+        0, "Stop after so many validations without a better score and keep the best weights; 0 never.", least=0
     )
     checkpoint_seconds: float = setting(300.0, "Time between two checkpoints.", number=ABOVE)
     storage: str = setting("float32", "How the weights are stored.", choices=("float32", "float16", "int8"))

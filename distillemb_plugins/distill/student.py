@@ -49,6 +49,7 @@ def build_student(targets: Targets, settings: DistillSettings) -> tuple[CharTabl
             targets.train_words,
             None if targets.counts is None else targets.counts[targets.train].tolist(),
             min_count=settings.min_char_count,
+            max_characters=settings.max_characters,
             max_chars=settings.max_chars,
             align=align,
             lowercase=targets.lowercase,

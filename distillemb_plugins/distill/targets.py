@@ -142,8 +142,8 @@ def split_words(n: int, held_out: int | float) -> tuple[Rows, Rows]:
 
 def _combined(teachers: list[Teacher], settings: DistillSettings) -> list[Floats]:
     """One cleaned table a teacher, or the one that stands for all of them."""
-    if settings.center:
-        teachers = [teacher.center() for teacher in teachers]
+    if settings.center or settings.remove_top:
+        teachers = [teacher.center(settings.remove_top) for teacher in teachers]
     if settings.normalize:
         teachers = [teacher.normalize() for teacher in teachers]
     widths = [teacher.dim for teacher in teachers]

@@ -24,6 +24,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging
 
+from ..averaging import update_average
 from ..characters import CharTable
 from ..coverage import low_coverage_warning
 from ..errors import DistillEmbError
@@ -106,11 +107,9 @@ class _Averaging(TrainerCallback):
             tensors = load_file(self._file(args, state))
             self.average = {name: tensors[name].to(mean.device) for name, mean in self.average.items()}
 
-    @torch.no_grad()
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.updates:  # it follows fast at first, so that the start is soon forgotten
-            share = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
-            torch._foreach_lerp_(list(self.average.values()), list(self.model.parameters()), share)
+        if self.updates:
+            update_average(self.average.values(), self.model.parameters(), self.decay, self.updates)
         else:
             self.average = self._weights()
         self.updates += 1

@@ -167,21 +167,31 @@ class Teacher:
             weights = 1.0 / np.arange(1, len(self) + 1, dtype=np.float64)
         return weights / weights.sum()
 
-    def center(self) -> Teacher:
-        """Subtract the mean vector. N-gram vectors of unseen words are moved in the same way.
+    def center(self, remove_top: int = 0) -> Teacher:
+        """Subtract the mean vector, then the projections on the main directions.
+
+        This is "All-but-the-Top" (Mu & Viswanath 2018, algorithm 1; they use about dim / 100 directions). N-gram
+        vectors of unseen words are moved in the same way.
+
+        Args:
+            remove_top: How many main directions to remove.
 
         Returns:
             A new teacher.
 
         Raises:
-            DistillEmbError: There are no words to take the mean of.
+            DistillEmbError: `remove_top` is negative or not below the width, or there are no words to take the mean of.
         """
         if not self.words:
             raise no_word_list(self.name)
+        if not 0 <= remove_top < self.dim:
+            raise DistillEmbError(f"remove_top={remove_top} must be from 0 to {self.dim - 1}, the width less one.")
         mean = self.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        top = _main_directions(self.vectors, mean, remove_top)
 
         def move(vectors: Floats) -> Floats:
             moved: Floats = vectors - mean
+            moved -= (moved @ top) @ top.T
             return moved
 
         return self._move(move)
@@ -223,3 +233,13 @@ class _MovedSubwords:
     @property
     def nbytes(self) -> int:
         return int(getattr(self.inner, "nbytes", 0))
+
+
+def _main_directions(vectors: Floats, mean: Floats, k: int) -> Floats:
+    """The k directions of greatest variance, float32 ``[dim, k]``, from the scatter matrix."""
+    scatter = np.zeros((vectors.shape[1], vectors.shape[1]))
+    for start in range(0, len(vectors) if k else 0, _BLOCK):
+        block = vectors[start : start + _BLOCK] - mean
+        scatter += block.T @ block
+    directions: Floats = np.linalg.eigh(scatter)[1][:, ::-1][:, :k].astype(np.float32)
+    return directions

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .inputs import check_text
 from .settings import BuildSettings, checked, require_extras
 
 REPORT, RESULTS = "report.html", "report.json"
@@ -29,6 +28,8 @@ def build(settings: BuildSettings, say: Callable[[str], object] | None = None) -
         MissingExtraError: Something that is needed is not installed.
     """
     settings = checked(settings)
+    from .inputs import check_text
+
     check_text(settings.texts, settings.min_words)
     require_extras(settings)
     from ..files import atomic_file

@@ -41,12 +41,13 @@ def settings() -> DistillSettings:
     return DistillSettings(
         student="char-cnn",
         encoder_args={"char_dim": 6, "widths": [1, 2, 3], "filters": [4, 6, 8]},
-        losses={"triplet": 1.0, "info_nce": 0.5, "global": 1.0},
+        losses={"triplet": 1.0, "info_nce": 0.5, "global": 1.0, "similarity": 5.0, "structure": 5.0},
         hard_negatives="window",
         window=8,
         epochs=3,
         batch_size=32,
         held_out=20,
+        ema=0.9,
         bf16="off",
         device="cpu",
     )

@@ -68,6 +68,17 @@ def test_cosine_is_one_less_the_cosine(vectors: tuple[Tensor, Tensor, Tensor]) -
     assert float(losses.cosine(*vectors[:2])) == pytest.approx(np.mean([1 - cos(s[i], t[i]) for i in range(6)]))
 
 
+def test_similarity_and_structure_compare_matrices(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
+    s, t, _ = (v.numpy() for v in vectors)
+    pairs = [(i, j) for i in range(6) for j in range(6)]
+    teacher = [cos(t[i], t[j]) for i, j in pairs]
+    mixed = np.mean([(cos(s[i], t[j]) - one) ** 2 for (i, j), one in zip(pairs, teacher, strict=True)])
+    own = np.mean([(cos(s[i], s[j]) - one) ** 2 for (i, j), one in zip(pairs, teacher, strict=True)])
+    predicted, targets, _ = vectors
+    assert float(losses.similarity(predicted, targets, targets)) == pytest.approx(mixed, rel=1e-5)
+    assert float(losses.structure(predicted, targets, predicted, targets)) == pytest.approx(own, rel=1e-5)
+
+
 def test_a_perfect_student_has_no_loss(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
     targets = vectors[1]
     others = targets[torch.tensor([[1, 2], [2, 3], [3, 4], [4, 5], [5, 0], [0, 1]])]
@@ -75,6 +86,8 @@ def test_a_perfect_student_has_no_loss(vectors: tuple[Tensor, Tensor, Tensor]) -
         losses.local(targets, targets),
         losses.cosine(targets, targets),
         losses.global_(targets, targets, others),
+        losses.similarity(targets, targets, targets),
+        losses.structure(targets, targets, targets, targets),
     ):
         assert float(value) == pytest.approx(0.0, abs=1e-6)
 
@@ -82,6 +95,15 @@ def test_a_perfect_student_has_no_loss(vectors: tuple[Tensor, Tensor, Tensor]) -
 def test_a_share_of_the_batch_gives_its_share_of_the_loss(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
     predicted, targets, negatives = vectors
     halves = [torch.arange(3), torch.arange(3, 6)]
-    split = [losses.info_nce(predicted[own], targets, own, negatives=negatives[own]) for own in halves]
-    whole = losses.info_nce(predicted, targets, torch.arange(6), negatives=negatives)
+    split = [
+        losses.info_nce(predicted[own], targets, own, negatives=negatives[own])
+        + losses.similarity(predicted[own], targets[own], targets)
+        + losses.structure(predicted[own], targets[own], predicted, targets)
+        for own in halves
+    ]
+    whole = (
+        losses.info_nce(predicted, targets, torch.arange(6), negatives=negatives)
+        + losses.similarity(predicted, targets, targets)
+        + losses.structure(predicted, targets, predicted, targets)
+    )
     assert torch.allclose(torch.stack(split).mean(), whole)

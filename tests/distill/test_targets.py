@@ -100,6 +100,7 @@ def test_lower_case_is_found_out() -> None:
         ([("a", "abcd")], {"held_out": 3}, "held_out asks for 3 of the 4 words"),
         ([("a", "abcd")], {"dim": 3, "held_out": 0}, "dim is 3"),
         ([("a", "abcd")], {"dim": 9, "held_out": 0, "combine": "svd"}, "dim is 9"),
+        ([("a", "abcd")], {"remove_top": 4, "held_out": 0}, "remove_top"),
     ],
 )
 def test_teachers_that_do_not_fit_are_refused(teachers: list[Any], values: dict[str, Any], words: str) -> None:

@@ -26,7 +26,15 @@ from distillemb_plugins.runs import CHECKPOINT_FILE
 from distillemb_plugins.teachers import Teacher
 
 Quick = Callable[..., DistillSettings]
-ALL_LOSSES = {"triplet": 1.0, "info_nce": 0.2, "local": 1.0, "global": 1.0, "cosine": 1.0}
+ALL_LOSSES = {
+    "triplet": 1.0,
+    "info_nce": 0.2,
+    "local": 1.0,
+    "global": 1.0,
+    "cosine": 1.0,
+    "similarity": 5.0,
+    "structure": 1.0,
+}
 
 
 class StopError(Exception):
@@ -90,7 +98,7 @@ def test_all_losses_with_two_teachers_and_a_corpus(
     noise = np.random.default_rng(0).normal(size=tiny_teacher.vectors.shape).astype(np.float32)
     other = Teacher("other", tiny_teacher.words[::-1], tiny_teacher.vectors[::-1] + 0.1 * noise)
     for mining in ("window", "neighbors"):
-        settings = quick(losses=ALL_LOSSES, hard_negatives=mining, negatives=2, sampling="log")
+        settings = quick(losses=ALL_LOSSES, hard_negatives=mining, negatives=2, ema=0.9, sampling="log")
         out = distill([tiny_teacher, other], tmp_path / mining, settings, [tiny_corpus], progress=False)
         assert lines_of(out)[0]["losses"].keys() == {"loss", *ALL_LOSSES}
 
@@ -119,7 +127,7 @@ def test_published_recipe_in_bfloat16_comes_as_far(
 @pytest.mark.parametrize(
     "values",
     [
-        {"checkpoint_seconds": 1e-9, "patience": 5},  # a checkpoint after every step
+        {"checkpoint_seconds": 1e-9, "patience": 5, "ema": 0.9},  # a checkpoint after every step
         {"checkpoint_seconds": 1e9, "student": "char-cnn"},  # none is due: the run starts anew
     ],
 )

@@ -38,7 +38,7 @@ def test_lookup_falls_back_to_subwords_but_not_for_zero_rows() -> None:
     np.testing.assert_allclose(vectors[1], np.array([1, 2, 3]) - table.vectors.mean(axis=0), rtol=1e-5)
 
 
-def test_centering_removes_the_mean() -> None:
+def test_centering_removes_mean_and_main_directions() -> None:
     random = np.random.default_rng(0)
     scales = np.array([10.0, 5.0, 1.0, 1.0])
     vectors = (random.normal(size=(500, 4)) * scales + 3).astype(np.float32)
@@ -46,6 +46,13 @@ def test_centering_removes_the_mean() -> None:
     center = table.center()
     np.testing.assert_allclose(center.vectors.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(center.vectors, vectors - vectors.mean(axis=0), atol=1e-5)
+    flat = table.center(remove_top=2).vectors
+    singular = np.linalg.svd(flat, compute_uv=False)
+    assert singular[2] < 1e-3 * singular[0]
+    assert np.abs(flat[:, :2]).max() < 1.0  # the two wide axes are gone, the narrow ones are left
+    assert flat[:, 2:].std() > 0.8
+    with pytest.raises(DistillEmbError, match="remove_top=4"):
+        table.center(remove_top=4)
 
 
 def test_normalizing_keeps_zero_rows() -> None:
