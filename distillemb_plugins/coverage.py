@@ -20,10 +20,12 @@ _SHOWN = 12
 class Coverage:
     """Which characters of a text an encoder does not know.
 
-    words: of the text, each as often as it occurs, without punctuation and numbers; with_unknown: those that hold an
-    unknown character. unknown: how often each occurs, the most frequent first; bare: the same for marked letters that
-    are read without their marks. told_apart: whether each has an id nevertheless, so that words which differ in them
-    differ.
+    Attributes:
+        words: Words of the text, each as often as it occurs. Punctuation and numbers do not count.
+        with_unknown: Those that hold an unknown character.
+        unknown: How often each unknown character occurs, the most frequent first.
+        bare: The same for marked letters that are read without their marks.
+        told_apart: Whether each has an id nevertheless, so that words which differ in them differ.
     """
 
     words: int
@@ -77,7 +79,9 @@ class Coverage:
 def unlearned_characters(characters: CharTable, settings: Mapping[str, Any]) -> frozenset[str]:
     """The characters that have an id although no training word held them: the last ones of the table.
 
-    settings: of the distillation (``EncoderFacts.settings``), of which ``more_characters`` is read.
+    Args:
+        characters: Of the encoder.
+        settings: Of its distillation (``EncoderFacts.settings``), of which ``more_characters`` is read.
     """
     more = str(settings.get("more_characters") or "")
     places = {
@@ -96,8 +100,10 @@ def coverage(
 ) -> Coverage:
     """Count the words of a text whose characters an encoder does not know.
 
-    words: tokens of the text, or how often each occurs; those without a letter do not count. settings: of the encoder's
-    distillation (``DistillEmb.facts.settings``), if they are known.
+    Args:
+        characters: Of the encoder (``DistillEmb.characters``, ``DistillEmbTokenizer.characters``).
+        words: Tokens of the text, or how often each occurs. Tokens without a letter do not count.
+        settings: Of the encoder's distillation (``DistillEmb.facts.settings``), if they are known.
     """
     counts = words if isinstance(words, Mapping) else Counter(words)
     unlearned = unlearned_characters(characters, settings or {})

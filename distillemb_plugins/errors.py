@@ -33,7 +33,15 @@ def brief(error: object) -> str:
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency by its dotted name; `extra` is what installs it."""
+    """Import an optional dependency.
+
+    Args:
+        module: Dotted name, such as ``"torch"``.
+        extra: The extra of this package that installs it.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

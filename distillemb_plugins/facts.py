@@ -98,7 +98,11 @@ class EncoderFacts:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderFacts:
-        """Make facts from what `to_dict` gave. Raises ValueError for a value of the wrong type."""
+        """Make facts from what `to_dict` gave.
+
+        Raises:
+            ValueError: A value has the wrong type.
+        """
         known = {one.name for one in fields(cls)} - {"other"}
         other = {name: value for name, value in values.items() if name not in known}
         found: dict[str, Any] = {}
@@ -143,7 +147,15 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 
 
 def facts_of(values: Any, where: object) -> EncoderFacts:
-    """Make the facts of an encoder from the content of its `FACTS_FILE`. where: what to name when they are damaged."""
+    """Make the facts of an encoder from the content of its `FACTS_FILE`.
+
+    Args:
+        values: The content.
+        where: What to name in the error.
+
+    Raises:
+        DistillEmbError: The values are damaged.
+    """
     try:
         return EncoderFacts.from_dict(values)
     except (ValueError, AttributeError, TypeError) as error:

@@ -114,7 +114,18 @@ def read_encoder(name_or_path: str | Path) -> EncoderFiles:
 
 
 def find_word_list(name_or_path: str | Path, kind: str) -> Path | None:
-    """Find a word list (``"held_out"`` or ``"vocabulary"``) that is stored with an encoder, see `resolve`."""
+    """Find a word list that is stored with an encoder.
+
+    Args:
+        name_or_path: As for `resolve`.
+        kind: ``"held_out"`` or ``"vocabulary"``.
+
+    Returns:
+        The file, or None when there is none.
+
+    Raises:
+        DistillEmbError: There is no such encoder, or its facts are damaged.
+    """
     path = resolve(name_or_path)
     named = _read_facts(path, "").word_lists.get(kind)
     files = [path / file for file in ([named] if named else WORD_LISTS[kind])]  # version 0.1.0 named none
@@ -291,7 +302,13 @@ def write_encoder(
 def write_facts(path: str | Path, facts: EncoderFacts, name: str = "") -> None:
     """Replace the facts of an encoder directory, and the model card that is rendered from them.
 
-    name: what the card calls the encoder, the name of the directory when not given.
+    Args:
+        path: The directory.
+        facts: The new facts.
+        name: What the card calls the encoder, the name of the directory when not given.
+
+    Raises:
+        DistillEmbError: It is no encoder directory, or a damaged one.
     """
     path = Path(path)
     files = read_encoder(path)
@@ -316,10 +333,17 @@ def _complete_config(config: dict[str, Any], characters: CharTable, storage: Sto
 
 
 def tokenizer_files(char_table: dict[str, Any], model_max_length: int = MODEL_MAX_LENGTH) -> dict[str, str]:
-    """Make the tokenizer files of an encoder directory, by name, without tokenizers or transformers.
+    """Make the tokenizer files of an encoder directory, without tokenizers or transformers.
 
     The tokenizer's backend is the same for every encoder (`hf/tokenizer_template.json`): it finds the words, and every
     word has one id. What differs, the character table, stands in `tokenizer_config.json`.
+
+    Args:
+        char_table: What `CharTable.to_dict` gives.
+        model_max_length: Words that a sentence may have before it is cut.
+
+    Returns:
+        Texts by file name.
     """
     config = {
         "tokenizer_class": "DistillEmbTokenizer",

@@ -46,7 +46,11 @@ class Downloads:
     pause: float = 1.0
 
     def read_file(self, repository: str, revision: str, path: str, checksum: str) -> bytes:
-        """Read a file of a commit, of this checksum."""
+        """Read a file of a commit.
+
+        Raises:
+            DistillEmbError: It is not there, cannot be downloaded, or is another one than listed.
+        """
         url = f"{self.files}/{repository}/{revision}/{urllib.parse.quote(path)}"
         place = self.folder / repository / revision / path
         for last in (False, True):
@@ -57,7 +61,11 @@ class Downloads:
         raise AssertionError
 
     def read_archive(self, repository: str, revision: str, pattern: str, checksum: str) -> dict[str, bytes]:
-        """Read the files of a commit that match a pattern, sorted by path, out of its archive; see `read_file`."""
+        """Read the files of a commit that match a pattern, sorted by path, out of the commit's archive.
+
+        Raises:
+            DistillEmbError: As for `read_file`.
+        """
         url = f"{self.archives}/{repository}/tar.gz/{revision}"
         place = self.folder / repository / f"{revision}.tar.gz"
         for last in (False, True):

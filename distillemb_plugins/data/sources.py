@@ -29,10 +29,18 @@ def cache_folder() -> Path:
 
 
 def task_files(data: Path, task: str, language: str) -> dict[str, Path]:
-    """Find ``train``, ``dev`` and ``test`` of a tagging task: in the data, its archive, the cache, else on the hub.
+    """Find the files of a tagging task: in the data folder, in its archive, in the cache, else on the hub.
 
-    data: the folder that holds ``tasks/`` (unpacked, or the archives, which are unpacked once into the cache). task:
-    such as ``ner/masakhaner1``.
+    Args:
+        data: The folder that holds ``tasks/`` (unpacked, or the archives, which are unpacked once into the cache).
+        task: Such as ``ner/masakhaner1``.
+        language: Such as ``swa``.
+
+    Returns:
+        The files of ``train``, ``dev`` and ``test``.
+
+    Raises:
+        DistillEmbError: They are in none of these places.
     """
     kind, _, name = task.partition("/")
     for folder in _places(data, kind):
@@ -43,9 +51,15 @@ def task_files(data: Path, task: str, language: str) -> dict[str, Path]:
 
 
 def task_file(data: Path, kind: str, name: str) -> Path | None:
-    """Find a file or folder of the tasks of a kind (``ner``, ``pos``, ``cls``): in the data, its archive or the cache.
+    """Find a file or folder of the tasks of a kind, in the data folder, its archive or the cache.
 
-    name: the path below the folder of that kind, such as ``tir/news.csv``.
+    Args:
+        data: The folder that holds ``tasks/``.
+        kind: ``ner``, ``pos`` or ``cls``.
+        name: The path below the folder of that kind, such as ``tir/news.csv``.
+
+    Returns:
+        The path, or None where there is none.
     """
     return next((place / name for place in _places(data, kind) if (place / name).exists()), None)
 
@@ -89,7 +103,14 @@ def _from_hub(task: str, language: str) -> dict[str, Path]:
 def hub_dataset(name: str, task: str, language: str, wanted: str) -> Any:
     """Load the splits of a data set from the hub.
 
-    language: the configuration to load. wanted: the files that the user may give under ``--data`` instead.
+    Args:
+        name: Of the data set there.
+        task: How the user calls it.
+        language: The configuration to load.
+        wanted: The files that the user may give under ``--data`` instead.
+
+    Raises:
+        DistillEmbError: It cannot be loaded: offline, renamed, refused.
     """
     try:
         from datasets import load_dataset
@@ -106,7 +127,16 @@ def not_under_data(task: str, language: str, wanted: str, error: Exception | Non
 
 
 def corpus_files(data: Path, languages: Iterable[str], classes: Sequence[str] = ()) -> list[Path]:
-    """Find the raw text of languages, ``corpora/LANGUAGE/CLASS.SOURCE.txt.xz``. classes: of licenses."""
+    """Find the raw text of languages, ``corpora/LANGUAGE/CLASS.SOURCE.txt.xz``.
+
+    Args:
+        data: The folder that holds ``corpora/``.
+        languages: Such as ``swa``.
+        classes: License classes; all unless named.
+
+    Raises:
+        DistillEmbError: A language has no text.
+    """
     files: list[Path] = []
     for language in languages:
         found = sorted((data / "corpora" / language).glob("*.txt*"))

@@ -51,7 +51,12 @@ def _listed(files: Path | Sequence[Path]) -> Sequence[Path]:
 
 
 def dataset_of(splits: Mapping[str, tuple[list[list[str]], list[list[str]]]], names: Sequence[str]) -> DatasetDict:
-    """Make a data set of the words and tags of each split, as `tagged_dataset`. names: all tags, label 0 first."""
+    """Make a data set, as `tagged_dataset` does, of words and tags.
+
+    Args:
+        splits: The words and the tags of the sentences of each split.
+        names: All tags, label 0 first.
+    """
     from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
     from datasets import Sequence as ListOf
 

@@ -61,9 +61,13 @@ class EmbeddingModel:
 
     @classmethod
     def from_encoder(cls, encoder: DistillEmb, name: str, nbytes: int, lowercase: bool | None = None) -> EmbeddingModel:
-        """Wrap a loaded encoder, of `nbytes` bytes (see `encoder_bytes`).
+        """Wrap a loaded encoder.
 
-        lowercase: whether to lower-case words first; None asks its character table (no capital: yes).
+        Args:
+            encoder: The encoder.
+            name: How to call it.
+            nbytes: Its size, see `encoder_bytes`.
+            lowercase: Whether to lower-case words first; None asks its character table (no capital: yes).
         """
         if lowercase is None:
             lowercase = _no_capitals(encoder.characters.characters)

@@ -49,7 +49,8 @@ class TaggingScore:
 def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
     """Read the entities of one sentence, ``(label, start, end)``, end exclusive.
 
-    tags: IOB2, IOBES or IO. An ``I-`` without its ``B-`` begins an entity, as in conlleval.
+    Args:
+        tags: IOB2, IOBES or IO. An ``I-`` without its ``B-`` begins an entity, as in conlleval.
     """
     spans: list[tuple[str, int, int]] = []
     start, label = -1, ""

@@ -68,11 +68,18 @@ class TableForSequenceClassification(_OnTable, DistillEmbForSequenceClassificati
 def table_model(
     words: Sequence[str], vectors: Floats, labels: Sequence[str], *, tagger: bool, seed: int = 0, **config: Any
 ) -> tuple[Any, DistillEmbTokenizer]:
-    """Make a tagger or a classifier on fixed word vectors. The weights of its head are new, drawn from the seed.
+    """Make a tagger or a classifier on fixed word vectors. The weights of its head are new.
 
-    vectors: of the words, float32 ``[words, dim]``. labels: the tags or classes, in the order of their numbers. config:
-    what else the configuration says: ``head``, ``head_hidden_size`` ... Returns the model, and a tokenizer whose
-    ``char_ids`` are the rows of the words.
+    Args:
+        words: The words that have a vector.
+        vectors: Their vectors, float32 ``[words, dim]``.
+        labels: The tags or classes, in the order of their numbers.
+        tagger: Whether it tags words, or classifies texts.
+        seed: The weights of the head are drawn from it.
+        **config: What else the configuration says: ``head``, ``head_hidden_size`` ...
+
+    Returns:
+        The model, and a tokenizer whose ``char_ids`` are the rows of the words.
     """
     rows = WordRows(words)
     settings = DistillEmbConfig(

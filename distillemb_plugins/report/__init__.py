@@ -33,7 +33,13 @@ _COLORS = 8  # of labels, in the template
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a group, 0 to 100 long. tone: its color: 0 is grey, 1 and 2 stand out. text: written beside it."""
+    """One bar of a group.
+
+    Attributes:
+        value: Its length, 0 to 100.
+        tone: Its color: 0 is grey, 1 and 2 stand out.
+        text: What is written beside it; the value by default.
+    """
 
     label: str
     value: float
@@ -76,9 +82,11 @@ class NeighborRow:
 
 @dataclass
 class Section:
-    """A part of a report under a heading, which may be empty. Each method adds one block and returns the section.
+    """A part of a report under a heading. Each method adds one block and returns the section.
 
-    warning: whether it is drawn as a warning.
+    Args:
+        heading: May be empty.
+        warning: Whether the section is drawn as a warning.
     """
 
     heading: str = ""
@@ -188,7 +196,11 @@ class Report:
         return self.sections[-1]
 
     def html(self) -> str:
-        """Draw the page."""
+        """Draw the page.
+
+        Raises:
+            MissingExtraError: When Jinja is not installed.
+        """
         drawn: str = _template().render(report=self, colors=self._colors())
         return drawn
 
@@ -228,7 +240,12 @@ def entity_pieces(words: Sequence[str], tags: Sequence[str]) -> list[Piece]:
 
 
 def span_pieces(text: str, spans: Iterable[tuple[int, int, str]]) -> list[Piece]:
-    """Cut a text into spans ``(start, end, label)`` (in characters, end exclusive) and what stands between them."""
+    """Cut a text into spans and what stands between them.
+
+    Args:
+        text: The sentence.
+        spans: ``(start, end, label)`` in characters, end exclusive, without overlaps.
+    """
     pieces, place = [], 0
     for start, end, label in sorted(spans):
         pieces += [Piece(text[place:start]), Piece(text[start:end], label)]

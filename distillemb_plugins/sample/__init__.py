@@ -22,7 +22,10 @@ def raw_lines(language: str, lines: int = RAW_LINES) -> Iterator[str]:
 def write_sample(out: Path, *, lines: int = RAW_LINES, scale: float = 1.0) -> None:
     """Write ``raw/swa.txt``, ``ner/swa/train.conll`` ..., and ``ner/all/`` with both languages.
 
-    lines: raw lines of each language. scale: share of the tagged sentences.
+    Args:
+        out: The folder to write into.
+        lines: Raw lines of each language.
+        scale: Share of the tagged sentences.
     """
     for folder in ("raw", *(f"ner/{name}" for name in (*LANGUAGES, "all"))):
         (out / folder).mkdir(parents=True, exist_ok=True)

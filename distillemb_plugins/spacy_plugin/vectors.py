@@ -87,8 +87,16 @@ def attribute_id(attr: str | int) -> int | None:
 class DistillEmbVectors(BaseVectors):
     """spaCy's `BaseVectors` over a `DistillEmb`. Vectors are float32 ``[dim]``.
 
-    Vectors cannot be set: `add` (and so ``vocab.set_vector``) warns, leaves everything as it is and returns -1. Without
-    an open encoder, `pretrained` says where to read one when it is first needed; see `create_distillemb_vectors`.
+    Vectors cannot be set: `add` (and so ``vocab.set_vector``) warns, leaves everything as it is and returns -1.
+
+    Args:
+        strings: The vocabulary's strings.
+        encoder: An open encoder.
+        pretrained: Where to read the encoder when it is first needed, if it is not given.
+        cache_size: The most words whose vectors are kept.
+        attr: The token attribute that is encoded.
+        name: The name that spaCy shows.
+        runtime: What computes the vectors.
     """
 
     def __init__(

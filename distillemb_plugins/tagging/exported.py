@@ -177,7 +177,14 @@ class ExportedModel:
 
 
 class ExportedTagger(WordTagger):
-    """An exported model that is a tagger, behind the interface of all taggers."""
+    """An exported tagger.
+
+    Args:
+        model: The model.
+
+    Raises:
+        DistillEmbError: It is no tagger.
+    """
 
     def __init__(self, model: ExportedModel) -> None:
         model.require(TAGS)

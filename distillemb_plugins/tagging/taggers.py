@@ -31,7 +31,11 @@ _COMPONENTS = {NER: ("ner", "beam_ner", "entity_ruler"), POS: ("tagger", "morpho
 
 
 class HuggingFaceTagger(WordTagger):
-    """A saved `DistillEmbForTokenClassification`."""
+    """A saved `DistillEmbForTokenClassification`.
+
+    Args:
+        path: Its directory.
+    """
 
     def __init__(self, path: Path) -> None:
         self._torch = require("torch", "hf")
@@ -59,7 +63,14 @@ class HuggingFaceTagger(WordTagger):
 
 
 class SpacyTagger(Tagger):
-    """A spaCy pipeline with an entity recognizer, a tagger, or both."""
+    """A spaCy pipeline with an entity recognizer, a tagger, or both.
+
+    Args:
+        path: Its directory.
+
+    Raises:
+        DistillEmbError: It has neither, or cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
         spacy = require("spacy", "spacy")

@@ -53,7 +53,9 @@ class Tagger(ABC):
 class WordTagger(Tagger):
     """A tagger whose words are read one by one, as arrays, and then in their sentences.
 
-    max_words: the most words that are read together. A longer text is read in windows that overlap.
+    Args:
+        labels: The names of the tags.
+        max_words: The most words that are read together. A longer text is read in windows that overlap.
     """
 
     def __init__(self, labels: Sequence[str], max_words: int) -> None:
@@ -68,8 +70,9 @@ class WordTagger(Tagger):
     def predict(self, inputs: Arrays, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the numbers of the tags ``[sentences, words]``.
 
-        inputs: the arrays of `read` as ``[sentences, words, ...]``, with zeros at the end of shorter sentences. mask:
-        bool ``[sentences, words]``, true for words.
+        Args:
+            inputs: The arrays of `read` as ``[sentences, words, ...]``, with zeros at the end of shorter sentences.
+            mask: bool ``[sentences, words]``, true for words.
         """
 
     def tag_texts(self, texts: Sequence[str]) -> list[TaggedText]:

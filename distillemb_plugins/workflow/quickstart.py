@@ -84,8 +84,22 @@ def run_quickstart(
 
     `out` then holds ``sample/``, ``teacher.bin``, ``encoder/``, ``ner_scratch/``, ``ner_afro11/``, ``ner_distilled/``,
     two training configurations, ``metrics.json`` and ``report.html``. A previous quickstart there is replaced, once the
-    new one is complete; anything else only with `overwrite`. say: is given the findings in words, each as soon as it is
-    there. Returns what ``metrics.json`` holds: F1 from 0 to 1, sizes in bytes, times in seconds.
+    new one is complete.
+
+    Args:
+        out: The folder to fill.
+        seed: Seed of the training. The sample is always the same.
+        progress: Show the steps and progress bars.
+        overwrite: Replace whatever stands at `out`.
+        sizes: How much of everything.
+        say: Is given the findings in words, each as soon as it is there.
+
+    Returns:
+        What ``metrics.json`` holds: F1 from 0 to 1, sizes in bytes, times in seconds.
+
+    Raises:
+        DistillEmbError: `out` holds something else and `overwrite` is false, or it is the directory one stands in.
+        MissingExtraError: spaCy, torch, accelerate or gensim is not installed.
     """
     start = time.monotonic()
     out, sizes, say = Path(out), sizes or QuickstartSizes(), say or (lambda text: None)
