@@ -122,6 +122,22 @@ def fresh_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     process.communicate(timeout=60)
 
 
+def run_two_processes(script: str, folder: Path) -> str:
+    """Run a script, which is given the folder, in two processes over gloo. Returns what they print."""
+    (folder / "script.py").write_text(script)
+    runner = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    done = subprocess.run(
+        [*runner, "--standalone", str(folder / "script.py"), str(folder)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def tiny_words() -> list[str]:
     """About 600 distinct words in several scripts, with shared stems and affixes."""

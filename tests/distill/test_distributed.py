@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +12,8 @@ import pytest
 from distillemb_plugins.distill import DistillSettings, distill
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers import Teacher, save_teacher
+
+from ..conftest import run_two_processes
 
 SCRIPT = """
 import json, sys
@@ -59,17 +58,7 @@ def test_two_processes_end_where_one_does(
     save_teacher(tiny_teacher, tmp_path / "teacher.npz")
     (tmp_path / "corpus.txt").write_bytes(tiny_corpus.read_bytes())
     (tmp_path / "settings.json").write_text(json.dumps(settings.to_dict()))
-    (tmp_path / "script.py").write_text(SCRIPT)
-    runner = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
-    done = subprocess.run(
-        [*runner, "--standalone", str(tmp_path / "script.py"), str(tmp_path)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_two_processes(SCRIPT, tmp_path)
     distill([tiny_teacher], tmp_path / "one", settings, [tmp_path / "corpus.txt"], progress=False)
     other = distill([tiny_teacher], tmp_path / "seed", replace(settings, seed=1), [tiny_corpus], progress=False)
     one, two, seed = (read_encoder(path).tensors for path in (tmp_path / "one", tmp_path / "two", other))

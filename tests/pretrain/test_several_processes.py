@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from distillemb_plugins.persistence import read_encoder
+
+from ..conftest import run_two_processes
 
 SCRIPT = """
 import json, os, sys
@@ -53,18 +52,8 @@ def folder(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     arguments += ["--words", "1000", "--max-seconds", "500"]
     arguments += [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     (folder / "arguments.json").write_text(json.dumps(arguments))
-    (folder / "script.py").write_text(SCRIPT)
-    runner = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
-    done = subprocess.run(
-        [*runner, "--standalone", str(folder / "script.py"), str(folder)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("context layers of") == 2, "one process speaks, at the end of each run"
+    said = run_two_processes(SCRIPT, folder)
+    assert said.count("context layers of") == 2, "one process speaks, at the end of each run"
     return folder
 
 
