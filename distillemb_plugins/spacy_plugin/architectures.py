@@ -25,6 +25,7 @@ from .shims import EncoderShim
 DEFAULT_ROWS = 2500
 _FIRST_SEED = 8  # of the hash tables, as in MultiHashEmbed
 _PIECES = 3
+_CONTEXTS = ("cnn", "bilstm", "pretrained", "pretrained-cnn")
 
 
 def build_embed_v1(
@@ -107,9 +108,10 @@ def build_tok2vec_v1(
         depth: Layers of the context encoder.
         context: ``"cnn"`` (spaCy's MaxoutWindowEncoder), ``"bilstm"`` (`distillemb.BiLSTMEncoder.v1`), or
             ``"pretrained"``: the context layers that `pretrained` holds (see ``distillemb pretrain``), with the hashed
-            `attrs` beside them; `depth` is not read then.
-        window_size: Words on each side that a layer of the ``"cnn"`` reads.
-        maxout_pieces: Pieces of a layer of the ``"cnn"``.
+            `attrs` beside them; `depth` is not read then. ``"pretrained-cnn"``: the same with the words' vectors beside
+            them, and spaCy's MaxoutWindowEncoder over it all.
+        window_size: Words on each side that a layer of a CNN reads.
+        maxout_pieces: Pieces of a layer of a CNN.
 
     Returns:
         A model that takes documents and gives float32 ``[len(doc), width]`` for each.
@@ -117,15 +119,27 @@ def build_tok2vec_v1(
     Raises:
         DistillEmbError: A value is impossible.
     """
-    if context == "pretrained":
+    if context not in _CONTEXTS:
+        raise DistillEmbError(f"distillemb.Tok2Vec.v1: context is {context!r}: say {', '.join(_CONTEXTS)}.")
+    if depth < 1 and context != "pretrained":
+        raise DistillEmbError(f"distillemb.Tok2Vec.v1: depth is {depth}: give at least 1 layer.")
+    if context.startswith("pretrained"):
         _check(width, dropout, grad_factor, cache_size)
         check_runtime(runtime)
-        shim = ContextShim(freeze=freeze, lr_scale=grad_factor, dropout=dropout, cache_size=cache_size, runtime=runtime)
+        over = [MaxoutWindowEncoder(width, window_size, maxout_pieces, depth)] if context == "pretrained-cnn" else []
+        shim = ContextShim(
+            static_vectors=bool(over),
+            freeze=freeze,
+            lr_scale=grad_factor,
+            dropout=dropout,
+            cache_size=cache_size,
+            runtime=runtime,
+        )
         words = contextual_words(None if pretrained is None else str(pretrained), shim)
         states: Model[Any, Any] = chain(words, with_array(Linear(nO=width)))
         features = [_hashed_attributes(width, attrs, rows)] if attrs else []
         mixed: Model[Any, Any] = with_array(_maxout(width, width * (len(attrs or ()) + 1)))
-        return _chained(width, concatenate(*features, states), mixed, ragged2list())
+        return _chained(width, concatenate(*features, states), mixed, ragged2list(), *over)
     embed = build_embed_v1(
         width,
         pretrained,
@@ -137,14 +151,10 @@ def build_tok2vec_v1(
         cache_size=cache_size,
         runtime=runtime,
     )
-    if depth < 1:
-        raise DistillEmbError(f"distillemb.Tok2Vec.v1: depth is {depth}: give at least 1 layer.")
     if context == "cnn":
         encode = MaxoutWindowEncoder(width, window_size, maxout_pieces, depth)
-    elif context == "bilstm":
-        encode = build_bilstm_encoder_v1(width, depth)
     else:
-        raise DistillEmbError(f"distillemb.Tok2Vec.v1: context is {context!r}: say cnn, bilstm or pretrained.")
+        encode = build_bilstm_encoder_v1(width, depth)
     tok2vec = _chained(width, embed, encode)
     tok2vec.set_ref("embed", embed)
     tok2vec.set_ref("encode", encode)

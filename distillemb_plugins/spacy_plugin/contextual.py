@@ -33,9 +33,22 @@ Sentences = list[list[str]]
 
 
 class ContextShim(EncoderShim):
-    """Holds an encoder and its context layers for a thinc node; see `EncoderShim`."""
+    """Holds an encoder and its context layers for a thinc node; see `EncoderShim`.
+
+    static_vectors: give each word's vector beside its state in context.
+    """
 
     _forward: ContextForward | None = None
+
+    def __init__(self, *, static_vectors: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.static_vectors = static_vectors
+
+    @property
+    def size(self) -> int:
+        """Width of what comes out for a word."""
+        config = self.files.config
+        return int(config["context_size"]) + (int(config["dim"]) if self.static_vectors else 0)
 
     def load(self, files: EncoderFiles) -> None:
         super().load(files)
@@ -78,6 +91,8 @@ class ContextShim(EncoderShim):
         kept = [span for some in cut for span in some]
         states = [one[first:last] for one, (_, _, first, last) in zip(found, kept, strict=True)]
         joined = np.concatenate(states) if states else np.zeros((0, self._forward.size), np.float32)
+        if self.static_vectors:
+            joined = np.concatenate([joined, self.encoder().encode([word for one in sentences for word in one])], 1)
         return get_current_ops().asarray2f(cast(Floats2d, joined))
 
     @property
@@ -103,7 +118,10 @@ class ContextShim(EncoderShim):
         char_ids = self._rows(list(numbers))
         vectors = module["encoder"](char_ids)
         inner = module["context"].read(vectors[None], char_ids[None])[0]
-        states = module["context"](inner[places.to(device)], mask.to(device))[0][kept.to(device)]
+        places, kept = places.to(device), kept.to(device)
+        states = module["context"](inner[places], mask.to(device))[0][kept]
+        if self.static_vectors:
+            states = torch.cat([states, vectors[places[kept]]], 1)
 
         def backprop(gradient: Array) -> None:
             states.backward(xp2torch(gradient, device=states.device))
@@ -112,7 +130,7 @@ class ContextShim(EncoderShim):
 
 
 def contextual_words(pretrained: str | None, shim: ContextShim) -> Model[list[Doc], Ragged]:
-    """Build a layer from documents to words in context, float32 ``[tokens, context_size]``."""
+    """Build a layer from documents to words in context, float32 ``[tokens, shim.size]``."""
     return Model(
         "distillemb_context", _forward, init=partial(_init, pretrained=pretrained), shims=[shim], dims={"nO": None}
     )
@@ -128,8 +146,8 @@ def _init(model: Model[Any, Any], X: Any = None, Y: Any = None, *, pretrained: s
             f"{WHERE}: {pretrained} has no context layers: make some with distillemb pretrain, or say context = "
             '"cnn" or "bilstm".'
         )
-    model.set_dim("nO", int(files.config["context_size"]))
     shim.load(files)
+    model.set_dim("nO", shim.size)
     warn_of_characters(files, X or [], WHERE)
 
 

@@ -36,6 +36,8 @@ def head_graph(config: Any, weights: Weights, *, classifier: bool, pools: bool) 
     if config.context_layers:
         x = _context_layers(graph, config, weights)
     if classifier:
+        if config.context_layers and config.static_vectors:
+            x = graph.add("Concat", x, "vectors", axis=-1)
         x = _activation(graph, x, config.head_activation)
         if config.shape_features:
             x = graph.add("Concat", x, _shapes(graph, weights, "shapes."), axis=-1)

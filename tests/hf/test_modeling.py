@@ -176,6 +176,22 @@ def test_parameter_groups_and_freezing(tiny_encoder_dir: Path, batch: Any) -> No
     assert changed and not any(name.startswith("distillemb.") for name in changed)
 
 
+def test_a_head_reads_word_vectors_beside_states(tiny_context_dir: Path, tmp_path: Path) -> None:
+    plain, both = (make_tagger(tiny_context_dir, head="linear", static_vectors=reads) for reads in (False, True))
+    dim, size = both.config.dim, both.config.context_size
+    assert (plain.classifier.in_features, both.classifier.in_features) == (size, size + dim)
+    char_ids = torch.randint(2, both.config.vocab_size, (1, 3, both.config.max_chars))
+    both.save_pretrained(tmp_path / "both")
+    again = AutoModelForTokenClassification.from_pretrained(tmp_path / "both").eval()
+    torch.testing.assert_close(again(char_ids).logits, both(char_ids).logits)
+    with torch.no_grad():
+        both.classifier.weight[:, :size] = 0  # so that the vectors decide, which know nothing of their neighbors
+        both.norm = torch.nn.Identity()  # it takes the mean over all
+        alone, among = both(char_ids[:, :1]).logits, both(char_ids).logits
+    torch.testing.assert_close(alone[0, 0], among[0, 0])
+    assert (among[0, 0] != among[0, 1]).any()
+
+
 def test_lower_context_layers_learn_more_slowly(tiny_context_dir: Path) -> None:
     model = make_tagger(tiny_context_dir, head="linear")
     owners = {id(parameter): name for name, parameter in model.named_parameters()}

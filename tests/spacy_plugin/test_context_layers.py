@@ -15,7 +15,7 @@ from spacy.training import Example
 from spacy.util import registry
 from thinc.api import Config
 
-from distillemb_plugins import DistillEmbError
+from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.hf import DistillEmbModel
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.spacy_plugin import contextual
@@ -80,7 +80,20 @@ def test_the_states_are_those_of_the_hugging_face_model(tiny_context_dir: Path) 
     np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
-@pytest.mark.parametrize("settings", [{}, {"attrs": ["NORM", "SHAPE"], "rows": [50, 50]}, {"dropout": 0.1}])
+CNN = {"context": "pretrained-cnn", "depth": 2, "attrs": ["NORM"], "rows": [50]}
+
+
+def test_below_a_cnn_the_word_vectors_stand_beside_the_states(tiny_context_dir: Path) -> None:
+    sentences = [["Kita", "soma"], [], ["MJI"]]
+    plain, wide = (shim_of(pipeline(tiny_context_dir, **settings)[0]) for settings in ({}, CNN))
+    found, _ = wide(sentences, False)
+    vectors = DistillEmb.from_pretrained(tiny_context_dir).encode(["Kita", "soma", "MJI"])
+    np.testing.assert_allclose(found, np.concatenate([plain(sentences, False)[0], vectors], 1), atol=1e-6)
+    nlp, _ = pipeline(tiny_context_dir, **CNN)
+    assert any("expand_window" in node.name for node in nlp.get_pipe("tok2vec").model.walk())
+
+
+@pytest.mark.parametrize("settings", [{}, {"attrs": ["NORM", "SHAPE"], "rows": [50, 50]}, {"dropout": 0.1}, CNN])
 def test_it_learns(tiny_context_dir: Path, settings: dict[str, Any]) -> None:
     nlp, examples = pipeline(tiny_context_dir, **settings)
     before = {name: tensor.copy() for name, tensor in shim_of(nlp).files.context.items()}
@@ -95,8 +108,9 @@ def test_it_learns(tiny_context_dir: Path, settings: dict[str, Any]) -> None:
     assert (after["layers.0.attention_in.weight"] != before["layers.0.attention_in.weight"]).any()
 
 
-def test_what_learning_sees_is_what_predicting_gives(tiny_context_dir: Path) -> None:
-    nlp, _ = pipeline(tiny_context_dir)
+@pytest.mark.parametrize("settings", [{}, CNN])
+def test_what_learning_sees_is_what_predicting_gives(tiny_context_dir: Path, settings: dict[str, Any]) -> None:
+    nlp, _ = pipeline(tiny_context_dir, **settings)
     shim = shim_of(nlp)
     sentences = [["kita", "soma", "kita"], [], ["mji"]]
     module = shim.module()
@@ -133,8 +147,11 @@ def test_a_slower_rate_moves_the_layers_less(tiny_context_dir: Path) -> None:
     assert 0.05 < moved[1] / moved[0] < 0.3
 
 
-def test_saved_pipelines_need_neither_the_directory_nor_torch(tiny_context_dir: Path, tmp_path: Path) -> None:
-    nlp, examples = pipeline(tiny_context_dir)
+@pytest.mark.parametrize("settings", [{}, CNN])
+def test_saved_pipelines_need_neither_the_directory_nor_torch(
+    tiny_context_dir: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    nlp, examples = pipeline(tiny_context_dir, **settings)
     nlp.update(examples, sgd=nlp.resume_training())
     nlp.config["components"]["tok2vec"]["model"]["pretrained"] = str(tmp_path / "gone")
     nlp.to_disk(tmp_path / "saved")
@@ -172,8 +189,9 @@ def test_long_documents_are_cut_into_overlapping_windows(
     np.testing.assert_allclose(cut[:40], whole[:40], atol=1e-5)
 
 
-def test_empty_documents_are_no_trouble(tiny_context_dir: Path) -> None:
-    nlp, examples = pipeline(tiny_context_dir)
+@pytest.mark.parametrize("settings", [{}, CNN])
+def test_empty_documents_are_no_trouble(tiny_context_dir: Path, settings: dict[str, Any]) -> None:
+    nlp, examples = pipeline(tiny_context_dir, **settings)
     empty = Example.from_dict(nlp.make_doc(""), {"entities": []})
     for batch in ([empty], [empty, examples[0]]):
         nlp.update(batch, sgd=nlp.resume_training())
@@ -183,5 +201,5 @@ def test_empty_documents_are_no_trouble(tiny_context_dir: Path) -> None:
 def test_a_directory_without_context_is_refused(tiny_encoder_dir: Path) -> None:
     with pytest.raises(DistillEmbError, match="has no context layers: make some with distillemb pretrain"):
         pipeline(tiny_encoder_dir)
-    with pytest.raises(DistillEmbError, match="say cnn, bilstm or pretrained"):
+    with pytest.raises(DistillEmbError, match="say cnn, bilstm, pretrained, pretrained-cnn"):
         registry.architectures.get("distillemb.Tok2Vec.v1")(width=8, pretrained=None, context="lstm")

@@ -14,6 +14,7 @@ KINDS = {
     "bilstm-crf": {"head": "bilstm-crf", "shape_features": True, "head_layers": 2},
     "context": {"head": "linear", "shape_features": True},
     "context-bilstm-crf": {"head": "bilstm-crf", "head_activation": "gelu"},
+    "context-static": {"head": "bilstm-crf", "static_vectors": True},
 }
 
 
