@@ -32,6 +32,7 @@ def build_model(files: EncoderFiles, settings: PretrainSettings, vocabulary: int
         context_dropout=settings.dropout,
         context_range=settings.range,
         word_vocabulary=vocabulary,
+        static_vectors=True,  # for heads: better on dev (recipes/tagging)
         character_classes=files.characters.classes,
     )
     model = DistillEmbForMaskedLM(config)

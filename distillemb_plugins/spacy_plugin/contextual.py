@@ -27,7 +27,7 @@ from .shims import Array, Backprop, EncoderShim
 if TYPE_CHECKING:
     import torch
 
-WHERE = 'distillemb.Tok2Vec.v1 with context = "pretrained"'
+WHERE = "distillemb.Tok2Vec.v1 with pretrained context"
 LONGEST = 512  # words of a window; longer documents are cut into windows that overlap by the layers' range
 Sentences = list[list[str]]
 
