@@ -115,10 +115,13 @@ def made_up_words(count: int) -> list[str]:
     before, after = ("", "a", "ku", "wa", "m", "በ", "ye", "n"), ("", "ni", "na", "ji", "ው", "sha", "ka", "o")
     lines = (line for language in LANGUAGES for line in raw_lines(language, 1000))
     stems = dict.fromkeys(token for line in lines for token in tokenize(line) if token.isalpha())
-    found = dict.fromkeys(b + s + a + c for c in after for a in after for b in before for s in stems)
+    found: dict[str, None] = {}
+    made = (b + s + a + c for c in after for a in after for b in before for s in stems)
+    while len(found) < count and (some := list(islice(made, count - len(found)))):
+        found |= dict.fromkeys(some)
     if len(found) < count:
         raise DistillEmbError(f"The sample makes {len(found)} words, {count} are asked for: give --data DIR.")
-    return list(islice(found, count))
+    return list(found)
 
 
 def running_text(words: list[str], tokens: int) -> list[str]:
@@ -161,6 +164,8 @@ def interleaved(cases: Mapping[str, Work], rounds: int, *, processor_time: bool 
     """
     clock = time.process_time if processor_time else time.perf_counter
     rates: Rates = {name: [] for name in cases}
+    gc.collect()
+    gc.freeze()  # what is there before is not searched again
     for round_number in range(rounds + 1):
         for name, work in cases.items():
             gc.collect()
@@ -169,6 +174,7 @@ def interleaved(cases: Mapping[str, Work], rounds: int, *, processor_time: bool 
             seconds = clock() - start
             if round_number:
                 rates[name].append(done / max(seconds, 1e-9))
+    gc.unfreeze()
     return rates
 
 
