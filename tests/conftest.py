@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -13,6 +14,8 @@ from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# One thread a process, also of those that tests start: several would wait for each other over tiny matrices.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -53,6 +56,12 @@ _BEFORE = ["", "m", "wa", "ki", "በ", "ለ", "a", "u"]
 _AFTER = ["", "ni", "ው", "ዎች", "s", "ko"]
 
 
+def pytest_collection_finish() -> None:
+    """The libraries are imported: their objects stay, and need not be looked through by every garbage collection."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_torch_thread() -> None:
     """Tiny matrices gain nothing from threads, and lose much of them on a busy machine."""
@@ -73,6 +82,8 @@ class Blocker:
 answers, sys.stdout = sys.stdout, sys.stderr
 import torch, transformers
 
+for name in ("AutoModelForTokenClassification", "AutoTokenizer", "PreTrainedModel", "PreTrainedTokenizerFast"):
+    getattr(transformers, name)  # only now is it imported, which every child would have to do
 torch.set_num_threads(1)
 for line in sys.stdin:
     if os.fork():
@@ -122,8 +133,41 @@ def fresh_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     process.communicate(timeout=60)
 
 
+_RANKS = """
+import os, socket, sys, traceback
+
+script, folder = given
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = str(free.getsockname()[1])
+sys.argv, children = ["script.py", folder], []
+for rank in "01":
+    if not (child := os.fork()):
+        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2")
+        status = 1
+        try:
+            with open(f"{folder}/said-{rank}", "w", encoding="utf-8") as sys.stdout:
+                exec(script, {"__name__": "__main__"})
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    children.append(child)
+if any([os.waitpid(child, 0)[1] for child in children]):
+    raise RuntimeError("One of the two processes failed.")
+result = "".join(open(f"{folder}/said-{rank}", encoding="utf-8").read() for rank in "01")
+"""
+
+
+@pytest.fixture(scope="session")
+def two_processes(fresh_process: Callable[..., Any]) -> Callable[[str, Path], str]:
+    """What `run_two_processes` does, by forks of the process that has imported torch and transformers."""
+    return lambda script, folder: str(fresh_process(_RANKS, [script, str(folder)], package=True))
+
+
 def run_two_processes(script: str, folder: Path) -> str:
-    """Run a script, which is given the folder, in two processes over gloo. Returns what they print."""
+    """Run a script, which is given the folder, in two processes that torchrun starts. Returns what they print."""
     (folder / "script.py").write_text(script)
     runner = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
     done = subprocess.run(

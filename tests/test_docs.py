@@ -76,6 +76,8 @@ def folder(
         (tmp_path / name).write_text(SENTENCES * 2, "utf-8")
     save_teacher(tiny_teacher, tmp_path / "teacher.npz")
     shutil.copytree(tiny_encoder_dir, tmp_path / "my-encoder")
+    # The encoder's graph takes seconds to trace, and has a test of its own.
+    monkeypatch.setattr("distillemb_plugins.tagging.export.encoder_graph", lambda encoder, config: b"")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     level = logging.root.level

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from distillemb_plugins.persistence import read_encoder
-
-from ..conftest import run_two_processes
 
 SCRIPT = """
 import json, os, sys
@@ -42,7 +41,9 @@ pretrain("cut", "--resume")
 
 
 @pytest.fixture(scope="module")
-def folder(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(
+    tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory, two_processes: Callable[[str, Path], str]
+) -> Path:
     """What two processes wrote: a whole run and an interrupted one."""
     folder = tmp_path_factory.mktemp("processes")
     lines = ["kita soma mji " + "ndege rafiki " * (n % 9) for n in range(200)]
@@ -52,7 +53,7 @@ def folder(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     arguments += ["--words", "1000", "--max-seconds", "500"]
     arguments += [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     (folder / "arguments.json").write_text(json.dumps(arguments))
-    said = run_two_processes(SCRIPT, folder)
+    said = two_processes(SCRIPT, folder)
     assert said.count("context layers of") == 2, "one process speaks, at the end of each run"
     return folder
 

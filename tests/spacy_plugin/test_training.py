@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import spacy
 from thinc.api import get_current_ops
 
+from distillemb_plugins.inference import threads
 from distillemb_plugins.spacy_plugin.training import numpy_matmul, train_pipeline
 
 CONFIG = """
@@ -58,3 +60,13 @@ def test_matrix_products_are_numpys_inside_alone() -> None:
     with numpy_matmul():
         assert get_current_ops().use_blis is False  # type: ignore[attr-defined]
     assert get_current_ops() is before
+
+
+@pytest.mark.skipif(threads._blas() is None, reason="a BLAS whose threads cannot be told")
+def test_matrix_products_take_one_thread_inside_alone() -> None:
+    blas = threads._blas()
+    assert blas is not None
+    with pytest.importorskip("threadpoolctl").threadpool_limits(2):
+        with numpy_matmul():
+            assert blas[0]() == 1
+        assert blas[0]() == 2

@@ -15,6 +15,7 @@ LINES = [f"{name} anaishi {town} na rafiki {place} ." for place, name in enumera
     f"mtoto wa {name} alikwenda {town} jana asubuhi ." for name in NAMES for town in TOWNS
 ]
 TEACHER = {"dim": 200, "epochs": 1, "buckets": 500, "min_count": 1}
+ROWS = "components.tok2vec.model.embed.rows"
 STUDENT = {
     "epochs": 1,
     "min_char_count": 1,
@@ -46,6 +47,8 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_settings(texts: Path, out: Path, **changed: Any) -> BuildSettings:
     sizes = {
         "steps": 10,
+        "evaluations": 2,
+        "tagger": {ROWS: [50, 50, 50, 50]},  # smaller tables of hashes are saved and opened faster
         "epochs": 1,
         "min_words": 10,
         "teacher": TEACHER,
