@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from ..files import atomic_directory, directory_bytes
+from ..inference import threads
 
 if TYPE_CHECKING:
     from confection import Config
@@ -32,13 +33,17 @@ class TrainedPipeline:
 
 @contextmanager
 def numpy_matmul() -> Iterator[None]:
-    """Let thinc multiply matrices with NumPy's BLAS instead of its own: several times faster on some CPUs."""
+    """Let thinc multiply matrices with NumPy's BLAS instead of its own: several times faster on some CPUs.
+
+    On one thread: more would wait for each other over small products, and cost processor time without a gain.
+    """
     from thinc.api import NumpyOps, get_current_ops, set_current_ops
 
     before = get_current_ops()
     set_current_ops(NumpyOps(use_blis=False))
     try:
-        yield
+        with threads.one_blas_thread:
+            yield
     finally:
         set_current_ops(before)
 

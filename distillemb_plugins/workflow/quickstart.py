@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class QuickstartSizes:
     sentences: float = 1.0  # share of the tagged ones
     teacher_epochs: int = 15
     distill_epochs: int = 20
-    tagger_steps: int = 400
+    tagger_steps: int = 240
 
 
 def run_quickstart(
@@ -112,7 +113,8 @@ def run_quickstart(
         write_sample(folder / "sample", lines=sizes.raw_lines, scale=sizes.sentences)
         from .steps import Build  # heavy
 
-        facts = Build(quickstart_settings(folder, sizes, seed, progress), say).go()
+        with _one_torch_thread():
+            facts = Build(quickstart_settings(folder, sizes, seed, progress), say).go()
         facts["asked"]["out"] = out.as_posix()
         _arrange(folder, out)
         metrics = _metrics(folder, facts, look, seconds)
@@ -122,6 +124,19 @@ def run_quickstart(
 
         (folder / "report.html").write_text(render_quickstart(metrics, look, facts), encoding="utf-8")
     return metrics
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Small batches gain nothing from a second thread, and its waiting is processor time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def quickstart_settings(folder: Path, sizes: QuickstartSizes, seed: int = 0, progress: bool = False) -> BuildSettings:
@@ -141,7 +156,11 @@ def config_text(encoder: str | None) -> str:
     """The training configuration of a tagger, complete and ready for ``spacy train``."""
     from .taggers import tagger_config
 
-    options = {"steps": QuickstartSizes.tagger_steps, "evaluations": 4, "overrides": SETTINGS["tagger"]}
+    options = {
+        "steps": QuickstartSizes.tagger_steps,
+        "evaluations": SETTINGS["evaluations"],
+        "overrides": SETTINGS["tagger"],
+    }
     config = tagger_config("ner", "xx", None, encoder, **options)
     name = "encoder.cfg" if encoder else "scratch.cfg"
     lines = ["# A named-entity tagger without pretrained vectors: spaCy's own hash embeddings."]
