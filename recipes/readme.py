@@ -2,27 +2,46 @@
 
     python recipes/readme.py
 
-No figure there is typed by hand.
+No figure there is typed by hand. The front page shows named entities in ten languages, what ships beside what else one
+could use, from the kept results of `embeddings` (spaCy) and `tagging` (Hugging Face) and from published figures. What
+has not been run is left out.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
+import statistics
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the recipes are not installed
 
 from distillemb_plugins.errors import DistillEmbError
-from recipes import front
-from recipes.results import ROOT, read_results, run_app, write_blocks, write_text
+from distillemb_plugins.evaluate.plots import COLORS, FAINT, SizePoint, bar_plot, size_plot
+from distillemb_plugins.files import encoder_bytes
+from distillemb_plugins.locations import bundled, bundled_names
+from recipes import results as shared
+from recipes.results import ROOT, Cell, Row, Rows, fact, mean_spread, megabytes, pick, seed_means, whole_seeds
 
+KNOWN: Row = yaml.safe_load(Path(__file__).with_name("front.yml").read_text("utf-8"))
+SPACY, HF, PUBLISHED = "spaCy, a pipeline a language", "Hugging Face, one tagger for all", "published"
+COLORS_OF = {SPACY: (COLORS[0], "o"), HF: (COLORS[1], "s"), PUBLISHED: (FAINT, "D")}
+TITLES = {SPACY: "spaCy, {}", HF: "Hugging Face, {}", PUBLISHED: "*{}*"}
+WITHOUT = "no vectors"
+FLOAT = 4  # bytes of a parameter
 PLOT, GAINS = "f1-and-bytes.svg", "gains.svg"
 
 # The commands that write the recipes' tables, and the results without which there are none (both below recipes/).
 TABLES = {
     "embeddings/write_tables.py write": "embeddings/results.jsonl",
-    "tagging/write_tables.py write": "tagging/results-ner.jsonl",
+    "tagging/taggers.py write": "tagging/results-ner.jsonl",
     "transfer/write_tables.py": "transfer/results.jsonl",
     "new_language/compare.py table": "new_language/results.jsonl",
     "distill/scripts/tables.py write": "distill/results-a.jsonl",
@@ -45,13 +64,128 @@ def write_tables(recipes: Path) -> None:
 def write_front(root: Path) -> None:
     """Write the figures of ``root/README.md`` and draw the plots, from the results in ``root/recipes``."""
     recipes, readme = root / "recipes", root / "README.md"
-    pipelines = read_results(recipes / "embeddings" / "results.jsonl")
-    taggers = read_results(recipes / "tagging" / "results-ner.jsonl")
-    found = front.entries(pipelines, taggers, front.read_settings(recipes))
-    write_text(recipes / PLOT, front.plot(found))
-    write_text(recipes / GAINS, front.gains_plot(found))
-    blocks = {"numbers": front.numbers(found), "ships": front.table(found), "output": front.example_output(readme)}
-    write_blocks(readme, blocks)
+    found = read_entries(recipes)
+    shared.write_text(recipes / PLOT, plot(found))
+    shared.write_text(recipes / GAINS, gains_plot(found))
+    shared.write_blocks(readme, {"numbers": numbers(found), "ships": table(found), "output": example_output(readme)})
+
+
+def read_entries(recipes: Path) -> Rows:
+    """The `entries` of the results in a folder of recipes."""
+    settings = yaml.safe_load((recipes / "tagging" / "settings.yml").read_text("utf-8"))
+    names = ("embeddings/results.jsonl", "tagging/results-ner.jsonl")
+    return entries(*(shared.read_results(recipes / name) for name in names), settings)
+
+
+def entries(pipelines: Iterable[Row], taggers: Iterable[Row], settings: Mapping[str, Any]) -> Rows:
+    """Everything that has been run on all languages, and what has been published.
+
+    Args:
+        pipelines: Results of recipes/embeddings.
+        taggers: Results of recipes/tagging.
+        settings: The settings of recipes/tagging, with the languages and the published figures.
+
+    Returns:
+        Of each system its ``name`` and ``kind``, the F1 by language (``scores``), its ``means`` over the languages, one
+        for each seed, their ``mean``, and the ``bytes`` that one has on disk to tag.
+    """
+    languages = settings["ner"]["languages"]
+    ner = pick(pipelines, task="ner", share=100)
+    alone = _bytes(pick(ner, system="hash"), "model_bytes")
+    found: Rows = []
+    for system, name in KNOWN["pipelines"].items():
+        rows = whole_seeds(pick(ner, system=system), "language", languages)
+        size = alone + rows[0]["embedding_bytes"] if system in KNOWN["tables"] and rows else _bytes(rows, "model_bytes")
+        found += _entry(name, SPACY, rows, languages, size)
+    for encoder in KNOWN["taggers"]:
+        rows = whole_seeds(pick(taggers, mode="joint", init_from=encoder), "language", languages)
+        found += _entry(encoder, HF, rows, languages, _bytes(rows, "bytes"))
+    for name, scores in settings["published"].items():
+        if millions := re.search(r" \(([\d.]+)M\)$", name):
+            rows = [{"language": one, "seed": 0, "test_f1": f1} for one, f1 in zip(languages, scores, strict=True)]
+            size = int(float(millions[1]) * 1e6) * FLOAT
+            found += _entry(name[: millions.start()], PUBLISHED, rows, languages, size)
+    return found
+
+
+def _bytes(rows: Rows, name: str) -> int:
+    return round(statistics.fmean(row[name] for row in rows)) if rows else 0
+
+
+def _entry(name: str, kind: str, rows: Rows, languages: Sequence[str], size: int) -> Rows:
+    if not rows:
+        return []
+    scores = {one: statistics.fmean(row["test_f1"] for row in pick(rows, language=one)) for one in languages}
+    means = seed_means(rows, "test_f1", languages)
+    known = {"name": name, "kind": kind, "bytes": size}
+    return [{**known, "scores": scores, "means": means, "mean": statistics.fmean(means)}]
+
+
+def numbers(found: Rows) -> str:
+    """The three numbers of the page as a list; those that the results do not give are left out."""
+    lines = []
+    pipelines, taggers = ({one["name"]: one for one in pick(found, kind=kind)} for kind in (SPACY, HF))
+    if {WITHOUT, "fastText"} <= pipelines.keys():
+        ships = [name for name in KNOWN["taggers"] if name in bundled_names()]
+        first, *more = (f"{megabytes(encoder_bytes(bundled(name)))}** (`{name}`" for name in ships)
+        context = "".join(f", **{one}, with words in context)" for one in more)
+        table = megabytes(pipelines["fastText"]["bytes"] - pipelines[WITHOUT]["bytes"])
+        lines.append(f"**{first}){context} for eleven languages, in the place of a fastText table of {table}.")
+    if {WITHOUT, "fastText", "afro11"} <= pipelines.keys():
+        ours = pipelines["afro11"]["mean"]
+        gaps = [f"{ours - pipelines[name]['mean']:+.1f}" for name in (WITHOUT, "fastText")]
+        lines.append(
+            f"**{gaps[0]} points of F1** for named entities over the same spaCy pipeline without vectors, {gaps[1]} "
+            "over one with that table (`afro11`, mean of ten languages)."
+        )
+    large = pick(found, name=KNOWN["reference"])
+    if large and taggers:
+        best = max(taggers.values(), key=lambda one: float(one["mean"]))
+        lines.append(
+            f"**F1 {best['mean']:.1f} in {megabytes(best['bytes'])}**: one Hugging Face tagger on `{best['name']}` for "
+            f"ten languages. {large[0]['name']} has {large[0]['mean']:.1f} in {megabytes(large[0]['bytes'])}."
+        )
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def table(found: Rows) -> str:
+    """F1 by language of what ships, of what it replaces, and of one published model."""
+    kept = [one for one in found if one["kind"] != PUBLISHED or one["name"] == KNOWN["reference"]]
+    kept = [one for one in kept if one["name"] not in KNOWN["not_listed"]]
+    columns: dict[str, Cell] = {one: fact(f"scores.{one}", ".1f") for one in (kept[0]["scores"] if kept else ())}
+    columns["mean"] = lambda own: f"**{mean_spread(own[0]['means'])}**"
+    columns["on disk"] = lambda own: megabytes(own[0]["bytes"])
+    groups = [(TITLES[one["kind"]].format(one["name"]), [one]) for one in kept]
+    return shared.table("test F1", groups, columns)
+
+
+def plot(found: Rows) -> str:
+    """Mean F1 against bytes as SVG, the same bytes from the same figures."""
+    shown = [one for one in found if one["name"] not in KNOWN["not_drawn"]]
+    points = [SizePoint(one["name"], one["bytes"], one["mean"], one["kind"]) for one in shown]
+    y_label = "named entities, mean F1 of ten languages"
+    return size_plot(points, y_label, COLORS_OF, size=(6.4, 4.2), legend=True)
+
+
+def gains_plot(found: Rows) -> str:
+    """What vectors bring in each language, against the same pipeline without them, as SVG."""
+    scores = {one["name"]: one["scores"] for one in pick(found, kind=SPACY)}
+    rows = {
+        language: {name: scores[name][language] - f1 for name in KNOWN["compared"] if name in scores}
+        for language, f1 in scores.get(WITHOUT, {}).items()
+    }
+    return bar_plot(rows, f"named entities, points of F1 above {WITHOUT}")
+
+
+def example_output(readme: Path) -> str:
+    """What the README's first Python block prints. Raises `DistillEmbError` when there is none."""
+    code = re.search(r"^```python\n(.*?)^```$", readme.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    if not code:
+        raise DistillEmbError(f"{readme} has no Python block: put one before the output.")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code[1], str(readme), "exec"), {"__name__": "readme"})
+    return f"```text\n{printed.getvalue()}```"
 
 
 def main() -> None:
@@ -61,4 +195,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_app(main)
+    shared.run_app(main)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from distillemb_plugins.data import pos
 from distillemb_plugins.evaluate.plots import bar_plot
-from recipes.results import RAW_TEXT, Cell, Rows, average, fact, mean_spread, megabytes, pick, score, seed_means, table
+from recipes import results as shared
+from recipes.results import RAW_TEXT, Cell, Rows, average, fact, mean_spread, pick, score, seed_means, seed_score, table
 
 OWN = "MasakhaPOS "  # the tests of the languages themselves
-COSTS: dict[str, tuple[Cell, str]] = {  # cells, and the column that they need
-    "model": (lambda own: megabytes(statistics.fmean(row["model_bytes"] for row in own)), "model_bytes"),
-    "words/s": (average("words_per_second", ",.0f", statistics.median), "words_per_second"),
-}
 
 
 def pos_blocks(
@@ -30,6 +27,40 @@ def pos_blocks(
         "pos-joint": joint_table(rows, systems),
         "pos-transfer": transfer_table(rows, systems),
     }
+
+
+def common_languages(rows: Rows) -> list[str]:
+    """The languages that every system has which has any."""
+    found = [{row["language"] for row in pick(rows, system=system)} for system in {row["system"] for row in rows}]
+    return sorted(set.intersection(*found)) if found else []
+
+
+def systems_table(
+    groups: Iterable[tuple[str, Rows]], scores: Mapping[str, str], digits: int = 1, parts: bool = False
+) -> str:
+    """Means of scores over the languages (`parts`: those of the teachers' raw text, and the others), and the costs.
+
+    groups: systems of one model or of several, by their labels. Languages that a system of a model lacks do not count.
+    """
+    groups = list(groups)
+    rows = [row for _, own in groups for row in own]
+    whole = [
+        (label, shared.whole_seeds(own, "language", common_languages(pick(rows, model=own[0].get("model")))))
+        for label, own in groups
+        if own
+    ]
+    columns: dict[str, Cell] = {"languages": lambda own: str(len({row["language"] for row in own}))}
+    columns |= {column: seed_score(name, digits) for column, name in scores.items()}
+    if parts:
+        columns["of the taught"] = seed_score("test.accuracy", digits, only=RAW_TEXT)
+        columns["of the others"] = seed_score("test.accuracy", digits, but=RAW_TEXT)
+    columns |= {"seeds": shared.seeds, "loads": lambda own: shared.megabytes(own[0]["embedding_bytes"], "none")}
+    columns["CPU seconds a run"] = average("seconds", f".{digits - 1}f")
+    if rows and "model_bytes" in rows[0]:
+        columns["model"] = lambda own: shared.megabytes(statistics.fmean(row["model_bytes"] for row in own))
+    if rows and "words_per_second" in rows[0]:
+        columns["words/s"] = average("words_per_second", ",.0f", statistics.median)
+    return table("model, system" if len({row.get("model") for row in rows}) > 1 else "system", whole, columns)
 
 
 def starred(language: str) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes import front
-from recipes.results import read_results
+from recipes import readme
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "recipes"
@@ -30,11 +29,9 @@ def test_it_is_short_and_begins_with_what_it_is() -> None:
 
 def test_its_figures_are_those_of_the_kept_results_and_of_what_ships() -> None:
     """`python recipes/readme.py` writes them anew."""
-    pipelines = read_results(RECIPES / "embeddings" / "results.jsonl")
-    taggers = read_results(RECIPES / "tagging" / "results-ner.jsonl")
-    found = front.entries(pipelines, taggers, front.read_settings(RECIPES))
-    blocks = {"numbers": front.numbers(found), "ships": front.table(found)}
-    blocks["output"] = front.example_output(ROOT / "README.md")
+    found = readme.read_entries(RECIPES)
+    blocks = {"numbers": readme.numbers(found), "ships": readme.table(found)}
+    blocks["output"] = readme.example_output(ROOT / "README.md")
     for name, text in blocks.items():
         assert f"<!-- {name} -->\n{text}\n<!-- /{name} -->" in README
 

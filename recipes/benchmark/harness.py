@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from distillemb_plugins import DistillEmb, DistillEmbError, Teacher, load_teacher
+from distillemb_plugins import DistillEmb, Teacher, load_teacher
 from distillemb_plugins.encoder import Runtime
 from distillemb_plugins.persistence import EncoderFiles, write_encoder
 from distillemb_plugins.quantization import STORAGES, Storage, dequantize, quantize
@@ -112,16 +112,11 @@ def made_up_words(count: int) -> list[str]:
     from distillemb_plugins.sample import LANGUAGES, raw_lines
     from distillemb_plugins.text import tokenize
 
-    before, after = ("", "a", "ku", "wa", "m", "በ", "ye", "n"), ("", "ni", "na", "ji", "ው", "sha", "ka", "o")
     lines = (line for language in LANGUAGES for line in raw_lines(language, 1000))
     stems = dict.fromkeys(token for line in lines for token in tokenize(line) if token.isalpha())
-    found: dict[str, None] = {}
-    made = (b + s + a + c for c in after for a in after for b in before for s in stems)
-    while len(found) < count and (some := list(islice(made, count - len(found)))):
-        found |= dict.fromkeys(some)
-    if len(found) < count:
-        raise DistillEmbError(f"The sample makes {len(found)} words, {count} are asked for: give --data DIR.")
-    return list(found)
+    affixes = product(("", "ni", "na", "ji", "ው", "sha", "ka", "o"), repeat=2)
+    made = (first + stem + last for first, last in affixes for stem in stems)
+    return list(islice(dict.fromkeys(islice(made, 2 * count)), count))  # some are made twice
 
 
 def running_text(words: list[str], tokens: int) -> list[str]:

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins.evaluate.plots import COLORS, FAINT, figure_of, svg_text
 from distillemb_plugins.persistence import read_encoder, resolve
 from recipes import results as shared
-from recipes.benchmark.encoding import GROWTH, PUBLISHED, one_word_rows, scaling_rows, thread_rows, word_rows
+from recipes.benchmark import encoding
+from recipes.benchmark.encoding import GROWTH, PUBLISHED
 from recipes.benchmark.harness import SIZES, Bench, Rates, ratio_row, running_text, threads
 from recipes.benchmark.pipelines import spacy_rows
 from recipes.benchmark.processes import bulk_rows, footprint_rows
-from recipes.benchmark.published import published_training_speed
 from recipes.results import Row, markdown_table, pick
 
 HERE = Path(__file__).resolve().parent
@@ -66,7 +66,7 @@ def training_rows(bench: Bench) -> list[Row]:
         corpus.write_text("\n".join(" ".join(text[i : i + 50]) for i in range(0, len(text), 50)), "utf-8")
         rates: Rates = {name: [] for name in (PUBLISHED, *ours)}
         for _ in range(bench.sizes.rounds):
-            rates[PUBLISHED].append(published_training_speed(teacher, corpus, seconds))
+            rates[PUBLISHED].append(encoding.published_training_speed(teacher, corpus, seconds))
             for name, settings in ours.items():
                 speed = training_speed([teacher], settings, [corpus], seconds=seconds, clock=time.process_time)
                 rates[name].append(speed)
@@ -80,12 +80,12 @@ def training_rows(bench: Bench) -> list[Row]:
 
 PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": footprint_rows,
-    "words": lambda bench: one_word_rows(bench) + word_rows(bench),
+    "words": lambda bench: encoding.one_word_rows(bench) + encoding.word_rows(bench),
     "train": training_rows,
     "spacy": spacy_rows,
     "bulk": bulk_rows,
-    "scaling": scaling_rows,
-    "threads": thread_rows,  # by the clock of the wall: last, for it needs a quiet machine
+    "scaling": encoding.scaling_rows,
+    "threads": encoding.thread_rows,  # by the clock of the wall: last, for it needs a quiet machine
 }
 
 

@@ -26,8 +26,8 @@ from distillemb_plugins.evaluate.plots import line_plots
 from recipes import results as shared
 from recipes.embeddings.systems import COMMON, DISTILLED, HERE, SYSTEMS, TAGGERS
 from recipes.embeddings.tasks import SPLITS, TASKS, TEXT_TASKS, Languages, texts_of
-from recipes.results import RAW_TEXT, Cell, Rows, mean_spread, megabytes, pick, score, seed_means, seed_score
-from recipes.tables import COSTS, languages_table, pos_blocks, starred
+from recipes.results import RAW_TEXT, Cell, Rows, mean_spread, pick, score, seed_means
+from recipes.tables import languages_table, pos_blocks, starred, systems_table
 
 NAMED_TABLES = ("static", "floret", "compressed")  # in the target
 LOW_DATA_SYSTEMS = {  # and what the plot calls them
@@ -44,12 +44,6 @@ MANY = 0.2  # of a language's test sentences in the raw text: the means without 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-def common_languages(rows: Rows) -> list[str]:
-    """The languages that every system has which has any."""
-    found = [{row["language"] for row in pick(rows, system=system)} for system in {row["system"] for row in rows}]
-    return sorted(set.intersection(*found)) if found else []
-
-
 def systems_of(rows: Rows) -> list[tuple[str, Rows]]:
     """The systems (of several models: model and system) that have rows of a task, in its order, and their rows."""
     several = len({row["model"] for row in rows}) > 1
@@ -59,23 +53,6 @@ def systems_of(rows: Rows) -> list[tuple[str, Rows]]:
         for system in systems
     ]
     return [(label, own) for label, own in named if own]
-
-
-def systems_table(rows: Rows, scores: dict[str, str], digits: int = 1, parts: bool = False) -> str:
-    """Means of scores over the languages (`parts`: those of the teachers' raw text, and the others), and the costs."""
-    groups = [
-        (label, shared.whole_seeds(own, "language", common_languages(pick(rows, model=own[0]["model"]))))
-        for label, own in systems_of(rows)
-    ]
-    columns: dict[str, Cell] = {"languages": lambda own: str(len({row["language"] for row in own}))}
-    columns |= {column: seed_score(name, digits) for column, name in scores.items()}
-    if parts:
-        columns["of the taught"] = seed_score("test.accuracy", digits, only=RAW_TEXT)
-        columns["of the others"] = seed_score("test.accuracy", digits, but=RAW_TEXT)
-    columns |= {"seeds": shared.seeds, "loads": lambda own: megabytes(own[0]["embedding_bytes"], "none")}
-    columns["CPU seconds a run"] = shared.average("seconds", f".{digits - 1}f")
-    columns |= {name: cell for name, (cell, column) in COSTS.items() if column in rows[0]}
-    return shared.table("model, system" if len({row["model"] for row in rows}) > 1 else "system", groups, columns)
 
 
 def languages_of(rows: Rows) -> list[str]:
@@ -235,7 +212,7 @@ def write(
         speed = [row | {"words_per_second": row["test_words_per_second"]} for row in full]
         blocks["ner-target"] = target(full)
         blocks["ner-languages"] = languages_table(full, SYSTEMS, languages_of(full), "test_f1", "test F1", mean=True)
-        blocks["ner-systems"] = systems_table(speed, scores)
+        blocks["ner-systems"] = systems_table(systems_of(speed), scores)
     if {row["share"] for row in ner} >= set(SHARES):
         blocks["ner-low-data"] = low_data_table(ner)
         lines: dict[str, Any] = {LOW_DATA_SYSTEMS[system]: points for system, points in low_data_points(ner).items()}
@@ -244,13 +221,13 @@ def write(
     if tagged:
         pairs = product(DISTILLED, [system for system in COMMON if system not in DISTILLED])
         scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}
-        blocks["pos-systems"] = systems_table(pick(tagged, language=pos.LANGUAGES), scores, 2, parts=True)
+        blocks["pos-systems"] = systems_table(systems_of(pick(tagged, language=pos.LANGUAGES)), scores, 2, parts=True)
         blocks |= pos_blocks(tagged, COMMON, pairs, languages_of(tagged))
     scores = {"test weighted F1": "test_f1", "test macro F1": "test_macro_f1", "dev weighted F1": "dev_f1"}
     for task in TEXT_TASKS:
         if found := pick(rows, task=task):
             blocks |= {
-                f"{task}-systems": systems_table(found, scores),
+                f"{task}-systems": systems_table(systems_of(found), scores),
                 f"{task}-languages": models_table(found, "test_f1"),
             }
     blocks["ner-tried"] = tried_table(pick(studied, task="ner"), "dev_f1")

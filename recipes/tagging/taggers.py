@@ -1,5 +1,6 @@
-"""Look at the NER taggers that were trained, and release the best one.
+"""Look at the taggers that were trained: tables, a report, and the release of the best one.
 
+python recipes/tagging/taggers.py write       # the tables of all results found, into the README
 python recipes/tagging/taggers.py report      # report.html: scores by type, confusions, frequent errors, curve
 python recipes/tagging/taggers.py release     # the best tagger of all languages, ready to be given away
 python recipes/tagging/taggers.py apart       # scores without what is near the added sentences, into the README
@@ -18,21 +19,71 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins import __version__
 from distillemb_plugins.data import apart_from, named_tags
+from distillemb_plugins.data.pos import LANGUAGES, TREEBANKS
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate import entity_scores
 from distillemb_plugins.evaluate.tagging_errors import error_report
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.runs import write_json
 from recipes import results as shared
-from recipes.results import Row, megabytes, pick
+from recipes.results import Cell, Row, Rows, fact, mean_spread, megabytes, pick, score, table
+from recipes.tables import differences_plot, pos_blocks, systems_table
 from recipes.tagging import train
-from recipes.tagging.train import ALL_AT_ONCE, HERE, NER, SETTINGS, WORK, Languages, load_task, tagger_name
+from recipes.tagging.train import ALL_AT_ONCE, HERE, NER, POS, SETTINGS, WORK, Languages, load_task, tagger_name
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 RELEASE: dict[str, Any] = SETTINGS["release"]
-EXAMPLE: str = RELEASE["example"]
+
+
+@app.command()
+def write(
+    ner: Annotated[Path, typer.Option(help="Scores of the NER taggers.")] = HERE / "results-ner.jsonl",
+    pos: Annotated[Path, typer.Option(help="Scores of the POS taggers.")] = HERE / "results-pos.jsonl",
+    tried: Annotated[Path, typer.Option(help="What `study` found.")] = HERE / "tried-pos.jsonl",
+    readme: shared.Readme = HERE / "README.md",
+) -> None:
+    """Write the tables of all results found into the README, beside the published ones."""
+    rows = [row | {"language": row["trained_on"], "seconds": row["cpu_seconds"]} for row in shared.read_results(pos)]
+    pairs = [(name, "random") for name in POS["systems"] if name != "random"]
+    shared.write_text(readme.with_name("pos-differences.svg"), differences_plot(rows, pairs))
+    groups = [(name, pick(rows, system=name, language=LANGUAGES)) for name in POS["systems"]]
+    scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}
+    blocks = {
+        "ner": ner_table(shared.read_results(ner)),
+        "pos-systems": systems_table(groups, scores, 2, parts=True),
+        **pos_blocks(rows, list(POS["systems"]), pairs, (*LANGUAGES, *TREEBANKS)),
+        "pos-tried": table_of_settings(shared.read_results(tried)),
+    }
+    shared.write_blocks(readme, blocks)
+
+
+def ner_table(rows: Rows) -> str:
+    """Test F1 of each mode and encoder, and what others report."""
+    languages, modes = NER["languages"], list(NER["modes"])
+    kinds = sorted({(row["mode"], row["init_from"]) for row in rows}, key=lambda kind: (modes.index(kind[0]), kind[1]))
+    columns: dict[str, Cell] = {language: score("test_f1", language=language) for language in languages}
+    columns["mean"] = lambda own: mean_spread(shared.seed_means(own, "test_f1", languages), 2)
+    columns["dev mean"] = lambda own: mean_spread(shared.seed_means(own, "dev_f1", languages), 2)
+    columns |= {"seeds": shared.seeds, "on disk": lambda own: megabytes(max(row["bytes"] for row in own))}
+    columns["minutes"] = shared.minutes
+    published = [
+        [f"*{name}*", *(f"{one:.1f}" for one in scores), f"{statistics.fmean(scores):.2f}", "", "", "", ""]
+        for name, scores in SETTINGS["published"].items()
+    ]
+    groups = [(f"{mode}, {init}", pick(rows, mode=mode, init_from=init)) for mode, init in kinds]
+    return table("test F1", groups, columns, *published)
+
+
+def table_of_settings(rows: Rows) -> str:
+    """The settings that were tried, by dev accuracy alone."""
+    rows = sorted(rows, key=lambda row: [row[name] for name in ("trained_on", "system", "setting")], reverse=True)
+    columns = {
+        "setting": fact("setting"),
+        "dev accuracy": fact("dev", ".1f"),
+        "CPU seconds": fact("cpu_seconds", ".1f"),
+    }
+    return table("trained on, system", [(f"{row['trained_on']}, {row['system']}", [row]) for row in rows], columns)
 
 
 def open_tagger(path: Path) -> tuple[Any, Any]:
@@ -100,20 +151,15 @@ def report(
 @app.command()
 def release(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write into.")] = WORK / "release",
-    name: Annotated[str, typer.Option(help="What the tagger is called.")] = "african-ner",
-    pipeline: Annotated[
-        Path | None, typer.Option(help="A spaCy pipeline of the same data, to be packaged as a wheel beside it.")
-    ] = None,
     work: shared.Work = WORK,
     results: Annotated[Path, typer.Option(help="Scores of the taggers.")] = HERE / "results-ner.jsonl",
 ) -> None:
     """Make the tagger of all languages that is best on dev ready to be given away.
 
-    Writes its Hugging Face directory, with its own code, and a card with the license and the scores of each language;
-    and with --pipeline a spaCy wheel. Each is opened in a fresh process, the directory where there is no
-    distillemb_plugins, and tags a sentence.
+    Writes its Hugging Face directory, with its own code, and a card with the license and the scores of each language.
+    It is opened in a fresh process where there is no distillemb_plugins, and tags a sentence.
     """
-    from distillemb_plugins.workflow.packages import build_wheel, open_alone, open_wheel
+    from distillemb_plugins.workflow.packages import open_alone
 
     rows = [row for row in shared.read_results(results) if row["mode"] in ALL_AT_ONCE]
     totals: Counter[tuple[str, str, int]] = Counter()
@@ -122,21 +168,11 @@ def release(
     if not totals:
         raise DistillEmbError(f"{results} holds no joint tagger: run `train.py ner --mode joint` first.")
     (mode, init_from, seed), _ = totals.most_common(1)[0]
-    tagger = work / tagger_name(mode, init_from, seed)
+    tagger, folder = work / tagger_name(mode, init_from, seed), out / RELEASE["name"]
     typer.echo(f"{tagger.name}, the best on dev", err=True)
-    folder = out / name
     save_release(tagger, pick(rows, mode=mode, init_from=init_from, seed=seed), folder)
-    typer.echo(told(folder, open_alone(folder, EXAMPLE)))
-    if pipeline is not None:
-        meta = {"version": __version__, "license": RELEASE["license"], "description": RELEASE["title"]}
-        wheel = build_wheel(pipeline, out, name.replace("-", "_"), meta)
-        typer.echo(told(wheel, open_wheel(wheel, EXAMPLE)))
-
-
-def told(made: Path, opened: Row) -> str:
-    """What was made, and what it found in the example, in words."""
-    found = ", ".join(" ".join(pair) for pair in opened["entities"]) or "nothing"
-    return f"{made}: {megabytes(directory_bytes(made))}; in {EXAMPLE!r} it finds {found}"
+    found = ", ".join(" ".join(pair) for pair in open_alone(folder, RELEASE["example"])["entities"]) or "nothing"
+    typer.echo(f"{folder}: {megabytes(directory_bytes(folder))}; in {RELEASE['example']!r} it finds {found}")
 
 
 def save_release(tagger: Path, rows: list[Row], out: Path) -> None:

@@ -17,7 +17,7 @@ from distillemb_plugins import DistillEmb, DistillEmbError, Teacher
 from distillemb_plugins.cli.vectors import packed_rows
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers.io.writing import npz_rows, text_rows
-from recipes.benchmark import encoding, harness, measure, pipelines, published, ray_vectors
+from recipes.benchmark import encoding, harness, measure, pipelines, ray_vectors
 from recipes.benchmark.harness import SIZES, Bench
 from recipes.results import pick
 
@@ -42,15 +42,15 @@ def test_ratios_are_of_the_same_round_and_targets_are_judged() -> None:
 
 
 def test_the_published_way_pads_in_the_middle_and_learns(tiny_teacher: Teacher, tmp_path: Path) -> None:
-    assert published.padded("ab", {"a": 2, "b": 3}) == [0] * 5 + [2, 3] + [0] * 6
-    assert published.padded("a" * 20, {"a": 2}) == [2] * 13
+    assert encoding.padded("ab", {"a": 2, "b": 3}) == [0] * 5 + [2, 3] + [0] * 6
+    assert encoding.padded("a" * 20, {"a": 2}) == [2] * 13
     corpus = tmp_path / "corpus.txt"
     corpus.write_text(" ".join(tiny_teacher.words), "utf-8")
-    rows, positive, negative = published.PublishedItems(tiny_teacher, corpus)[0]
+    rows, positive, negative = encoding.PublishedItems(tiny_teacher, corpus)[0]
     assert len(rows) == 13
     np.testing.assert_array_equal(positive, tiny_teacher.vectors[0])
     assert not np.array_equal(negative, positive)
-    assert published.published_training_speed(tiny_teacher, corpus, 0.01, warmup_steps=0) > 0
+    assert encoding.published_training_speed(tiny_teacher, corpus, 0.01, warmup_steps=0) > 0
 
 
 def test_words_are_measured_and_compared_with_torch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from distillemb_plugins.errors import DistillEmbError
-from recipes import front, readme
+from recipes import readme
 from recipes.results import ROOT, Row
 
 SETTINGS: dict[str, Any] = {
@@ -68,36 +68,36 @@ def test_entries_are_what_was_run_on_all_languages() -> None:
     """A table is as large as a pipeline without it and the table; a seed without all languages does not count."""
     rows = TABLES_ALONE + pipelines("hash", 40, seed=1) + pipelines("floret", 99) + pipelines("joint", 99, 99)
     rows += [{**row, "share": 10} for row in pipelines("finetuned-afro11", 99, 99)]
-    found = front.entries(rows, taggers("afro11", 80, 70, mode="single"), SETTINGS)
+    found = readme.entries(rows, taggers("afro11", 80, 70, mode="single"), SETTINGS)
     assert [entry["name"] for entry in found] == ["no vectors", "fastText", "Large", "XLM-R-base"]
     assert [entry["mean"] for entry in found] == [55, 65, 75, 75.5]
     assert [entry["bytes"] for entry in found] == [8_000_000, 908_000_000, 1_200_000_000, 800_000_000]
 
 
 def test_numbers_are_those_that_the_results_give() -> None:
-    nothing = front.numbers(front.entries(TABLES_ALONE, [], SETTINGS))
+    nothing = readme.numbers(readme.entries(TABLES_ALONE, [], SETTINGS))
     assert "fastText table of 900 MB" in nothing and "`afro11`" in nothing and nothing.count("\n") == 0
     rows = TABLES_ALONE + pipelines("finetuned-afro11", 66, 70)
-    given = front.numbers(front.entries(rows, taggers("afro11-context", 80, 71), SETTINGS)).splitlines()
+    given = readme.numbers(readme.entries(rows, taggers("afro11-context", 80, 71), SETTINGS)).splitlines()
     assert len(given) == 3 and "**+13.0 points of F1**" in given[1] and "+3.0 over" in given[1]
     assert "**F1 75.5 in 20 MB**" in given[2] and "75.5 in 800 MB" in given[2]
-    assert front.numbers([]) == front.table([]) == ""
+    assert readme.numbers([]) == readme.table([]) == ""
 
 
 def test_table_and_plot_take_in_what_is_there() -> None:
-    few = front.entries(TABLES_ALONE, [], SETTINGS)
-    more = front.entries(TABLES_ALONE + pipelines("finetuned-afro11-context", 66, 70), [], SETTINGS)
-    assert len(front.table(few).splitlines()) == 5 and "*XLM-R-base*" in front.table(few)
-    assert "| spaCy, afro11-context | 66.0 | 70.0 | **68.0** | 8.00 MB |" in front.table(more)
-    assert "afro11-context" not in front.plot(few)
-    assert "afro11-context" in front.plot(more) and front.plot(more) == front.plot(more)
+    few = readme.entries(TABLES_ALONE, [], SETTINGS)
+    more = readme.entries(TABLES_ALONE + pipelines("finetuned-afro11-context", 66, 70), [], SETTINGS)
+    assert len(readme.table(few).splitlines()) == 5 and "*XLM-R-base*" in readme.table(few)
+    assert "| spaCy, afro11-context | 66.0 | 70.0 | **68.0** | 8.00 MB |" in readme.table(more)
+    assert "afro11-context" not in readme.plot(few)
+    assert "afro11-context" in readme.plot(more) and readme.plot(more) == readme.plot(more)
 
 
 def test_bars_are_gains_over_no_vectors() -> None:
-    drawn = front.gains_plot(front.entries(TABLES_ALONE + pipelines("finetuned-afro11", 47, 70), [], SETTINGS))
+    drawn = readme.gains_plot(readme.entries(TABLES_ALONE + pipelines("finetuned-afro11", 47, 70), [], SETTINGS))
     assert all(text in drawn for text in (">one<", ">two<", ">fastText<", ">afro11<", "above no vectors"))
     assert ">afro11-context<" not in drawn and "−2" in drawn, "only what was run; losses are drawn"
-    assert "above no vectors" in front.gains_plot([]), "without results an empty picture"
+    assert "above no vectors" in readme.gains_plot([]), "without results an empty picture"
 
 
 def test_the_front_page_is_written(tmp_path: Path) -> None:
@@ -113,4 +113,4 @@ def test_the_front_page_is_written(tmp_path: Path) -> None:
         assert (tmp_path / "recipes" / name).read_text().startswith("<?xml")
     (tmp_path / "README.md").write_text("<!-- output -->\n<!-- /output -->\n")
     with pytest.raises(DistillEmbError, match="no Python block"):
-        front.example_output(tmp_path / "README.md")
+        readme.example_output(tmp_path / "README.md")

@@ -32,3 +32,10 @@ def test_the_joint_tagger_stands_beside_the_own_taggers_and_not_under_transfer()
     assert text.splitlines()[-1] == "| **mean** | **92.0** | **75.0** |"
     transfer = tables.transfer_table([*own, joint], ["frozen"])
     assert "UD Wolof-WTB" in transfer and "MasakhaPOS" not in transfer
+
+
+def test_means_leave_out_seeds_without_all_languages() -> None:
+    rows = [pos_row("hash", "swa", 0, 90), pos_row("hash", "xho", 0, 80), pos_row("hash", "swa", 1, 99)]
+    scores = {"test": "test.accuracy", "seen": "test.seen", "unseen": "test.unseen"}
+    table = tables.systems_table([("hash", rows)], scores, 2, parts=True)
+    assert table.splitlines()[2].split(" | ")[1:8] == ["2", "85.00", "85.00", "75.00", "90.00", "80.00", "1"]
