@@ -42,7 +42,7 @@ PLOT, GAINS = "f1-and-bytes.svg", "gains.svg"
 TABLES = {
     "embeddings/write_tables.py write": "embeddings/results.jsonl",
     "tagging/taggers.py write": "tagging/results-ner.jsonl",
-    "transfer/write_tables.py": "transfer/results.jsonl",
+    "transfer/train.py write": "transfer/results.jsonl",
     "new_language/compare.py table": "new_language/results.jsonl",
     "distill/scripts/tables.py write": "distill/results-a.jsonl",
     "benchmark/measure.py write": "benchmark/results.jsonl",

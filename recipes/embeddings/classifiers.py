@@ -18,8 +18,7 @@ from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, unit_rows
-from recipes.embeddings.systems import ENCODER, source, table_path
-from recipes.embeddings.tasks import Task, texts_of
+from recipes.embeddings.grid import ENCODER, Task, source, table_path, texts_of
 from recipes.results import Row
 from recipes.scoring import text_scores
 

@@ -1,7 +1,7 @@
 """Make what the systems read, in the working folder; what is there is not made again.
 
 python recipes/embeddings/prepare.py all
-python recipes/embeddings/prepare.py tables pos --language swa     # one step
+python recipes/embeddings/prepare.py floret     # one step
 
 fasttext     fastText on the raw text of eleven languages: a teacher, and the table of the system `static`
 ppmi_svd     PPMI-SVD of each language's text, merged: the other teacher, and the table of `static-ppmi_svd`
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,9 +30,8 @@ from distillemb_plugins.errors import require
 from distillemb_plugins.files import atomic_directory, atomic_file, iter_lines
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.text import normalize, tokenize
-from recipes.embeddings import systems as names
-from recipes.embeddings.systems import ENCODER, FASTTEXT, LOOKUPS, PPMI_SVD, TABLES, WORK, source, table_path
-from recipes.embeddings.tasks import TASKS, TEXT_TASKS, Languages
+from recipes.embeddings import grid
+from recipes.embeddings.grid import ENCODER, FASTTEXT, PPMI_SVD, TABLES, TASKS, Task, source, table_path
 from recipes.results import DEFAULT_DATA, RAW_TEXT, Data, Row, Work, check_choice, run_app
 
 FLORET_SEED = 2166136261  # of floret's hashes; spaCy's own default is another one
@@ -78,7 +77,7 @@ def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **
         model = floret.train_unsupervised(str(text), model="cbow", mode="floret", **given)
     rows = model.get_input_matrix()[-given["bucket"] :]  # before them stand rows of words, which this mode never uses
     keys = {"minn": given["minn"], "maxn": given["maxn"], "hash_count": given["hashCount"], "hash_seed": FLORET_SEED}
-    _save_vectors(work / names.FLORET, np.array(rows, np.float32), mode="floret", name="floret", **keys)
+    _save_vectors(work / grid.FLORET, np.array(rows, np.float32), mode="floret", name="floret", **keys)
 
 
 def compress(work: Path, **settings: Any) -> None:
@@ -88,7 +87,7 @@ def compress(work: Path, **settings: Any) -> None:
     small = library.prune_ft_freq(model, pq=True, **COMPRESSION | settings)
     with tempfile.TemporaryDirectory(dir=work) as folder:
         small.save(str(Path(folder) / "small.bin"))
-        (Path(folder) / "small.bin").rename(work / names.COMPRESSED)
+        (Path(folder) / "small.bin").rename(work / grid.COMPRESSED)
 
 
 def distill_encoder(work: Path, teacher: str, name: str, limit: int | None = None, **settings: Any) -> None:
@@ -104,24 +103,26 @@ def random_encoder(work: Path, seed: int = 0) -> None:
     """The encoder's twin: the same architecture and characters, weights drawn anew, no codebook of words."""
     from distillemb_plugins import finetune
 
-    DistillEmb(finetune.random_encoder(read_encoder(work / ENCODER), seed)).save_pretrained(work / names.RANDOM)
+    DistillEmb(finetune.random_encoder(read_encoder(work / ENCODER), seed)).save_pretrained(work / grid.RANDOM)
 
 
-def write_tables(task: str, words: Mapping[str, set[str]], systems: Sequence[str], work: Path) -> None:
+def write_tables(
+    task: Task, data: Path, work: Path, languages: Sequence[str] = (), systems: Sequence[str] = ()
+) -> None:
     """Write the vectors that systems have of a task's words, by language, as spaCy pipelines without components.
 
     Words that the task does not hold are left out: they change nothing, and every checkpoint copies the table. The
     words are those of all splits; vectors of unseen words are computed as the system's own library does.
     """
-    for system in systems:
-        missing = [language for language in words if not table_path(system, task, language, work).is_dir()]
-        if missing:
-            lookup = LOOKUPS[system](source(system, work))  # each model is read once
-            for language in missing:
-                wanted = sorted(words[language])
+    for system in systems or (("static",) if task.name in grid.TEXT_TASKS else TABLES):
+        outs = {one: table_path(system, task.name, one, work) for one in languages or task.languages}
+        if missing := {language: out for language, out in outs.items() if not out.is_dir()}:
+            lookup = grid.LOOKUPS[system](source(system, work))  # each model is read once
+            for language, out in missing.items():
+                wanted = sorted(task.words(data, language))
                 rows, found = lookup(wanted)
                 known = [word for word, has in zip(wanted, found, strict=True) if has]
-                _save_vectors(table_path(system, task, language, work), rows[found], known, name=system)
+                _save_vectors(out, rows[found], known, name=system)
 
 
 def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: Any) -> None:
@@ -137,35 +138,22 @@ def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: An
         nlp.to_disk(folder)
 
 
-def tables(tasks: Sequence[str], languages: Sequence[str], systems: Sequence[str], data: Path, work: Path) -> None:
-    """Write the tables of the tasks' words; of all tasks, of all their languages and systems unless some are named."""
-    check_choice("system", systems, TABLES, "The table model has")
-    for task in tasks or TASKS:
-        used = systems or (["static"] if task in TEXT_TASKS else TABLES)
-        named = [language for language in TASKS[task].languages if not languages or language in languages]
-        missing = [one for one in named if not all(table_path(s, task, one, work).is_dir() for s in used)]
-        write_tables(task, {language: TASKS[task].words(data, language) for language in missing}, used, work)
-
-
 @app.command(help=__doc__)
 def prepare(
     step: Annotated[str, typer.Argument(help="One of the steps above, or all.")],
-    task: Annotated[list[str] | None, typer.Argument(help="Of the tables: which tasks; all if not given.")] = None,
-    language: Languages = [],
-    system: Annotated[list[str], typer.Option(help="Of the tables: which systems; those that the task uses.")] = [],
     data: Data = DEFAULT_DATA,
-    work: Work = WORK,
+    work: Work = grid.WORK,
 ) -> None:
     """Make what the systems read."""
-    made = {  # by step: what is made, unless it is there, and how
+    made: dict[tuple[str, str], Callable[[], object]] = {  # by step: what is made, unless it is there, and how
         ("fasttext", FASTTEXT): lambda: train_fasttext(data, work),
         ("ppmi_svd", PPMI_SVD): lambda: count_ppmi_svd(data, work),
-        ("floret", names.FLORET): lambda: train_floret(data, work),
-        ("compressed", names.COMPRESSED): lambda: compress(work),
+        ("floret", grid.FLORET): lambda: train_floret(data, work),
+        ("compressed", grid.COMPRESSED): lambda: compress(work),
         ("encoders", ENCODER): lambda: distill_encoder(work, FASTTEXT, ENCODER),
-        ("encoders", names.PPMI_SVD_ENCODER): lambda: distill_encoder(work, PPMI_SVD, names.PPMI_SVD_ENCODER),
-        ("encoders", names.RANDOM): lambda: random_encoder(work),
-        ("tables", ""): lambda: tables(task or [], language, system, data, work),
+        ("encoders", grid.PPMI_SVD_ENCODER): lambda: distill_encoder(work, PPMI_SVD, grid.PPMI_SVD_ENCODER),
+        ("encoders", grid.RANDOM): lambda: random_encoder(work),
+        ("tables", ""): lambda: [write_tables(task, data, work) for task in TASKS.values()],
     }
     check_choice("step", [step], [*dict.fromkeys(name for name, _ in made), "all"])
     work.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins.persistence import read_encoder, write_encoder
 from distillemb_plugins.spacy_plugin.configs import build_config
 from distillemb_plugins.spacy_plugin.training import TrainedPipeline, train_pipeline
-from recipes.embeddings.systems import HERE, SYSTEMS, TABLES, WORK, embedding_bytes, source, table_path
-from recipes.embeddings.tasks import TASKS, Languages, PosTask, Task
+from recipes.embeddings import grid
+from recipes.embeddings.grid import HERE, SYSTEMS, TASKS, Languages, Task, source, table_path
 from recipes.results import DEFAULT_DATA, Data, Row, Work, check_choice, run_app, run_missing
 
 RESULTS, TRIED = HERE / "results.jsonl", HERE / "tried.jsonl"
@@ -68,7 +67,7 @@ def train_run(task: Task, data: Path, work: Path, run: Row) -> Row:
         trained = train_spacy(task, data, work, run)
         row = {"seconds": round(trained.seconds, 1), **task.score(trained.nlp, data, run), "model_bytes": trained.bytes}
     typer.echo(f"{' '.join(str(run[name]) for name in KEY)}: {row['seconds']} s")
-    return row | {"embedding_bytes": embedding_bytes(run["system"], work, run["seed"])}
+    return row | {"embedding_bytes": grid.embedding_bytes(run["system"], work, run["seed"])}
 
 
 def train_spacy(task: Task, data: Path, work: Path, run: Row, **overrides: Any) -> TrainedPipeline:
@@ -83,7 +82,7 @@ def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
     changes: Row = dict(Config().from_disk(HERE / "configs" / f"{task.config}.cfg", interpolate=False))
     changes |= {"system.seed": run["seed"], "training.max_steps": run["steps"]}
     changes["training.eval_frequency"] = max(1, run["steps"] // task.evaluations)
-    if run["system"] in TABLES:
+    if run["system"] in grid.TABLES:
         table = table_path(run["system"], task.name, run["language"], work)
         changes |= {"components.tok2vec.model.embed.include_static_vectors": True, "paths.vectors": str(table)}
     elif system.reads:
@@ -136,17 +135,14 @@ def train(
     seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],
     share: Annotated[list[int], typer.Option(help="Per cent of the training sentences (NER).")] = [100],
     steps: Annotated[int, typer.Option(help="Updates of a run; 0: the task's.")] = 0,
-    joint_language: Annotated[list[str], typer.Option(help="Of the POS set joint.")] = [],
     only_study: Annotated[bool, typer.Option("--study", help="Score what studies.yml names, on dev.")] = False,
     data: Data = DEFAULT_DATA,
-    work: Work = WORK,
+    work: Work = grid.WORK,
     results: Annotated[Path | None, typer.Option(help="Where the scores are kept (JSON lines).")] = None,
 ) -> None:
     """Train and score the grid of a task."""
     check_choice("task", [task], TASKS)
     chosen = TASKS[task]
-    if isinstance(chosen, PosTask) and joint_language:
-        chosen = replace(chosen, joint_languages=tuple(joint_language))
     if only_study:
         study(chosen, data, work, language, seed[:1], steps, results or TRIED)
         return

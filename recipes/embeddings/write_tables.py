@@ -24,8 +24,8 @@ from distillemb_plugins.data import pos
 from distillemb_plugins.evaluate import seen_accuracy
 from distillemb_plugins.evaluate.plots import line_plots
 from recipes import results as shared
-from recipes.embeddings.systems import COMMON, DISTILLED, HERE, SYSTEMS, TAGGERS
-from recipes.embeddings.tasks import SPLITS, TASKS, TEXT_TASKS, Languages, texts_of
+from recipes.embeddings import grid
+from recipes.embeddings.grid import HERE, SPLITS, SYSTEMS, TASKS, TEXT_TASKS, Languages
 from recipes.results import RAW_TEXT, Cell, Rows, mean_spread, pick, score, seed_means
 from recipes.tables import languages_table, pos_blocks, starred, systems_table
 
@@ -93,7 +93,7 @@ def target(rows: Rows) -> str:
         gap = means["finetuned-ppmi_svd"] - means["static-ppmi_svd"]
         own = f"{lead('finetuned-ppmi_svd')} ({gap:+.1f} against that table itself)"
         said.append(f"With the PPMI-SVD table as the teacher: {own}.")
-    taggers = [one for one in TAGGERS if one in means]
+    taggers = [one for one in grid.TAGGERS if one in means]
     said += [f"With the encoder of the {one} tagger: {means[one] - means[best]:+.1f}." for one in taggers]
     return " ".join(said)
 
@@ -180,7 +180,7 @@ def text_data_block(data: Path, places: Iterable[tuple[str, str]]) -> str:
     """What each set of texts holds after the checks, and how many texts they dropped."""
     lines = []
     for task, language in places:
-        dataset, notes = texts_of(data, task, language)
+        dataset, notes = grid.texts_of(data, task, language)
         sizes = [str(len(dataset[name])) for name in SPLITS]
         words = [f"{statistics.fmean(len(t.split()) for t in dataset[name]['text']):.0f}" for name in ("train", "test")]
         found = [match for note in notes if (match := re.match(r"(train|dev): (\d+) texts .*dropped", note))]
@@ -219,10 +219,10 @@ def write(
         plot = line_plots({"": lines}, "training sentences (per cent)", "mean test F1")
         shared.write_text(readme.with_name("low-data.svg"), plot)
     if tagged:
-        pairs = product(DISTILLED, [system for system in COMMON if system not in DISTILLED])
+        pairs = product(grid.DISTILLED, [system for system in grid.COMMON if system not in grid.DISTILLED])
         scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}
         blocks["pos-systems"] = systems_table(systems_of(pick(tagged, language=pos.LANGUAGES)), scores, 2, parts=True)
-        blocks |= pos_blocks(tagged, COMMON, pairs, languages_of(tagged))
+        blocks |= pos_blocks(tagged, grid.COMMON, pairs, languages_of(tagged))
     scores = {"test weighted F1": "test_f1", "test macro F1": "test_macro_f1", "dev weighted F1": "dev_f1"}
     for task in TEXT_TASKS:
         if found := pick(rows, task=task):

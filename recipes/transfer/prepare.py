@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+import yaml
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
@@ -24,25 +25,15 @@ from distillemb_plugins.data import corpus_files, tigrinya
 from distillemb_plugins.data.contamination import TaskSentences
 from distillemb_plugins.data.tigrinya import Sentence
 from distillemb_plugins.distill import DistillSettings, distill
-from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_file, iter_lines
 from distillemb_plugins.locations import bundled, bundled_names
 from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
 from distillemb_plugins.text import tokenize
-from recipes.results import (
-    DEFAULT_DATA,
-    RAW_TEXT,
-    Data,
-    Results,
-    Row,
-    Work,
-    add_result,
-    check_choice,
-    last_validation,
-    run_app,
-)
-from recipes.transfer.write_tables import HERE, SETTINGS, corpus_text
+from recipes import results as shared
+from recipes.results import DEFAULT_DATA, RAW_TEXT, Data, Results, Row, Rows, Work, add_result, pick
 
+HERE = Path(__file__).resolve().parent
+SETTINGS: Row = yaml.safe_load((HERE / "settings.yml").read_text("utf-8"))
 WORK, RESULTS = HERE / "training", HERE / "results.jsonl"
 LEFT_OUT = ("luo", "wol", "hau", "yor")
 VOCABULARY = 80_000
@@ -90,42 +81,26 @@ def teach_language(data: Path, language: str, work: Path, held_back: Iterable[Se
     return left_out
 
 
-def word_rates(data: Path, words: list[str], languages: Sequence[str], out: Path) -> NDArray[np.float64]:
-    """How often each word occurs in a million words of each language's raw text, float64 ``[words, languages]``.
-
-    All raw text is counted, once: the table is kept in `out` (.npz).
-    """
-    counted = [*languages, *words]
-    if out.is_file():
-        with np.load(out) as kept:
-            if kept["counted"].tolist() == counted:
-                return np.asarray(kept["rates"], dtype=np.float64)
-    rates = np.zeros((len(words), len(languages)))
-    for column, language in enumerate(languages):
-        counts = Counter(word for line in iter_lines(corpus_files(data, [language])) for word in tokenize(line))
-        rates[:, column] = [counts[word] for word in words]
-        rates[:, column] *= 1e6 / max(1, counts.total())
-    with atomic_file(out) as stream:
-        np.savez_compressed(stream, rates=rates, counted=np.array(counted))
+def word_rates(data: Path, words: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """How often each word occurs in a million words of each language's raw text, float64 ``[words]`` by language."""
+    rates = {}
+    for language in RAW_TEXT:
+        if (data / "corpora" / language).is_dir():
+            counts = Counter(word for line in iter_lines(corpus_files(data, [language])) for word in tokenize(line))
+            rates[language] = np.array([counts[word] for word in words]) * (1e6 / max(1, counts.total()))
     return rates
 
 
-def teacher_without(data: Path, language: str, work: Path) -> Teacher:
-    """The teacher of the eleven languages, without the words that are mostly of one of them (`ALL`: with all words).
+def teacher_without(teacher: Teacher, language: str, rates: Mapping[str, NDArray[np.float64]]) -> Teacher:
+    """The teacher without the words that are mostly of one language (`ALL`: with all words).
 
     A word goes when more than half of the sum of its rates is of that language. Rates, not counts: else a language of
     little text would keep its words wherever they occur in a large one too. A word that was never counted stays.
     """
-    file = data / "teachers" / MULTILINGUAL
-    if not file.is_file():
-        raise DistillEmbError(f"There is no teacher {file}: give --data DIR with teachers/{MULTILINGUAL}.")
-    teacher = load_teacher(file)
     if language == ALL:
         return teacher
-    check_choice("language", [language], RAW_TEXT)
-    found = [one for one in RAW_TEXT if (data / "corpora" / one).is_dir()]
-    rates = word_rates(data, teacher.words, found, work / "word-rates.npz")
-    return teacher.select(np.flatnonzero(rates[:, found.index(language)] <= rates.sum(axis=1) / 2))
+    shared.check_choice("language", [language], rates)
+    return teacher.select(np.flatnonzero(rates[language] <= sum(rates.values()) / 2))
 
 
 def distill_into(teacher: Teacher, out: Path, results: Path, **settings: Any) -> Row:
@@ -134,11 +109,23 @@ def distill_into(teacher: Teacher, out: Path, results: Path, **settings: Any) ->
         distill([teacher], out, DistillSettings(**settings), resume=True)
     row: Row = {"task": "encoder", "language": out.name.removeprefix("encoder-"), "teacher_words": len(teacher)}
     row["bytes"] = weights_bytes(out)
-    if last := last_validation(out):
+    if last := shared.last_validation(out):
         row["distill_seconds"] = round(last["seconds"], 1)
         row |= {name: round(last["validation"][name], 3) for name in ("cosine", "p_at_10")}
     add_result(results, row, ("task", "language"))
     return row
+
+
+def corpus_text(rows: Rows) -> str:
+    """How the Tigrinya NER corpus is split, and what was mended in it."""
+    for row in pick(rows, task="corpus"):
+        sizes = ", ".join(f"{count:,} {name}" for name, count in row["sentences"].items())
+        mended = ", ".join(f"{count} x {kind}" for kind, count in sorted(row["mended"].items()))
+        return (
+            f"{sum(row['sentences'].values()):,} sentences ({sizes}), {row['words']:,} words. Repeated sentences "
+            f"dropped: {row['dropped']}. Lines mended: {sum(row['mended'].values())} ({mended})."
+        )
+    return ""
 
 
 @app.command()
@@ -179,10 +166,12 @@ def distill_without(
     results: Results = RESULTS,
 ) -> None:  # fmt: skip
     """Distill the teacher of eleven languages without the words of one of them; "all" with all words."""
+    teacher = load_teacher(data / "teachers" / MULTILINGUAL)
+    rates = word_rates(data, teacher.words)
     for one in language:
         out = encoder_path(work, one if one == ALL else f"without-{one}")
-        distill_into(teacher_without(data, one, work), out, results, max_seconds=max_seconds)
+        distill_into(teacher_without(teacher, one, rates), out, results, max_seconds=max_seconds)
 
 
 if __name__ == "__main__":
-    run_app(app)
+    shared.run_app(app)

@@ -3,6 +3,7 @@
     python recipes/transfer/train.py ner
     python recipes/transfer/train.py sentiment --seed 0 --system amharic
     python recipes/transfer/train.py left-out --language luo
+    python recipes/transfer/train.py write     # the tables and the plot of all results found
 
 A run that has a row in results.jsonl is not done again.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import random
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import product
@@ -26,20 +28,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins.data import classification_dataset, labels_of, named_tags, tagged_dataset, task_files, tigrinya
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate import class_scores, entity_scores
+from distillemb_plugins.evaluate.plots import line_plots
 from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
 from distillemb_plugins.finetune.table import table_model
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
-from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, check_choice, run_app, run_missing
-from recipes.transfer.prepare import LEFT_OUT, RESULTS, WORK, encoder_path, teacher_path, weights_bytes
-from recipes.transfer.write_tables import SETTINGS
+from recipes import results as shared
+from recipes.results import Cell, Row, Rows, fact, mean_spread, megabytes, pick, score, seed_means, seeds, table
+from recipes.transfer import prepare
+from recipes.transfer.prepare import LEFT_OUT, RESULTS, SETTINGS, corpus_text, encoder_path, teacher_path
 
 SHARES = (0.33, 0.66, 1.0)
 # What tells one row from another: the task, and all settings of its training.
-KEY: tuple[str, ...] = ("task", "language", "system", "share", "seed", "limit", "hidden")
-KEY += ("epochs", "learning_rate", "encoder_learning_rate")
+KEY: tuple[str, ...] = ("task", "language", "system", "share", "seed")
+KEY += ("epochs", "limit", "hidden", "learning_rate", "encoder_learning_rate")
 TASKS: dict[str, Row] = SETTINGS["training"]
 SYSTEMS: dict[str, Row] = {task: SETTINGS["left-out" if task == "left-out" else "systems"] for task in TASKS}
+TITLES = {"ner": "Tigrinya NER", "sentiment": "Tigrinya sentiment"}
+NAMES, LEFT_OUT_NAMES = (
+    {name: system["title"] for name, system in SETTINGS[group].items()} for group in ("systems", "left-out")
+)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -75,7 +83,7 @@ def make_model(task: str, system: str, path: Path, words: Iterable[str], labels:
         return *table_model(known, rows[found], labels, **settings), path.stat().st_size
     model, tokenizer = build_model(path, labels, pretrained=system != "random", **settings)
     if system != "random":
-        return model, tokenizer, weights_bytes(path)
+        return model, tokenizer, prepare.weights_bytes(path)
     return model, tokenizer, 4 * sum(parameter.numel() for parameter in model.distillemb.encoder.parameters())
 
 
@@ -111,9 +119,84 @@ def run_row(run: Row, data: Path, work: Path) -> Row:
     return row | {"embedding_bytes": size, "seconds": round(result.seconds, 1)}
 
 
+def settled(rows: Rows) -> Rows:
+    """The rows without those of a task that were trained with other settings than most of that task's rows."""
+    settings = [(row["task"], *(row.get(name) for name in KEY[5:])) for row in rows]
+    most: dict[str, tuple[Any, ...]] = {}
+    for setting, _ in Counter(settings).most_common():
+        most.setdefault(setting[0], setting)
+    return [row for row, setting in zip(rows, settings, strict=True) if setting == most[row["task"]]]
+
+
+def encoder_table(rows: Rows) -> str:
+    """What the encoders were distilled from, and how near they came."""
+    columns = {"teacher's words": fact("teacher_words", ","), "seconds of distillation": fact("distill_seconds", ".0f")}
+    columns["bytes"] = lambda own: megabytes(own[0]["bytes"])
+    columns |= {"held-out cosine": fact("cosine", ".3f"), "P@10": fact("p_at_10", ".3f")}
+    found = [(row["language"], [row]) for row in pick(rows, task="encoder") if "cosine" in row]
+    return table("encoder", found, columns)
+
+
+def share_table(rows: Rows, task: str) -> str:
+    """Test F1 of every system at every share of the training data; for sentiment the paper's figures beside it."""
+    found = pick(rows, task=task)
+    shares = sorted({row["share"] for row in found})
+    columns = {f"{100 * share:.0f} % of the data": score("test_f1", nothing="-", share=share) for share in shares}
+    columns |= {"dev, 100 %": score("dev_f1", nothing="-", share=1.0), "seeds": seeds}
+    columns["embedding"] = lambda own: megabytes(own[0]["embedding_bytes"])
+    if task == "sentiment":
+        columns["the paper's, 33 / 66 / 100 %"] = lambda own: (
+            " / ".join(f"{one:.2f}" for one in SETTINGS["published"].get(own[0]["system"], ())) or "-"
+        )
+    return table("system", [(label, pick(found, system=one)) for one, label in NAMES.items()], columns)
+
+
+def left_out_table(rows: Rows) -> str:
+    """Test F1 of each language with encoders distilled without and with it, and their means."""
+    found = pick(rows, task="left-out")
+    languages = sorted({row["language"] for row in found})
+    groups = [(language, pick(found, language=language)) for language in languages]
+    columns = {label: score("test_f1", nothing="-", system=one) for one, label in LEFT_OUT_NAMES.items()}
+    means = [mean_spread(seed_means(pick(found, system=one), "test_f1", languages)) or "-" for one in LEFT_OUT_NAMES]
+    return table("language", groups, {**columns, "seeds": seeds}, ["mean", *means, ""])
+
+
+def cost_table(rows: Rows) -> str:
+    """Training sentences and minutes of one run with all of the data."""
+    found = pick(rows, share=1.0)
+    groups = [
+        (TITLES.get(task, f"{language} NER, left out"), pick(found, task=task, language=language))
+        for task, language in sorted({(row["task"], row["language"]) for row in found})
+    ]
+    columns: dict[str, Cell] = {"training rows at 100 %": fact("train_rows", ","), "test rows": fact("test_rows", ",")}
+    columns |= {"epochs": fact("epochs"), "minutes a run": shared.minutes}
+    return table("task", groups, columns)
+
+
+def share_plot(rows: Rows) -> str:
+    """Mean test F1 against the share of the training data, a line for each system and a panel for each task, as SVG."""
+    panels: dict[str, dict[str, dict[float, list[float]]]] = {}
+    for task, title in TITLES.items():
+        for system, label in NAMES.items():
+            for row in sorted(pick(rows, task=task, system=system), key=lambda row: float(row["share"])):
+                line = panels.setdefault(title, {}).setdefault(label, {})
+                line.setdefault(100 * row["share"], []).append(row["test_f1"])
+    return line_plots(panels, "% of the training data", "test F1")
+
+
+def write(results: Path, readme: Path) -> None:
+    """Write every table that has results, and the plot when a Tigrinya task has some."""
+    rows = settled(shared.read_results(results))
+    blocks = {"corpus": corpus_text(rows), "encoders": encoder_table(rows)}
+    blocks |= {task: share_table(rows, task) for task in TITLES}
+    shared.write_blocks(readme, blocks | {"left-out": left_out_table(rows), "cost": cost_table(rows)})
+    if pick(rows, task=tuple(TITLES)):
+        shared.write_text(readme.with_name("shares.svg"), share_plot(rows))
+
+
 @app.command(help=__doc__)
 def train(
-    task: Annotated[str, typer.Argument(help=f"One of {', '.join(TASKS)}.")],
+    task: Annotated[str, typer.Argument(help=f"One of {', '.join(TASKS)}, or write.")],
     system: Annotated[list[str], typer.Option(help="Which systems; all of the task.")] = [],
     share: Annotated[list[float], typer.Option(help="Shares of the training data.")] = list(SHARES),
     language: Annotated[list[str], typer.Option(help="Languages left out.")] = list(LEFT_OUT),
@@ -121,13 +204,17 @@ def train(
     epochs: Annotated[int, typer.Option(help="Passes over the training sentences; 0: the recipe's.")] = 0,
     limit: Annotated[int, typer.Option(help="Comments (sentiment) of which shares are taken; 0: all.")] = 6000,
     hidden: Annotated[int, typer.Option(help="Units of the BiLSTM, each way.")] = 128,
-    data: Data = DEFAULT_DATA,
-    work: Work = WORK,
-    results: Results = RESULTS,
+    data: shared.Data = shared.DEFAULT_DATA,
+    work: shared.Work = prepare.WORK,
+    results: shared.Results = RESULTS,
+    readme: shared.Readme = prepare.HERE / "README.md",
 ) -> None:
-    """Train and score every system of a task with every seed."""
-    check_choice("task", [task], TASKS)
-    check_choice("system", system, SYSTEMS[task])
+    """Train and score every system of a task with every seed, or write the tables."""
+    shared.check_choice("task", [task], [*TASKS, "write"])
+    if task == "write":
+        write(results, readme)
+        return
+    shared.check_choice("system", system, SYSTEMS[task])
     fixed: Row = {"task": task, "limit": limit if task == "sentiment" else 0, "hidden": hidden}
     fixed |= {name: getattr(FineTuneArguments, name) for name in ("learning_rate", "encoder_learning_rate")}
     fixed["epochs"] = epochs or TASKS[task]["num_train_epochs"]
@@ -136,8 +223,8 @@ def train(
         {"language": place, "share": part, "system": one, "seed": number, **fixed}
         for number, (place, part), one in product(seed, list(places), system or SYSTEMS[task])
     ]
-    run_missing(results, runs, KEY, lambda run: run_row(run, data, work))
+    shared.run_missing(results, runs, KEY, lambda run: run_row(run, data, work))
 
 
 if __name__ == "__main__":
-    run_app(app)
+    shared.run_app(app)

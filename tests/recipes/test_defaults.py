@@ -22,7 +22,7 @@ from distillemb_plugins.spacy_plugin.architectures import build_embed_v1, build_
 from distillemb_plugins.spacy_plugin.rates import DEFAULT_GRAD_FACTOR, GRAD_FACTORS
 from distillemb_plugins.workflow.quickstart import config_text as quickstart_config
 from distillemb_plugins.workflow.taggers import ARGUMENTS, HEADS, tagger_config
-from recipes.embeddings.tasks import TASKS
+from recipes.embeddings.grid import TASKS
 from recipes.results import read_results
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"

@@ -65,7 +65,7 @@ def test_the_shipped_encoders_are_made_small(tiny_data: Path, tmp_path: Path, mo
         "work": tmp_path,
         "bundle": tmp_path / "bundled",
         "teach": "--dim 8 --buckets 200",
-        "distill": "--epochs 2 --codebook-words 0 --min-char-count 1 --held-out 2",
+        "distill": """--settings '{"epochs": 2, "codebook_words": 0, "min_char_count": 1, "held_out": 2}'""",
         "context": "--layers 1 --size 16 --words 2000",
     }
     assert run_project(tables.HERE, values, ["text", "teach", "distill", "context", "bundle"]) == 5

@@ -6,7 +6,9 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,8 @@ from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.data import pos
 from distillemb_plugins.teachers import load_teacher
 from recipes import results
-from recipes.embeddings import classifiers, prepare, systems, tasks, train, write_tables
-from recipes.embeddings.systems import COMMON, SYSTEMS, TABLES, source, table_path
-from recipes.embeddings.tasks import TASKS
+from recipes.embeddings import classifiers, grid, prepare, train, write_tables
+from recipes.embeddings.grid import COMMON, SYSTEMS, TABLES, TASKS, source, table_path
 from recipes.results import read_results
 from recipes.tables import common_languages, languages_table, systems_table
 
@@ -32,6 +33,11 @@ LABELS = {
     "negative": ("mji", "ndege", "gida"),
     "neutral": ("nyota", "rafiki", "ቤት"),
 }
+
+
+def task_of(name: str, words: set[str]) -> Any:
+    """A task in one language."""
+    return SimpleNamespace(name=name, languages=("swa",), words=lambda data, language: words)
 
 
 def _texts(begin: int, count: int) -> str:
@@ -64,10 +70,10 @@ def work(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
     prepare.count_ppmi_svd(data, work, languages, dim=6, min_count=1, progress=False)
     prepare.train_floret(data, work, languages, dim=DIM, bucket=300, epoch=1, verbose=0)
     prepare.compress(work, new_vocab_size=10, new_ngrams_size=40, qdim=4, centroids=5)
-    for name in (systems.ENCODER, systems.PPMI_SVD_ENCODER):
+    for name in (grid.ENCODER, grid.PPMI_SVD_ENCODER):
         shutil.copytree(tiny_encoder_dir, work / name)
     prepare.random_encoder(work, seed=1)
-    prepare.write_tables("task", {"swa": WORDS}, TABLES, work)
+    prepare.write_tables(task_of("task", WORDS), Path(), work, systems=TABLES)
     return work
 
 
@@ -83,7 +89,7 @@ def table_rows(work: Path, system: str) -> dict[str, np.ndarray]:
 
 
 def test_the_static_table_has_n_gram_vectors_for_unseen_words(work: Path) -> None:
-    teacher = load_teacher(work / systems.FASTTEXT)
+    teacher = load_teacher(work / grid.FASTTEXT)
     assert "isiyoonekana" not in teacher
     wanted, found = teacher.lookup(sorted(WORDS))
     assert found.all()
@@ -105,7 +111,7 @@ def test_the_floret_table_holds_what_floret_computes(
 
     monkeypatch.setattr(floret, "train_unsupervised", remember)
     prepare.train_floret(data, tmp_path, ("swa", "amh"), dim=DIM, bucket=300, epoch=5, verbose=0)
-    prepare.write_tables("task", {"swa": WORDS}, ["floret"], tmp_path)
+    prepare.write_tables(task_of("task", WORDS), data, tmp_path, systems=["floret"])
     for word, one in table_rows(tmp_path, "floret").items():
         other = models[0].get_word_vector(word)  # divided by another number of n-grams than in spaCy
         assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.9999
@@ -117,24 +123,25 @@ def test_the_compressed_table_is_near_the_one_it_was_made_from(work: Path) -> No
     full = np.array([whole[word] for word in ("Juma", "Nairobi", "mpira")])
     cosine = (known * full).sum(1) / np.linalg.norm(known, axis=1) / np.linalg.norm(full, axis=1)
     assert cosine.mean() > 0.5
-    assert systems.embedding_bytes("compressed", work) < systems.embedding_bytes("static", work)
+    assert grid.embedding_bytes("compressed", work) < grid.embedding_bytes("static", work)
 
 
 def test_the_ppmi_svd_table_holds_the_words_of_all_languages(work: Path) -> None:
     import spacy
 
-    table = load_teacher(work / systems.PPMI_SVD)
+    table = load_teacher(work / grid.PPMI_SVD)
     assert "Juma" in table and table.counts is not None
-    parts = [load_teacher(file) for file in sorted((work / systems.PPMI_SVD).with_suffix("").iterdir())]
+    parts = [load_teacher(file) for file in sorted((work / grid.PPMI_SVD).with_suffix("").iterdir())]
     assert len(parts) == 2 and table.counts.sum() == sum(part.counts.sum() for part in parts if part.counts is not None)
-    prepare.write_tables("cases", {"swa": {"JUMA", "juma", "MPIRA", "isiyoonekana"}}, ["static-ppmi_svd"], work)
+    cases = task_of("cases", {"JUMA", "juma", "MPIRA", "isiyoonekana"})
+    prepare.write_tables(cases, Path(), work, systems=["static-ppmi_svd"])
     vectors = spacy.load(table_path("static-ppmi_svd", "cases", "swa", work)).vocab.vectors
     assert len(vectors) == 1  # no n-grams: what is not there has no vector, except by the lower-case form
     assert np.allclose(vectors["MPIRA"], table.lookup(["mpira"])[0][0])
 
 
 def test_the_random_encoder_is_the_same_architecture_with_other_weights(work: Path) -> None:
-    one, other = (DistillEmb.from_pretrained(work / name) for name in (systems.ENCODER, systems.RANDOM))
+    one, other = (DistillEmb.from_pretrained(work / name) for name in (grid.ENCODER, grid.RANDOM))
     same = ("encoder_type", "encoder_args", "dim", "vocab_size", "max_chars")
     assert {name: one.config[name] for name in same} == {name: other.config[name] for name in same}
     assert one.characters.to_dict() == other.characters.to_dict()
@@ -142,25 +149,25 @@ def test_the_random_encoder_is_the_same_architecture_with_other_weights(work: Pa
 
 
 def test_the_bytes_are_those_of_the_whole_model(work: Path) -> None:
-    sizes = {system: systems.embedding_bytes(system, work) for system in COMMON}
+    sizes = {system: grid.embedding_bytes(system, work) for system in COMMON}
     assert sizes["hash"] == 0
-    assert sizes["static"] == (work / systems.FASTTEXT).stat().st_size
+    assert sizes["static"] == (work / grid.FASTTEXT).stat().st_size
     assert 300 * DIM * 4 <= sizes["floret"] < 300 * DIM * 4 + 1000
     assert sizes["frozen"] == sizes["finetuned"] > 0
     assert sizes["frozen-ppmi_svd"] == sizes["finetuned-ppmi_svd"] > 0
-    assert sizes["static-ppmi_svd"] == (work / systems.PPMI_SVD).stat().st_size
+    assert sizes["static-ppmi_svd"] == (work / grid.PPMI_SVD).stat().st_size
 
 
 def test_an_encoder_is_distilled_once(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(work / systems.FASTTEXT, tmp_path / systems.FASTTEXT)
+    shutil.copy(work / grid.FASTTEXT, tmp_path / grid.FASTTEXT)
     small = {"encoder_args": {"channels": 8, "hidden": 16, "buckets": 100, "ngram_dim": 8}, "codebook_words": 0}
     small |= {"held_out": 0, "epochs": 1, "batch_size": 16, "max_seconds": None}
-    prepare.distill_encoder(tmp_path, systems.FASTTEXT, systems.ENCODER, 20, **small)
-    assert DistillEmb.from_pretrained(tmp_path / systems.ENCODER).dim == DIM
-    shutil.copytree(tmp_path / systems.ENCODER, tmp_path / systems.PPMI_SVD_ENCODER)
+    prepare.distill_encoder(tmp_path, grid.FASTTEXT, grid.ENCODER, 20, **small)
+    assert DistillEmb.from_pretrained(tmp_path / grid.ENCODER).dim == DIM
+    shutil.copytree(tmp_path / grid.ENCODER, tmp_path / grid.PPMI_SVD_ENCODER)
     monkeypatch.setattr(prepare, "distill_encoder", None)  # they are there
     prepare.prepare("encoders", work=tmp_path)
-    assert (tmp_path / systems.RANDOM).is_dir()
+    assert (tmp_path / grid.RANDOM).is_dir()
 
 
 # -- configs
@@ -244,15 +251,15 @@ def trained(data: Path, work: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """Results of a few updates of every model."""
     results = tmp_path_factory.mktemp("results") / "results.jsonl"
     for task in ("ner", "pos"):
-        prepare.tables([task], ["swa"], ["static", "static-ppmi_svd"], data, work)
-    prepare.tables(["afrisenti"], ["swa"], [], data, work)
+        prepare.write_tables(TASKS[task], data, work, ["swa"], ["static", "static-ppmi_svd"])
+    prepare.write_tables(TASKS["afrisenti"], data, work, ["swa"])
     run: dict[str, Any] = {"data": data, "seed": [0], "work": work, "steps": 2, "results": results}
-    with small_tables():
+    with small_tables(), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS, "pos", replace(TASKS["pos"], joint_languages=("swa", "hau")))
         train.train("ner", language=["swa"], system=["hash", "static", "random", "frozen", "finetuned"], **run)
         train.train("ner", language=["swa"], share=[10, 25, 50], system=["hash", "finetuned"], **run)
-        joint = {"joint_language": ["swa", "hau"]}
-        train.train("pos", language=["swa"], system=["hash", "static", "finetuned"], **joint, **run)
-        train.train("pos", language=["hau", pos.JOINT], system=["finetuned"], **joint, **run)
+        train.train("pos", language=["swa"], system=["hash", "static", "finetuned"], **run)
+        train.train("pos", language=["hau", pos.JOINT], system=["finetuned"], **run)
         train.train("afrisenti", language=["swa"], **run)
     before = results.read_bytes()
     train.train("afrisenti", ["linear"], ["swa"], **run)  # rows that are there are not made again
@@ -277,7 +284,7 @@ def test_fewer_sentences_take_fewer_updates() -> None:
 
 def test_a_part_of_the_sentences_is_a_prefix_of_one_shuffle(data: Path) -> None:
     task = TASKS["ner"]
-    assert isinstance(task, tasks.NerTask)
+    assert isinstance(task, grid.NerTask)
     few, more = (
         [s.words for s in task.training_part(data, run_of("ner", "hash", share=share)).sentences()]
         for share in (25, 50)
@@ -293,7 +300,7 @@ def test_parts_of_speech_are_scored(trained: Path, work: Path) -> None:
         assert row["test"]["unseen_share"] == pytest.approx(100 / 56, abs=0.01)  # one word of 56
         assert row["model_bytes"] > 0 and row["seconds"] >= 0
     sizes = {row["system"]: row["embedding_bytes"] for row in rows}
-    assert sizes["hash"] == 0 and sizes["static"] == (work / systems.FASTTEXT).stat().st_size
+    assert sizes["hash"] == 0 and sizes["static"] == (work / grid.FASTTEXT).stat().st_size
     transfer = {row["language"]: set(row["transfer"]) for row in rows}
     assert transfer["hau"] == {"UD Hausa-Northern", "UD Hausa-Northern, marks dropped"}
     assert transfer[pos.JOINT] == transfer["hau"] | {"MasakhaPOS swa", "MasakhaPOS hau"}
@@ -318,7 +325,7 @@ def test_the_joint_system_starts_from_the_encoder_of_the_joint_tagger(
     from distillemb_plugins.hf import DistillEmbForTokenClassification
 
     results = tmp_path / "r.jsonl"
-    shutil.copytree(tiny_encoder_dir, tmp_path / systems.ENCODER)
+    shutil.copytree(tiny_encoder_dir, tmp_path / grid.ENCODER)
     run: dict[str, Any] = {"data": data, "language": ["swa"], "seed": [0], "work": tmp_path, "steps": 2}
     with pytest.raises(DistillEmbError, match=r"train it with recipes/tagging \(mode joint, seed 0\)"):
         train.train("ner", system=["joint"], results=results, **run)
@@ -496,7 +503,7 @@ def test_the_checkpoint_is_chosen_by_weighted_f1() -> None:
         return made
 
     examples = [Example(doc(found), doc(gold)) for gold, found in ("aa", "aa", "ab", "bb")]
-    assert tasks.weighted_f1(examples)["cats_weighted_f1"] == pytest.approx(0.75 * 0.8 + 0.25 * 2 / 3)
+    assert grid.weighted_f1(examples)["cats_weighted_f1"] == pytest.approx(0.75 * 0.8 + 0.25 * 2 / 3)
 
 
 def test_the_project_runs_small(

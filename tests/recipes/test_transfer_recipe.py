@@ -13,7 +13,7 @@ from distillemb_plugins import DistillEmbError
 from distillemb_plugins.data import tigrinya
 from distillemb_plugins.teachers import Teacher, load_teacher, save_teacher, train_teacher
 from recipes.results import read_results
-from recipes.transfer import prepare, train, write_tables
+from recipes.transfer import prepare, train
 
 from .projects import read_project, run_project
 
@@ -64,7 +64,7 @@ def test_the_corpus_is_mended_and_every_repair_is_said(tmp_path: Path) -> None:
     assert [line.split(",")[0] for line in corpus.mended] == [f"line {n}" for n in (6, 7, 8, 9, 10, 12)]
     assert "I- that continues nothing, read as B-LOC" in corpus.mended[-1]
     prepare.check(tmp_path, tmp_path / "results.jsonl")
-    text = write_tables.corpus_text(read_results(tmp_path / "results.jsonl"))
+    text = prepare.corpus_text(read_results(tmp_path / "results.jsonl"))
     assert "Repeated sentences dropped: 1." in text and "3 x misspelt tag" in text and "1 x no tag" in text
 
 
@@ -117,25 +117,22 @@ def two_languages(tmp_path: Path) -> Path:
 
 
 def test_a_language_is_left_out_by_the_rates_of_its_words(two_languages: Path) -> None:
-    work = two_languages / "work"
-    without_luo = prepare.teacher_without(two_languages, "luo", work)
-    assert without_luo.words == ["na", "ya", "xx"]
-    assert prepare.teacher_without(two_languages, "swa", work).words == ["gi", "na", "xx"]
-    assert len(prepare.teacher_without(two_languages, "all", work)) == 4
-    words, table = ["gi", "na", "ya", "xx"], work / "word-rates.npz"
-    rates = prepare.word_rates(two_languages, words, ["luo", "swa"], table)
-    assert rates.tolist() == [[750_000, 0], [250_000, 250_000], [0, 750_000], [0, 0]]
-    shutil.rmtree(two_languages / "corpora" / "luo")  # counted once: the table is kept
-    assert np.array_equal(prepare.word_rates(two_languages, words, ["luo", "swa"], table), rates)
-    with pytest.raises(DistillEmbError, match="no raw text"):  # other words are counted anew
-        prepare.word_rates(two_languages, words[::-1], ["luo", "swa"], table)
+    teacher = load_teacher(two_languages / "teachers" / "afro11-fasttext.npz")
+    rates = prepare.word_rates(two_languages, teacher.words)
+    assert {name: each.tolist() for name, each in rates.items()} == {
+        "luo": [750_000, 250_000, 0, 0],
+        "swa": [0, 250_000, 750_000, 0],
+    }
+    assert prepare.teacher_without(teacher, "luo", rates).words == ["na", "ya", "xx"]
+    assert prepare.teacher_without(teacher, "swa", rates).words == ["gi", "na", "xx"]
+    assert len(prepare.teacher_without(teacher, "all", rates)) == 4
+    with pytest.raises(DistillEmbError, match="no language fra: choose from luo, swa"):
+        prepare.teacher_without(teacher, "fra", rates)
 
 
-def test_a_language_or_teacher_that_is_not_there_is_refused(two_languages: Path) -> None:
-    with pytest.raises(DistillEmbError, match="no language fra: choose from amh"):
-        prepare.teacher_without(two_languages, "fra", two_languages)
-    with pytest.raises(DistillEmbError, match="no teacher"):
-        prepare.teacher_without(two_languages / "corpora", "luo", two_languages)
+def test_a_missing_teacher_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DistillEmbError, match=r"afro11-fasttext\.npz"):
+        prepare.distill_without(tmp_path, ["luo"], tmp_path, 1, tmp_path / "r.jsonl")
 
 
 # -- everything, small
@@ -194,11 +191,11 @@ def test_every_task_is_trained_scored_and_put_into_the_tables(data: Path, work: 
     train.train("ner", system=["random"], share=[1.0], **(run | {"hidden": 8}))  # other settings are another row
     rows_with_other = read_results(results)
     assert len(rows_with_other) == 11
-    assert [row["hidden"] for row in write_tables.settled(rows_with_other)] == [4] * 10  # they are not mixed
+    assert [row["hidden"] for row in train.settled(rows_with_other)] == [4] * 10  # they are not mixed
 
     marks = ("corpus", "encoders", "ner", "sentiment", "left-out", "cost")
     readme.write_text("\n".join(f"<!-- {name} -->\n<!-- /{name} -->" for name in marks), "utf-8")
-    write_tables.write(results, readme)
+    train.write(results, readme)
     text = readme.read_text("utf-8")
     assert "| 81.97 / 85.12 / 85.96 |" in text and "| luo |" in text and "50 % of the data" in text
     assert "static fastText" in plot.read_text("utf-8")
@@ -221,7 +218,7 @@ def test_distilling_writes_an_encoder_and_its_facts(tiny_teacher: Teacher, tmp_p
     facts = prepare.distill_into(tiny_teacher, out, results, **settings)
     assert facts["teacher_words"] == 300 and facts["bytes"] > 0 and -1 <= facts["cosine"] <= 1
     assert prepare.distill_into(tiny_teacher, out, results, epochs=50) == facts  # it is there
-    assert "| one | 300 |" in write_tables.encoder_table(read_results(results))
+    assert "| one | 300 |" in train.encoder_table(read_results(results))
 
 
 # -- systems

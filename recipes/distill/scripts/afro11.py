@@ -10,6 +10,7 @@ python scripts/afro11.py bundle     # copy both into the package
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -121,16 +122,11 @@ def facts_of(work: Path, notes: Sequence[str] = (KNOWN["notes"],)) -> EncoderFac
 @app.command()
 def distill(
     work: Work = HERE / "encoders",
-    epochs: int | None = None,
-    codebook_words: int | None = None,
-    min_char_count: int | None = None,
-    held_out: int | None = None,
+    given: Annotated[str, typer.Option("--settings", help="Other fields of `DistillSettings`, as JSON.")] = "{}",
     seed: int = 0,
 ) -> None:
     """Distill afro11 from both teachers side by side."""
-    given = {"epochs": epochs, "codebook_words": codebook_words, "min_char_count": min_char_count}
-    given |= {"held_out": held_out}
-    chosen = KNOWN["distillation"] | {name: value for name, value in given.items() if value is not None}
+    chosen = KNOWN["distillation"] | json.loads(given)
     teachers = [load_teacher(work / name) for name in (COUNTED, FASTTEXT)]
     settings = DistillSettings(**chosen, combine="svd", dim=teachers[0].dim, seed=seed)
     lists = partial(Targets.word_lists, vocabulary=0)
