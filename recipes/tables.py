@@ -1,17 +1,62 @@
-"""Tables of taggers in spaCy and in Hugging Face. The `language` of a row is the set that it was trained on."""
+"""Scores of taggers and classifiers of any library as rows of results, and tables of them.
+
+The `language` of a row is the set that it was trained on.
+"""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
+from typing import Any
 
-from distillemb_plugins.data import pos
+from distillemb_plugins.data import Sentence, pos
+from distillemb_plugins.evaluate import class_scores, entity_scores, per_type, seen_accuracy, seen_scores
 from distillemb_plugins.evaluate.plots import bar_plot
 from recipes import results as shared
-from recipes.results import RAW_TEXT, Cell, Rows, average, fact, mean_spread, pick, score, seed_means, seed_score, table
+from recipes.results import RAW_TEXT, Cell, Row, Rows, fact, mean_spread, pick, score, seed_means, seed_score, table
 
 OWN = "MasakhaPOS "  # the tests of the languages themselves
+Tag = Callable[[Sequence[Sentence]], tuple[Sequence[Sequence[str]], int]]  # the tags of sentences, and words a second
+
+
+def ner_scores(tag: Tag, train: Iterable[Sentence], splits: Mapping[str, Sequence[Sentence]]) -> Row:
+    """Corpus-level scores of each split, of each entity type, and of entities seen in training or not."""
+    known, row = [(s.words, s.tags) for s in train], Row()
+    for split, gold in splits.items():
+        found, speed = tag(gold)
+        words, tags = [s.words for s in gold], [s.tags for s in gold]
+        scores = entity_scores(tags, found) | seen_scores(known, words, tags, found)
+        row |= {f"{split}_{name}": round(value, 2) for name, value in scores.items()}
+        row |= {f"{split}_per_type": per_type(tags, found), f"{split}_words_per_second": speed}
+    return row
+
+
+def pos_scores(
+    tag: Tag, data: Path, trained_on: str, files: Mapping[str, Path], splits: Sequence[str] = ("dev", "test")
+) -> Row:
+    """Accuracy on the splits, of words seen in training or not; with test also on the tests of transfer there are."""
+    known, row = pos.words_of(pos.read_pos(files["train"])), Row()
+
+    def accuracy(gold: Sequence[Sentence]) -> tuple[dict[str, Any], int]:
+        found, speed = tag(gold)
+        return seen_accuracy(known, [s.words for s in gold], [s.tags for s in gold], found), speed
+
+    for split in splits:
+        row[split], row["words_per_second"] = accuracy(pos.read_pos(files[split]))
+    if "test" in splits:
+        others = {test: pos.transfer_file(data, test) for test in pos.transfer_tests(trained_on)}
+        row["transfer"] = {t.name: accuracy(pos.read_pos(file, t.plain))[0] for t, file in others.items() if file}
+    return row
+
+
+def text_scores(split: str, gold: Sequence[Any], found: Sequence[Any]) -> Row:
+    """Weighted F1, macro F1 and accuracy over all texts of a split."""
+    return {f"{split}_{name}": round(score, 2) for name, score in class_scores(list(gold), list(found)).items()}
+
+
+# -- tables
 
 
 def pos_blocks(
@@ -55,11 +100,11 @@ def systems_table(
         columns["of the taught"] = seed_score("test.accuracy", digits, only=RAW_TEXT)
         columns["of the others"] = seed_score("test.accuracy", digits, but=RAW_TEXT)
     columns |= {"seeds": shared.seeds, "loads": lambda own: shared.megabytes(own[0]["embedding_bytes"], "none")}
-    columns["CPU seconds a run"] = average("seconds", f".{digits - 1}f")
+    columns["CPU seconds a run"] = shared.average("seconds", f".{digits - 1}f")
     if rows and "model_bytes" in rows[0]:
         columns["model"] = lambda own: shared.megabytes(statistics.fmean(row["model_bytes"] for row in own))
     if rows and "words_per_second" in rows[0]:
-        columns["words/s"] = average("words_per_second", ",.0f", statistics.median)
+        columns["words/s"] = shared.average("words_per_second", ",.0f", statistics.median)
     return table("model, system" if len({row.get("model") for row in rows}) > 1 else "system", whole, columns)
 
 
@@ -134,21 +179,22 @@ def differences_plot(rows: Rows, pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _differences(rows: Rows, pairs: Iterable[tuple[str, str]]) -> dict[str, Rows]:
-    """By pair: a row for each language that both have."""
+    """By pair: a row for each language that both have, with the mean differences on the seeds that both have."""
     groups: dict[str, Rows] = {}
     for ours, other in pairs:
         found = groups[f"{ours} - {other}"] = []
         for language in pos.LANGUAGES:
-            one, two = (pick(rows, language=language, system=system) for system in (ours, other))
-            gaps = {name: _gap(one, two, name) for name in ("accuracy", "unseen")}
-            found.extend([{"language": language, **gaps}] if gaps["accuracy"] is not None else [])
+            own = pick(rows, language=language)
+            one, two = ({row["seed"]: row["test"] for row in pick(own, system=system)} for system in (ours, other))
+            both = [(one[seed], two[seed]) for seed in one.keys() & two.keys()]
+            if both:
+                found.append({"language": language, **{name: _gap(both, name) for name in ("accuracy", "unseen")}})
     return groups
 
 
-def _gap(ours: Rows, others: Rows, name: str) -> float | None:
-    one, two = ({row["seed"]: row["test"][name] for row in rows} for rows in (ours, others))
-    both = [seed for seed in one.keys() & two.keys() if one[seed] is not None]
-    return statistics.fmean(one[seed] - two[seed] for seed in both) if both else None
+def _gap(pairs: Iterable[tuple[Row, Row]], name: str) -> float | None:
+    gaps = [one[name] - two[name] for one, two in pairs if one[name] is not None]
+    return statistics.fmean(gaps) if gaps else None
 
 
 def _mean_gap(name: str, languages: Sequence[str] = pos.LANGUAGES) -> Cell:

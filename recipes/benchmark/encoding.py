@@ -22,6 +22,7 @@ import numpy as np
 
 from distillemb_plugins import CharTable, DistillEmb, Teacher
 from distillemb_plugins.persistence import EncoderFiles
+from distillemb_plugins.teachers import train_teacher
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, nearest, unit_rows
 from recipes.benchmark import harness
@@ -41,7 +42,17 @@ ASKED, NEIGHBORS = 2000, 10  # words whose neighbors are compared, and how many
 GROWING_WORDS = 8192
 GROWTH = ("words a call", "characters a word", "vocabulary of 200k tokens, cold cache")
 LEAST_QUANTIZED = 2048  # fewer words give product quantization too little to learn from
-FASTTEXT: Row = {"minn": 4, "maxn": 5, "epoch": 1, "minCount": 1, "thread": 1, "verbose": 0}
+FASTTEXT: Row = {"min_n": 4, "max_n": 5, "epochs": 1, "min_count": 1, "threads": 1, "progress": False}
+FLORET: Row = {
+    "minn": 4,
+    "maxn": 5,
+    "epoch": 1,
+    "minCount": 1,
+    "thread": 1,
+    "verbose": 0,
+    "mode": "floret",
+    "hashCount": 2,
+}
 
 
 def word_rows(bench: Bench) -> list[Row]:
@@ -115,39 +126,33 @@ def cold(encoder: DistillEmb, text: list[str]) -> int:
 
 
 def rivals(seen: list[str], dim: int, buckets: int) -> dict[str, Encode]:
-    """fastText C++, gensim's and a quantized fastText, floret and spaCy's floret table, fitted to the seen words.
+    """fastText C++ (if it is installed), gensim's and a quantized fastText, floret and spaCy's floret table.
 
-    What is not installed is left out.
+    All are fitted to the seen words.
     """
+    import compress_fasttext
+    import floret
+    from gensim.models.fasttext import load_facebook_vectors
+
     found: dict[str, Encode] = {}
     with tempfile.TemporaryDirectory() as folder:
-        text, binary = Path(folder) / "text.txt", str(Path(folder) / "model.bin")
+        text, binary = Path(folder) / "text.txt", Path(folder) / "model.bin"
         text.write_text("\n".join(" ".join(seen[i : i + 20]) for i in range(0, len(seen), 20)), "utf-8")
+        train_teacher([text], binary, "fasttext", dim=dim, buckets=buckets, **FASTTEXT)
         if harness.installed("fasttext"):
             import fasttext
 
-            model = fasttext.train_unsupervised(str(text), dim=dim, bucket=buckets, **FASTTEXT)
-            model.save_model(binary)
-            found["fastText C++"] = _one_by_one(model.get_word_vector)
-        if harness.installed("fasttext", "gensim"):
-            from gensim.models.fasttext import load_facebook_vectors
-
-            vectors = load_facebook_vectors(binary)
-            found["gensim fastText"] = _one_by_one(vectors.__getitem__)
-            if harness.installed("compress_fasttext") and len(vectors.vectors) > LEAST_QUANTIZED:
-                import compress_fasttext
-
-                few = min(20_000, len(vectors.vectors_ngrams) // 4)
-                kept = {"new_vocab_size": min(few, len(vectors.vectors) // 2), "new_ngrams_size": few}
-                small = compress_fasttext.prune_ft_freq(vectors, pq=True, qdim=max(dim // 3, 1), **kept)
-                found["compress-fasttext"] = _one_by_one(small.__getitem__)
-        if harness.installed("floret"):
-            import floret
-
-            options = {"bucket": buckets // 4, "mode": "floret", "hashCount": 2}
-            model = floret.train_unsupervised(str(text), dim=dim, **options, **FASTTEXT)
-            found["floret"] = _one_by_one(model.get_word_vector)
-            found["spaCy's floret table, in batches"] = random_table(buckets // 4, dim).get_batch
+            found["fastText C++"] = _one_by_one(fasttext.load_model(str(binary)).get_word_vector)
+        vectors = load_facebook_vectors(str(binary))
+        found["gensim fastText"] = _one_by_one(vectors.__getitem__)
+        if len(vectors.vectors) > LEAST_QUANTIZED:
+            few = min(20_000, len(vectors.vectors_ngrams) // 4)
+            kept = {"new_vocab_size": min(few, len(vectors.vectors) // 2), "new_ngrams_size": few}
+            small = compress_fasttext.prune_ft_freq(vectors, pq=True, qdim=max(dim // 3, 1), **kept)
+            found["compress-fasttext"] = _one_by_one(small.__getitem__)
+        model = floret.train_unsupervised(str(text), dim=dim, bucket=buckets // 4, **FLORET)
+        found["floret"] = _one_by_one(model.get_word_vector)
+        found["spaCy's floret table, in batches"] = random_table(buckets // 4, dim).get_batch
     return found
 
 

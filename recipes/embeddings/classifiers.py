@@ -20,7 +20,7 @@ from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, unit_rows
 from recipes.embeddings.grid import ENCODER, Task, source, table_path, texts_of
 from recipes.results import Row
-from recipes.scoring import text_scores
+from recipes.tables import text_scores
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +29,7 @@ from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats
 from recipes.results import Row
-from recipes.scoring import Tag, ner_scores, pos_scores, text_scores
+from recipes.tables import Tag, ner_scores, pos_scores, text_scores
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -51,6 +50,7 @@ class System:
     embedding: str = "none"
     reads: str = ""
     grad_factor: float = 1.0
+    low_data: str = ""
 
 
 SYSTEMS = {name: System(**given) for name, given in srsly.read_yaml(HERE / "systems.yml").items()}
@@ -130,8 +130,12 @@ Languages = Annotated[list[str], typer.Option("--language", help="Which language
 
 
 @dataclass(frozen=True)
-class Task(ABC):
-    """A task of the grid, see tasks.yml. Its subclasses read and score."""
+class _Task:
+    """A task of the grid, see tasks.yml. Its subclasses read and score.
+
+    words: all words that a table has to have vectors of. corpora: what the config says of the files, which may be there
+    for the time of the run alone. score: the scores of a trained pipeline on the splits.
+    """
 
     name: str
     config: str
@@ -145,18 +149,6 @@ class Task(ABC):
     def steps_for(self, language: str, share: int) -> int:
         """Updates with a share (per cent) of the sentences: fewer, by the square root."""
         return max(1, round(self.steps * (share / 100) ** 0.5))
-
-    @abstractmethod
-    def words(self, data: Path, language: str) -> set[str]:
-        """All words that a table has to have vectors of."""
-
-    @abstractmethod
-    def corpora(self, data: Path, run: Row) -> AbstractContextManager[Row]:
-        """What the config says of the files, which may be there for the time of the run alone."""
-
-    @abstractmethod
-    def score(self, nlp: Any, data: Path, run: Row, splits: Sequence[str] = ("dev", "test")) -> Row:
-        """The scores of a trained pipeline on the splits."""
 
 
 def tagger(nlp: Any, read: Callable[[Any], str]) -> Tag:
@@ -173,7 +165,7 @@ def tagger(nlp: Any, read: Callable[[Any], str]) -> Tag:
     return tag
 
 
-class NerTask(Task):
+class NerTask(_Task):
     """MasakhaNER 1.0, a pipeline a language. Scores are corpus-level, of entities seen in training or not."""
 
     def _file(self, data: Path, run: Row, split: str) -> Path:
@@ -205,7 +197,7 @@ class NerTask(Task):
 
 
 @dataclass(frozen=True)
-class PosTask(Task):
+class PosTask(_Task):
     """MasakhaPOS and treebanks; a "language" is a set of `pos.SETS`. Accuracy is of seen and of unseen words."""
 
     joint_languages: tuple[str, ...] = pos.LANGUAGES  # those of the set "joint"
@@ -233,7 +225,7 @@ def texts_of(data: Path, task: str, language: str) -> tuple[DatasetDict, list[st
     return load_classification(data, task, language)
 
 
-class TextTask(Task):
+class TextTask(_Task):
     """A set of texts with classes. Texts are cut by `tokenize` for every model."""
 
     def words(self, data: Path, language: str) -> set[str]:
@@ -283,6 +275,9 @@ def weighted_f1(examples: Iterable[Example], **kwargs: Any) -> dict[str, float]:
     pairs = [(likeliest(example.reference), likeliest(example.predicted)) for example in examples]
     gold, found = zip(*pairs, strict=True)
     return {"cats_weighted_f1": class_scores(gold, found)["f1"] / 100}
+
+
+Task = NerTask | PosTask | TextTask
 
 
 def _tasks() -> Iterator[Task]:

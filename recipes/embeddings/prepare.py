@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import srsly
 import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
@@ -35,17 +36,7 @@ from recipes.embeddings.grid import ENCODER, FASTTEXT, PPMI_SVD, TABLES, TASKS, 
 from recipes.results import DEFAULT_DATA, RAW_TEXT, Data, Row, Work, check_choice, run_app
 
 FLORET_SEED = 2166136261  # of floret's hashes; spaCy's own default is another one
-# What is trained on the raw text. floret with its default of 12 threads: with fewer than ten, the library leaves part
-# of the rows at zero before training.
-FASTTEXT_SETTINGS: Row = {"skipgram": False, "min_count": 5, "epochs": 3, "min_n": 4, "buckets": 200_000, "threads": 1}
-PPMI_SVD_SETTINGS: Row = {"dim": 200, "min_count": 5}
-FLORET_SETTINGS: Row = {"dim": 300, "minn": 4, "maxn": 5, "minCount": 5, "epoch": 3, "bucket": 50_000, "hashCount": 2}
-FLORET_SETTINGS |= {"ws": 5, "neg": 5, "lr": 0.05, "t": 1e-4, "thread": 12, "verbose": 1}
-# compress-fasttext at about the encoder's bytes: three dimensions a code, and more n-grams than words.
-COMPRESSION: Row = {"new_vocab_size": 40_000, "new_ngrams_size": 60_000, "qdim": 100}
-# 400,000 words of eleven languages: twice the default student's n-gram rows, and a codebook of the most frequent words.
-DISTILLATION: Row = {"max_seconds": 600, "held_out": 2000, "sampling": "log", "codebook_words": 100_000}
-DISTILLATION |= {"encoder_args": {"buckets": 27_000, "ngram_dim": 72, "hidden": 768}}
+MADE: dict[str, Row] = srsly.read_yaml(grid.HERE / "prepare.yml")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -54,7 +45,7 @@ def train_fasttext(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, 
     from distillemb_plugins.teachers import train_teacher
 
     files = corpus_files(data, sorted(languages))
-    train_teacher(files, work / FASTTEXT, "fasttext", resume=True, **FASTTEXT_SETTINGS | settings)
+    train_teacher(files, work / FASTTEXT, "fasttext", resume=True, **MADE["fasttext"] | settings)
 
 
 def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> None:
@@ -62,13 +53,13 @@ def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, 
     from distillemb_plugins.teachers import train_by_language
 
     texts = {language: corpus_files(data, [language]) for language in sorted(languages)}
-    train_by_language(texts, work / PPMI_SVD, "ppmi-svd", **PPMI_SVD_SETTINGS | settings)
+    train_by_language(texts, work / PPMI_SVD, "ppmi-svd", **MADE["ppmi_svd"] | settings)
 
 
 def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> None:
     """Train a floret table (Explosion 2021) on the same text with the same settings as fastText."""
     floret = require("floret", "recipes")
-    given = FLORET_SETTINGS | settings
+    given = MADE["floret"] | settings
     with tempfile.TemporaryDirectory(dir=work) as folder:
         text = Path(folder) / "text.txt"
         with atomic_file(text, "w") as stream:  # cut into words as for a teacher
@@ -84,7 +75,7 @@ def compress(work: Path, **settings: Any) -> None:
     """Compress fastText by compress-fasttext's ``prune_ft_freq`` (Dale 2021): product quantization, n-grams kept."""
     library, gensim = require("compress_fasttext", "recipes"), require("gensim.models.fasttext", "train")
     model = gensim.load_facebook_vectors(str(work / FASTTEXT))
-    small = library.prune_ft_freq(model, pq=True, **COMPRESSION | settings)
+    small = library.prune_ft_freq(model, pq=True, **MADE["compressed"] | settings)
     with tempfile.TemporaryDirectory(dir=work) as folder:
         small.save(str(Path(folder) / "small.bin"))
         (Path(folder) / "small.bin").rename(work / grid.COMPRESSED)
@@ -96,7 +87,7 @@ def distill_encoder(work: Path, teacher: str, name: str, limit: int | None = Non
     from distillemb_plugins.teachers import load_teacher
 
     taught = load_teacher(work / teacher, limit=limit)
-    distill([taught], work / name, DistillSettings(**DISTILLATION | settings), resume=True)
+    distill([taught], work / name, DistillSettings(**MADE["encoders"] | settings), resume=True)
 
 
 def random_encoder(work: Path, seed: int = 0) -> None:

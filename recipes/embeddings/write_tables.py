@@ -30,14 +30,7 @@ from recipes.results import RAW_TEXT, Cell, Rows, mean_spread, pick, score, seed
 from recipes.tables import languages_table, pos_blocks, starred, systems_table
 
 NAMED_TABLES = ("static", "floret", "compressed")  # in the target
-LOW_DATA_SYSTEMS = {  # and what the plot calls them
-    "hash": "no vectors",
-    "static": "fastText: the table",
-    "finetuned": "fastText: an encoder of it",
-    "static-ppmi_svd": "PPMI-SVD: the table",
-    "finetuned-ppmi_svd": "PPMI-SVD: an encoder of it",
-    "finetuned-afro11": "afro11, which ships",
-}
+LOW_DATA_SYSTEMS = {name: system.low_data for name, system in SYSTEMS.items() if system.low_data}
 SHARES = (10, 25, 50, 100)  # per cent of the training sentences
 TREEBANK_TEXT = {"wo_wtb": "wol", "pcm_nsc": "pcm"}  # the language of a treebank
 MANY = 0.2  # of a language's test sentences in the raw text: the means without such languages are given as well
@@ -93,9 +86,8 @@ def target(rows: Rows) -> str:
         gap = means["finetuned-ppmi_svd"] - means["static-ppmi_svd"]
         own = f"{lead('finetuned-ppmi_svd')} ({gap:+.1f} against that table itself)"
         said.append(f"With the PPMI-SVD table as the teacher: {own}.")
-    taggers = [one for one in grid.TAGGERS if one in means]
-    said += [f"With the encoder of the {one} tagger: {means[one] - means[best]:+.1f}." for one in taggers]
-    return " ".join(said)
+    gains = {one: means[one] - means[best] for one in grid.TAGGERS if one in means}
+    return " ".join(said + [f"With the encoder of the {one} tagger: {gain:+.1f}." for one, gain in gains.items()])
 
 
 def low_data_points(rows: Rows) -> dict[str, dict[int, list[float]]]:

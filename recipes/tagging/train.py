@@ -28,7 +28,7 @@ from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.locations import bundled, bundled_names
 from recipes import results as shared
 from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, check_choice, pick, run_missing
-from recipes.scoring import Tag, ner_scores, pos_scores
+from recipes.tables import Tag, ner_scores, pos_scores
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "training"

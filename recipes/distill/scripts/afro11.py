@@ -13,6 +13,7 @@ import gzip
 import json
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -101,12 +102,12 @@ def teach(work: Work = HERE / "encoders", dim: int = 200, buckets: int = 200_000
 def facts_of(work: Path, notes: Sequence[str] = (KNOWN["notes"],)) -> EncoderFacts:
     """What both cards say; notes: paragraphs before the table of the languages."""
     counts = read_json(work / TEXT / COUNTS)
-    words: dict[str, int] = {}
+    words = Counter[str]()
     for name, count in counts.items():
-        words[name.split("/")[0]] = words.get(name.split("/")[0], 0) + count["words"]
-    most = sum(words.get(language, 0) for language in ("amh", "kin")) / 1e6
+        words[name.split("/")[0]] += count["words"]
+    most = (words["amh"] + words["kin"]) / 1e6
     dropped = sum(count["dropped"] for count in counts.values())
-    limits = {"most": f"{most:.1f}", "all": f"{sum(words.values()) / 1e6:.1f}", "least": words.get("luo", 0)}
+    limits = {"most": f"{most:.1f}", "all": f"{sum(words.values()) / 1e6:.1f}", "least": words["luo"]}
     table = ["| language | words |", "|---|---:|", *(f"| {name} | {n:,} |" for name, n in sorted(words.items()))]
     return EncoderFacts(
         title="afro11: word vectors for eleven African languages",
