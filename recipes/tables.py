@@ -151,12 +151,28 @@ def joint_table(rows: Rows, systems: Iterable[str]) -> str:
     columns, means = {}, []
     for system, kind in product((one for one in systems if pick(joint, system=one)), ("own", "joint")):
         columns[f"{system}, {kind}"] = score("accuracy", system=system, kind=kind)
-        scores: dict[str, list[float]] = {}
-        for row in pick(found, system=system, kind=kind):
-            scores.setdefault(row["language"], []).append(row["accuracy"])
-        means.append(f"**{statistics.fmean(map(statistics.fmean, scores.values())):.1f}**" if scores else "")
+        taken = [pick(found, system=system, kind=kind, language=one) for one in pos.LANGUAGES]
+        scores = [statistics.fmean(row["accuracy"] for row in some) for some in taken if some]
+        means.append(f"**{statistics.fmean(scores):.1f}**" if scores else "")
     groups = [(starred(one), pick(found, language=one)) for one in pos.LANGUAGES]
     return table("language", groups, columns, ["**mean**", *means])
+
+
+def tried_table(rows: Rows, name: str, seconds: bool = False) -> str:
+    """Dev scores of what was tried on dev, by language; with the processor seconds of a run."""
+    places = sorted({(row["task"], row["language"]) for row in rows})
+    several = len({task for task, _ in places}) > 1
+
+    def cell(task: str, language: str) -> Cell:
+        scores, times = score(name, task=task, language=language), score("seconds", task=task, language=language)
+        return lambda own: f"{scores(own)} ({times(own)} s)" if seconds and scores(own) else scores(own)
+
+    columns = {f"{task} {language}" if several else language: cell(task, language) for task, language in places}
+    if not several:
+        columns["mean"] = lambda own: mean_spread(seed_means(own, name, [language for _, language in places]))
+    tries = dict.fromkeys((row["system"], row["setting"]) for row in rows)
+    groups = [(", ".join(filter(None, one)), pick(rows, system=one[0], setting=one[1])) for one in tries]
+    return table("dev", groups, columns)
 
 
 def differences_table(rows: Rows, pairs: Iterable[tuple[str, str]]) -> str:

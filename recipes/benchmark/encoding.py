@@ -6,12 +6,9 @@ The published way, the yardstick, is Mersha & Wu 2022 as one would write it down
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +24,7 @@ from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, nearest, unit_rows
 from recipes.benchmark import harness
 from recipes.benchmark.harness import Bench, Work, interleaved, random_rows, ratio_row, row, running_text, threads
-from recipes.benchmark.pipelines import ner_scores, random_table, tagging_works
+from recipes.benchmark.pipelines import ner_scores, random_table
 from recipes.results import Row
 
 Encode = Callable[[list[str]], Any]
@@ -36,7 +33,6 @@ WORDS_A_CALL, MAX_CHARS, BATCH, WINDOW = 512, 13, 64, 32  # of the published way
 DISTINCT, COLD, WARM = "distinct words", "running text, cold cache", "running text, warm cache"
 MEMORY, NETWORK = "distinct words, network and memory", "distinct words, network alone"
 TARGETS = {DISTINCT: 10, NETWORK: 10, COLD: 60, WARM: 300}  # for every runtime
-BUSY = {0: 1.7, 2: 0.95}  # busy processes beside two threads, which are to be at least these times as fast as one
 TEXT_CALL = 4096  # tokens a call in running text: some hundred sentences
 ASKED, NEIGHBORS = 2000, 10  # words whose neighbors are compared, and how many
 GROWING_WORDS = 8192
@@ -195,35 +191,6 @@ def torch_vectors(files: EncoderFiles, words: list[str]) -> Floats:
     with torch.no_grad():
         vectors: Floats = torch.cat([module(part) for part in rows.split(1024)]).numpy()
     return vectors
-
-
-def thread_rows(bench: Bench) -> list[Row]:
-    """Two threads against one: `encode` by runtime, the torch module, and spaCy's pipeline with either layer.
-
-    On the machine as it is, and beside two busy processes. By the clock of the wall.
-    """
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        torch_module = partial(torch_vectors, bench.files)
-        works = {
-            named("encode", form): distinct(bench.encoder(0, runtime).encode, bench.words)
-            for form, runtime in bench.runtimes.items()
-        }
-        works |= {"torch module": distinct(torch_module, bench.words), **tagging_works(bench, Path(folder) / "it")}
-        cases = {f"{name}, {count}": threads(count)(work) for name, work in works.items() for count in (1, 2)}
-        for busy, target in BUSY.items():
-            with ExitStack() as stack:
-                for _ in range(busy):
-                    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-                    stack.callback(process.wait)
-                    stack.callback(process.kill)
-                rates = interleaved(cases, bench.sizes.rounds, processor_time=False)
-            section = f"threads, beside {busy} busy processes" if busy else "threads, the machine as it is"
-            for name in works:
-                more: Row = {} if name == "torch module" else {"at_least": target}
-                two, one = rates[f"{name}, 2"], rates[f"{name}, 1"]
-                rows.append(ratio_row(section, f"{name}, 2 threads", "times 1 thread", two, one, **more))
-    return rows
 
 
 def one_word_rows(bench: Bench) -> list[Row]:

@@ -101,16 +101,6 @@ def spacy_rows(bench: Bench) -> list[Row]:
         return _prediction(encoder, corpus, bench) + _training(encoder, corpus, bench)
 
 
-def tagging_works(bench: Bench, path: Path) -> dict[str, Work]:
-    """Pipelines that compute every vector anew, with either layer; writes the encoder into `path`."""
-    corpus, encoder = Corpus(bench, bench.sizes.sentences), bench.write(path)
-    changes = {
-        "spaCy, Vectors.v1": computed(encoder, cache_size=0),
-        "spaCy, Embed.v1, frozen": embedded(encoder, cache_size=0, freeze=True),
-    }
-    return {name: partial(corpus.tag, corpus.pipeline(change)) for name, change in changes.items()}
-
-
 def _prediction(encoder: Path, corpus: Corpus, bench: Bench) -> list[Row]:
     words = sorted({word for sentence in corpus.sentences for word in sentence.words})
     tables = random_table(len(words), bench.dim, words), random_table(bench.sizes.buckets // 4, bench.dim)

@@ -26,8 +26,8 @@ from distillemb_plugins.evaluate.plots import line_plots
 from recipes import results as shared
 from recipes.embeddings import grid
 from recipes.embeddings.grid import HERE, SPLITS, SYSTEMS, TASKS, TEXT_TASKS, Languages
-from recipes.results import RAW_TEXT, Cell, Rows, mean_spread, pick, score, seed_means
-from recipes.tables import languages_table, pos_blocks, starred, systems_table
+from recipes.results import RAW_TEXT, Rows, mean_spread, pick, score, seed_means
+from recipes.tables import languages_table, pos_blocks, starred, systems_table, tried_table
 
 NAMED_TABLES = ("static", "floret", "compressed")  # in the target
 LOW_DATA_SYSTEMS = {name: system.low_data for name, system in SYSTEMS.items() if system.low_data}
@@ -108,24 +108,7 @@ def low_data_table(rows: Rows) -> str:
     return shared.markdown_table(["mean test F1", *(f"{share} %" for share in SHARES)], lines)
 
 
-# -- what was tried, and the data
-
-
-def tried_table(rows: Rows, name: str, seconds: bool = False) -> str:
-    """Dev scores of what was tried on dev, by language; with the processor seconds of a run."""
-    places = sorted({(row["task"], row["language"]) for row in rows})
-    several = len({task for task, _ in places}) > 1
-
-    def cell(task: str, language: str) -> Cell:
-        scores, times = score(name, task=task, language=language), score("seconds", task=task, language=language)
-        return lambda own: f"{scores(own)} ({times(own)} s)" if seconds and scores(own) else scores(own)
-
-    columns = {f"{task} {language}" if several else language: cell(task, language) for task, language in places}
-    if not several:
-        columns["mean"] = lambda own: mean_spread(seed_means(own, name, [language for _, language in places]))
-    tries = dict.fromkeys((row["system"], row["setting"]) for row in rows)
-    groups = [(", ".join(filter(None, one)), pick(rows, system=one[0], setting=one[1])) for one in tries]
-    return shared.table("dev", groups, columns)
+# -- the data
 
 
 def shares_in_raw_text(data: Path, language: str) -> dict[str, float]:

@@ -27,8 +27,8 @@ from distillemb_plugins.evaluate.tagging_errors import error_report
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.runs import write_json
 from recipes import results as shared
-from recipes.results import Cell, Row, Rows, fact, mean_spread, megabytes, pick, score, table
-from recipes.tables import differences_plot, pos_blocks, systems_table
+from recipes.results import Cell, Row, Rows, mean_spread, megabytes, pick, score, table
+from recipes.tables import differences_plot, pos_blocks, systems_table, tried_table
 from recipes.tagging import train
 from recipes.tagging.train import ALL_AT_ONCE, HERE, NER, POS, SETTINGS, WORK, Languages, load_task, tagger_name
 
@@ -44,7 +44,10 @@ def write(
     readme: shared.Readme = HERE / "README.md",
 ) -> None:
     """Write the tables of all results found into the README, beside the published ones."""
-    rows = [row | {"language": row["trained_on"], "seconds": row["cpu_seconds"]} for row in shared.read_results(pos)]
+    rows, studied = (
+        [row | {"task": "pos", "language": row["trained_on"], "seconds": row["cpu_seconds"]} for row in found]
+        for found in (shared.read_results(pos), [row | {"seed": 0} for row in shared.read_results(tried)])
+    )
     pairs = [(name, "random") for name in POS["systems"] if name != "random"]
     shared.write_text(readme.with_name("pos-differences.svg"), differences_plot(rows, pairs))
     groups = [(name, pick(rows, system=name, language=LANGUAGES)) for name in POS["systems"]]
@@ -53,7 +56,7 @@ def write(
         "ner": ner_table(shared.read_results(ner)),
         "pos-systems": systems_table(groups, scores, 2, parts=True),
         **pos_blocks(rows, list(POS["systems"]), pairs, (*LANGUAGES, *TREEBANKS)),
-        "pos-tried": table_of_settings(shared.read_results(tried)),
+        "pos-tried": tried_table(studied, "dev", seconds=True),
     }
     shared.write_blocks(readme, blocks)
 
@@ -73,17 +76,6 @@ def ner_table(rows: Rows) -> str:
     ]
     groups = [(f"{mode}, {init}", pick(rows, mode=mode, init_from=init)) for mode, init in kinds]
     return table("test F1", groups, columns, *published)
-
-
-def table_of_settings(rows: Rows) -> str:
-    """The settings that were tried, by dev accuracy alone."""
-    rows = sorted(rows, key=lambda row: [row[name] for name in ("trained_on", "system", "setting")], reverse=True)
-    columns = {
-        "setting": fact("setting"),
-        "dev accuracy": fact("dev", ".1f"),
-        "CPU seconds": fact("cpu_seconds", ".1f"),
-    }
-    return table("trained on, system", [(f"{row['trained_on']}, {row['system']}", [row]) for row in rows], columns)
 
 
 def open_tagger(path: Path) -> tuple[Any, Any]:

@@ -141,7 +141,7 @@ def test_the_tables_are_written(done: Any) -> None:
     assert "| joint, ppmi_svd |" in text and "75.40" in text and "78.95" in text
     assert "| frozen - random |" in text and "UD Hausa-Northern, marks dropped" in text
     assert len(read_results(done.work / "tried.jsonl")) == 3
-    assert "| swa, finetuned | learning rates 0.005 (head) and 0.002 (encoder) |" in text
+    assert "| finetuned, learning rates 0.005 (head) and 0.002 (encoder) |" in text
 
 
 def test_a_frozen_encoder_does_not_move(tiny_encoder_dir: Path) -> None:

@@ -36,7 +36,6 @@ SYSTEMS = {
     for kind, rows in yaml.safe_load((HERE / "tables.yml").read_text("utf-8")).items()
 }
 SETS = ("RG-65", "MC-30", "WordSim-353", "MEN", "Rare Words")
-UNSEEN = ("MTurk-287", "YP-130", "VERB-143")  # their scores played no part in any choice
 SHOWN = ("london", "flu")
 AFRICAN = list(shared.RAW_TEXT)
 TEACHER_A, TEACHER_B = "teacher", "teacher (fastText)"
@@ -52,7 +51,7 @@ def a(data: Data = shared.DEFAULT_DATA, work: Work = HERE, seed: Seed = 0, only:
     """Run the rows of table A that have not been run."""
     teacher = load_teacher(data / "teachers" / "eng-fasttext.npz")
     extra = load_teacher(data / "teachers" / "eng-fasttext-similarity-words.npz")
-    pair_sets, unseen = (evaluate.read_pair_sets(data / "tasks" / "sim", only=sets) for sets in (SETS, UNSEEN))
+    pair_sets = evaluate.read_pair_sets(data / "tasks" / "sim", only=SETS)
 
     def do(run: Row) -> Row:
         if run["name"] == TEACHER_A:
@@ -60,13 +59,11 @@ def a(data: Data = shared.DEFAULT_DATA, work: Work = HERE, seed: Seed = 0, only:
         else:
             path, network = _encoder_a(SYSTEMS["a"][run["name"]], teacher, seed, work / "encoders")
             model, training = _model(path, run["name"]), _training(network)
-        found, others = (evaluate.score_similarity(model.lookup, sets) for sets in (pair_sets, unseen))
+        found = evaluate.score_similarity(model.lookup, pair_sets)
         near = evaluate.nearest_words(model, SHOWN, teacher.words[:20_000], n=5)
         return {
             "spearman": {score.label: round(score.spearman or 0.0, 4) for score in found.sets},
             "mean": round(found.mean or 0.0, 4),
-            "unseen": {score.label: round(score.spearman or 0.0, 4) for score in others.sets},
-            "unseen_mean": round(others.mean or 0.0, 4),
             "bytes": model.nbytes,
             "neighbours": {word: [other for other, _ in words] for word, words in near.items()},
             **training,
@@ -167,14 +164,9 @@ def _near(word: str) -> Cell:
 
 
 def _columns_a(groups: list[tuple[str, list[Row]]]) -> dict[str, Cell]:
-    def retained(name: str) -> Cell:
-        return lambda own: f"{100 * own[0][name] / groups[0][1][0][name]:.1f} %" if name in own[0] else ""
-
     columns = {name: fact(f"spearman.{name}", ".3f") for name in SETS}
     columns["mean"] = lambda own: f"**{own[0]['mean']:.3f}**"
-    columns["of the teacher"] = retained("mean")
-    if any("unseen_mean" in row for _, rows in groups for row in rows):  # rows of earlier versions have none
-        columns["of the teacher, unseen sets"] = retained("unseen_mean")
+    columns["of the teacher"] = lambda own: f"{100 * own[0]['mean'] / groups[0][1][0]['mean']:.1f} %"
     columns["on disk"] = lambda own: megabytes(own[0]["bytes"])
     columns["held-out cosine"] = fact("cosine", ".3f")
     columns["minutes"] = lambda own: f"{own[0]['seconds'] / 60:.1f}" if "seconds" in own[0] else ""
