@@ -258,7 +258,6 @@ def measure(
     results: shared.Results = HERE / "results.jsonl",
     readme: shared.Readme = HERE / "README.md",
 ) -> None:
-    """Run a part, print its rows, and put them into the results; or write the tables."""
     shared.check_choice("part", [part], ["all", "write", *PARTS])
     shared.check_choice("--size", [size], SIZES)
     if part != "write":

@@ -66,19 +66,18 @@ def _ppmi_svd_lookup(path: Path) -> Lookup:
     return lambda words: table.lookup([word if word in table else word.lower() for word in words])
 
 
-def _floret_lookup(path: Path) -> Lookup:
-    vectors = spacy.load(path).vocab.vectors
-    return lambda words: (np.asarray(vectors.get_batch(list(words)), np.float32), np.ones(len(words), dtype=bool))
+def _complete(vectors: Callable[[list[str]], Any]) -> Lookup:
+    return lambda words: (np.asarray(vectors(list(words)), np.float32), np.ones(len(words), dtype=bool))
 
 
 def _compressed_lookup(path: Path) -> Lookup:
     model = require("compress_fasttext", "recipes").models.CompressedFastTextKeyedVectors.load(str(path))
-    return lambda words: (np.array([model[word] for word in words], np.float32), np.ones(len(words), dtype=bool))
+    return _complete(lambda words: [model[word] for word in words])
 
 
 LOOKUPS: dict[str, Callable[[Path], Lookup]] = {  # of the systems with a table: what opens it
     "static": lambda path: load_teacher(path).lookup,
-    "floret": _floret_lookup,
+    "floret": lambda path: _complete(spacy.load(path).vocab.vectors.get_batch),
     "compressed": _compressed_lookup,
     "static-ppmi_svd": _ppmi_svd_lookup,
 }

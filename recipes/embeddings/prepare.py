@@ -135,7 +135,6 @@ def prepare(
     data: Data = DEFAULT_DATA,
     work: Work = grid.WORK,
 ) -> None:
-    """Make what the systems read."""
     made: dict[tuple[str, str], Callable[[], object]] = {  # by step: what is made, unless it is there, and how
         ("fasttext", FASTTEXT): lambda: train_fasttext(data, work),
         ("ppmi_svd", PPMI_SVD): lambda: count_ppmi_svd(data, work),

@@ -140,7 +140,6 @@ def train(
     work: Work = grid.WORK,
     results: Annotated[Path | None, typer.Option(help="Where the scores are kept (JSON lines).")] = None,
 ) -> None:
-    """Train and score the grid of a task."""
     check_choice("task", [task], TASKS)
     chosen = TASKS[task]
     if only_study:

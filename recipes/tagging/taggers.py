@@ -91,8 +91,6 @@ def open_tagger(path: Path) -> tuple[Any, Any]:
 def apart(
     data: shared.Data = shared.DEFAULT_DATA,
     language: Languages = NER["languages"],
-    init_from: Annotated[str, typer.Option(help="What the taggers began with.")] = "ppmi_svd",
-    seed: Annotated[int, typer.Option(help="Whose taggers.")] = 0,
     work: shared.Work = WORK,
     readme: shared.Readme = HERE / "README.md",
 ) -> None:
@@ -108,13 +106,13 @@ def apart(
         kept[name] = apart_from(task["test"], added)
     means = []
     for mode in ("joint", "refined"):
-        tagger = open_tagger(work / tagger_name(mode, init_from, seed))
+        tagger = open_tagger(work / tagger_name(mode, "ppmi_svd", 0))
         scores = (entity_scores(named_tags(part), predict(*tagger, part))["f1"] for part in kept.values())
         means.append(f"{mode} {statistics.fmean(scores):.2f}")
     counts = [sum(map(len, each)) for each in (kept.values(), (task["test"] for task in tasks.values()))]
     text = (
         f"On the {counts[0]:,} of {counts[1]:,} test sentences that have no run of six words in common with the added "
-        f"sentences of their language, the mean F1 is: {', '.join(means)} (init_from {init_from}, seed {seed})."
+        f"sentences of their language, the mean F1 is: {', '.join(means)} (init_from ppmi_svd, seed 0)."
     )
     shared.write_blocks(readme, {"ner-apart": text})
 
@@ -125,7 +123,6 @@ def report(
     language: Languages = NER["languages"],
     tagger: Annotated[Path, typer.Option(help="A tagger's directory.")] = WORK / "hf-refined-ppmi_svd-0",
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = HERE / "report.html",
-    split: Annotated[str, typer.Option(help="dev or test.")] = "dev",
 ) -> None:
     """Write report.html: scores by type, confusions, the most frequent errors, the learning curve."""
     from distillemb_plugins.finetune import predict
@@ -133,11 +130,11 @@ def report(
     model, tokenizer = open_tagger(tagger)
     sentences = {}
     for name in language:
-        part = load_task(data, name)[split]
+        part = load_task(data, name)["dev"]
         sentences[name] = (part["tokens"], named_tags(part), predict(model, tokenizer, part))
     file = tagger / "history.json"
     history = json.loads(file.read_text("utf-8")) if file.is_file() else []
-    typer.echo(error_report("Named entities: scores and errors", sentences, history, split).write(out))
+    typer.echo(error_report("Named entities: scores and errors", sentences, history, "dev").write(out))
 
 
 @app.command()

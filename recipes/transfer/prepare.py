@@ -25,7 +25,7 @@ from distillemb_plugins.data import corpus_files, tigrinya
 from distillemb_plugins.data.contamination import TaskSentences
 from distillemb_plugins.data.tigrinya import Sentence
 from distillemb_plugins.distill import DistillSettings, distill
-from distillemb_plugins.files import atomic_file, iter_lines
+from distillemb_plugins.files import iter_lines
 from distillemb_plugins.locations import bundled, bundled_names
 from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
 from distillemb_plugins.text import tokenize
@@ -62,14 +62,10 @@ def weights_bytes(encoder: Path) -> int:
 
 def clean_text(files: Iterable[Path], out: Path, sentences: Iterable[Sentence]) -> int:
     """Copy raw text into one file without the lines that are like one of the sentences; returns the lines left out."""
-    known, left_out = TaskSentences(" ".join(word for word, _ in sentence) for sentence in sentences), 0
-    with atomic_file(out, "w") as stream:
-        for line in iter_lines(files):
-            if known.is_like(line):
-                left_out += 1
-            else:
-                stream.write(line + "\n")
-    return left_out
+    known, lines = TaskSentences(" ".join(word for word, _ in one) for one in sentences), list(iter_lines(files))
+    kept = [line for line in lines if not known.is_like(line)]
+    shared.write_text(out, "".join(f"{line}\n" for line in kept))
+    return len(lines) - len(kept)
 
 
 def teach_language(data: Path, language: str, work: Path, held_back: Iterable[Sentence], **sizes: Any) -> int:

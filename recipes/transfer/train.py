@@ -209,7 +209,6 @@ def train(
     results: shared.Results = RESULTS,
     readme: shared.Readme = prepare.HERE / "README.md",
 ) -> None:
-    """Train and score every system of a task with every seed, or write the tables."""
     shared.check_choice("task", [task], [*TASKS, "write"])
     if task == "write":
         write(results, readme)

@@ -69,7 +69,7 @@ def done(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
         train.study(data, ["swa"], work / "encoders", 1, work / "tried.jsonl")
         run_project(train.HERE, {**values, "some": small}, ["apart"])
         (work / "report-languages").touch()
-        taggers.report(data, LANGUAGES, work / "training" / "hf-refined-ppmi_svd-0", work / "report.html", "dev")
+        taggers.report(data, LANGUAGES, work / "training" / "hf-refined-ppmi_svd-0", work / "report.html")
         # What a release finds in a fresh process is tested below, on another one.
         patch.setattr(packages, "open_alone", lambda *_: {"entities": []})
         run_project(train.HERE, values, ["write_tables", "release"])

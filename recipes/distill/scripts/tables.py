@@ -154,13 +154,9 @@ def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None
         [(name, [row for row in found[kind] if row["name"] == name]) for name in names]
         for kind, names in (("a", [TEACHER_A, *SYSTEMS["a"]]), ("b", [*SYSTEMS["b"], TEACHER_B]))
     )
-    near = {word: _near(word) for word in SHOWN}
+    near: dict[str, Cell] = {word: lambda own, word=word: ", ".join(own[0]["neighbours"][word]) for word in SHOWN}
     blocks = {"table-a": table("", similarity, _columns_a(similarity)), "neighbours": table("", similarity, near)}
     shared.write_blocks(readme, blocks | {"table-b": table("", held_out, _columns_b())})
-
-
-def _near(word: str) -> Cell:
-    return lambda own: ", ".join(own[0]["neighbours"][word])
 
 
 def _columns_a(groups: list[tuple[str, list[Row]]]) -> dict[str, Cell]:
