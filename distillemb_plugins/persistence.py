@@ -26,6 +26,7 @@ from .characters import CharTable
 from .errors import DistillEmbError, brief
 from .facts import FACTS_FILE, WORD_LISTS, EncoderFacts, facts_of, read_old_card, word_lists_among
 from .files import atomic_directory, atomic_file, is_file, read_json_object
+from .hf_files import AUTO_MAP, TOKENIZER_FILE, remote_code_files, tokenizer_files
 from .locations import BUNDLED, CONFIG_FILE, SHARDS_FILE, WEIGHTS_FILE, no_encoder, resolve
 from .quantization import Storage, Tensors, dequantize, quantize
 from .tensor_files import load_safetensors, read_safetensors, read_shards
@@ -35,28 +36,13 @@ __all__ = ["BUNDLED", "CONFIG_FILE", "WEIGHTS_FILE", "EncoderFiles", "encoder_fr
 
 FORMAT_VERSION = 1
 MODEL_TYPE = "distillemb"
-TOKENIZER_FILE, CARD_FILE = "tokenizer_config.json", "README.md"
+CARD_FILE = "README.md"
 ENCODER_PREFIX = "encoder."
 CONTEXT_PREFIX = "context_layers."
 HEAD_PREFIX = "distillemb."  # in a directory that a Hugging Face head wrote
 CODEBOOK_PREFIX = "memory."  # of the tables of a residual codebook
-MODEL_MAX_LENGTH = 4096  # words of a sentence, the default limit of tokenizer and model
-_HERE = Path(__file__).parent
 _COPY = "copy the encoder again"
 _LARGEST_TEXT = 1 << 26  # bytes of a JSON file or a card; what is larger is something else, and could fill the memory
-
-# Complete, because a saved model must open through every Auto class that fits. The same as in
-# hf/configuration_distillemb.py, which cannot be imported without transformers; a test holds them together.
-AUTO_MAP: dict[str, str] = {
-    "AutoConfig": "configuration_distillemb.DistillEmbConfig",
-    "AutoModel": "modeling_distillemb.DistillEmbModel",
-    "AutoModelForMaskedLM": "modeling_distillemb.DistillEmbForMaskedLM",
-    "AutoModelForTokenClassification": "modeling_distillemb.DistillEmbForTokenClassification",
-    "AutoModelForSequenceClassification": "modeling_distillemb.DistillEmbForSequenceClassification",
-}
-TOKENIZER_AUTO_MAP: dict[str, list[str | None]] = {
-    "AutoTokenizer": [None, "tokenization_distillemb.DistillEmbTokenizer"]  # [slow, fast]
-}
 
 
 @dataclass
@@ -330,44 +316,6 @@ def _complete_config(config: dict[str, Any], characters: CharTable, storage: Sto
         "storage": storage,
         "dtype": "float32",  # whatever the storage, the weights are computed with in float32
     }
-
-
-def tokenizer_files(char_table: dict[str, Any], model_max_length: int = MODEL_MAX_LENGTH) -> dict[str, str]:
-    """Make the tokenizer files of an encoder directory, without tokenizers or transformers.
-
-    The tokenizer's backend is the same for every encoder (`hf/tokenizer_template.json`): it finds the words, and every
-    word has one id. What differs, the character table, stands in `tokenizer_config.json`.
-
-    Args:
-        char_table: What `CharTable.to_dict` gives.
-        model_max_length: Words that a sentence may have before it is cut.
-
-    Returns:
-        Texts by file name.
-    """
-    config = {
-        "tokenizer_class": "DistillEmbTokenizer",
-        "auto_map": TOKENIZER_AUTO_MAP,
-        "model_max_length": model_max_length,
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "padding_side": "right",
-        "truncation_side": "right",
-        "split_special_tokens": True,  # "[PAD]" in a text is text
-        "clean_up_tokenization_spaces": False,
-        "char_table": char_table,
-    }
-    return {
-        "tokenizer.json": (_HERE / "hf" / "tokenizer_template.json").read_text("utf-8"),
-        TOKENIZER_FILE: json.dumps(config, ensure_ascii=False, indent=1) + "\n",
-    }
-
-
-def remote_code_files() -> dict[str, str]:
-    """Return the modules that ``trust_remote_code=True`` runs where this package is not installed, by file name."""
-    sources = {path.name: path for path in sorted((_HERE / "hf").glob("*_distillemb.py"))}
-    sources["characters_distillemb.py"] = _HERE / "characters.py"  # the one in hf/ only imports it
-    return {name: path.read_text("utf-8") for name, path in sources.items()}
 
 
 def _json(values: Any) -> str:

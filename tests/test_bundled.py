@@ -14,7 +14,8 @@ import pytest
 from distillemb_plugins import DistillEmb, bundled
 from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import directory_bytes
-from distillemb_plugins.persistence import BUNDLED, remote_code_files, resolve
+from distillemb_plugins.hf_files import remote_code_files
+from distillemb_plugins.persistence import BUNDLED, resolve
 
 WORDS = ["mwanafunzi", "ኢትዮጵያውያን", "ọmọdé", "gidaje", "neverseenbefore", ""]
 LANGUAGES = {"am", "ti", "ha", "ig", "rw", "lg", "luo", "pcm", "sw", "wo", "yo"}

@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, DataCollatorForTokenClassification
 
 from distillemb_plugins import CharTable
 from distillemb_plugins.hf import DistillEmbTokenizer, build_tokenizer
-from distillemb_plugins.persistence import AUTO_MAP, MODEL_MAX_LENGTH, TOKENIZER_AUTO_MAP, tokenizer_files
+from distillemb_plugins.hf_files import AUTO_MAP, MODEL_MAX_LENGTH, TOKENIZER_AUTO_MAP, tokenizer_files
 from distillemb_plugins.text import tokenize
 
 TEXTS = [
