@@ -49,15 +49,15 @@ class Coverage:
         names = ("words", "with_unknown", "share", "unknown", "bare", "told_apart")
         return {name: getattr(self, name) for name in names}
 
-    def describe(self) -> str:
-        """What was found, in a sentence."""
+    def describe(self, letters: bool = True) -> str:
+        """What was found, in a sentence; letters: with the unknown characters."""
         if not self.words:
             return "The text holds no words."
         if not self.unknown:
             return f"All characters of the {self.words:,} words are known."
         return (
-            f"{100 * self.share:.1f} % of {self.words:,} words hold characters that the encoder never learned: "
-            f"{_listed(self.unknown)}."
+            f"{100 * self.share:.1f} % of {self.words:,} words hold characters that the encoder never learned"
+            f"{f': {_listed(self.unknown)}' if letters else ''}."
         )
 
     def advice(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,7 +42,8 @@ def data_command(
       distillemb data fetch ntrex tico19 --language swa --language yor
 
     What is downloaded is verified. Lines that are like dev or test sentences of the tasks are left out. For this the
-    task files are fetched too, into tasks/; they have licenses of their own. After a cut, the same command goes on.
+    task files are fetched too, into tasks/; they have licenses of their own. After a cut, the same command goes on. A
+    file that is gone from its source does not stop the others; at the end it is said what is missing.
     sources.json says what each text was made from; `--source data/corpora` brings that into a model card.
     """
     classes = _classes(license)
@@ -51,20 +52,33 @@ def data_command(
         return
 
     from ..data.downloads import Downloads
-    from ..data.fetch import fetch
+    from ..data.fetch import IncompleteError, fetch
 
     interrupt_hint("what was downloaded is kept; run the same command again to go on.")
     given: dict[str, Any] = {"folder": cache} if cache else {}
     given |= {"files": mirror.rstrip("/"), "archives": mirror.rstrip("/")} if mirror else {}
     downloads = Downloads(progress=sys.stderr.isatty(), **given)
-    made = fetch(out, classes=classes, languages=language or (), names=names or (), downloads=downloads)
+    incomplete = None
+    try:
+        made = fetch(out, classes=classes, languages=language or (), names=names or (), downloads=downloads)
+    except IncompleteError as error:
+        made, incomplete = error.made, error
+    _tell(made, json)
+    if incomplete:
+        for place, why in incomplete.missing.items():
+            typer.echo(f"missing: {out / place}: {why}", err=True)
+        raise incomplete
+    if not json:
+        typer.echo(f"Next: distillemb teach {out}/corpora/*/*.txt.xz -o teacher.npz")
+
+
+def _tell(made: Mapping[str, Any], json: bool) -> None:
     if json:
         print_json(made)
         return
     for key, entry in made.items():
         left_out = f"{entry['like_task_sentences']:,} lines like dev or test sentences left out"
         typer.echo(f"{key}: {entry['lines']:,} lines, {entry['words']:,} words; {left_out}")
-    typer.echo(f"Next: distillemb teach {out}/corpora/*/*.txt.xz -o teacher.npz")
 
 
 def _list(classes: Sequence[str], languages: Sequence[str], names: Sequence[str], json: bool) -> None:

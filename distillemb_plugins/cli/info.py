@@ -52,7 +52,7 @@ def info_command(
     if json:
         print_json(describe(model) | ({"coverage": found.to_dict()} if found else {}))
     elif found:
-        typer.echo(f"{found.describe()} {found.advice()}".strip())
+        typer.echo(f"{found.describe(letters=False)} {found.advice()}".strip())
         for what, some in (("unknown", found.unknown), ("read without its marks", found.bare)):
             for character, number in some.items():
                 code_points = " ".join(f"U+{ord(one):04X}" for one in character)

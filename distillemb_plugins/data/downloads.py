@@ -27,6 +27,10 @@ _GONE = (404, 410, 451)
 _LONGEST_WAIT = 60.0  # seconds
 
 
+class UnavailableError(DistillEmbError):
+    """A file is gone from where it was, or is another one now. Asking again does not help; other files may be there."""
+
+
 @dataclass(frozen=True)
 class Downloads:
     """Where files come from, and the folder that keeps them.
@@ -49,14 +53,14 @@ class Downloads:
         """Read a file of a commit.
 
         Raises:
-            DistillEmbError: It is not there, cannot be downloaded, or is another one than listed.
+            UnavailableError: It is not there, or is another one than listed.
+            DistillEmbError: It could not be downloaded, such as without a connection.
         """
         url = f"{self.files}/{repository}/{revision}/{urllib.parse.quote(path)}"
         place = self.folder / repository / revision / path
         for last in (False, True):
             data = self._fetched(url, place).read_bytes()
-            found = _git_id(data) if len(checksum) == _GIT_ID else hashlib.sha256(data).hexdigest()
-            if self._verified(found, checksum, url, place, last):
+            if self._verified(checksum_of(data, checksum), checksum, url, place, last):
                 return data
         raise AssertionError
 
@@ -75,7 +79,7 @@ class Downloads:
             except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
                 place.unlink()
                 if last:
-                    raise DistillEmbError(f"{url} cannot be unpacked ({brief(error)}): try again later.") from error
+                    raise UnavailableError(f"{url} cannot be unpacked ({brief(error)}): try again later.") from error
                 continue
             listing = "".join(f"{hashlib.sha256(data).hexdigest()}  {path}\n" for path, data in files.items())
             if self._verified(
@@ -90,7 +94,7 @@ class Downloads:
             return True
         place.unlink()
         if last:
-            raise DistillEmbError(f"{what} is not what is listed: its checksum is {found}, not {checksum}.")
+            raise UnavailableError(f"{what} is not what is listed: its checksum is {found}, not {checksum}.")
         return False
 
     def _fetched(self, url: str, place: Path) -> Path:
@@ -108,7 +112,7 @@ class Downloads:
                 self._receive(url, part)
             except urllib.error.HTTPError as error:
                 if error.code in _GONE:
-                    raise DistillEmbError(
+                    raise UnavailableError(
                         f"{url} is not there ({error.code}): the source has moved or is gone."
                     ) from None
                 if error.code == 416:  # the part is longer than the file
@@ -146,8 +150,10 @@ class Downloads:
             raise OSError(f"cut after {part.stat().st_size:,} of {total:,} bytes")
 
 
-def _git_id(data: bytes) -> str:
-    """What ``git hash-object`` prints for a file."""
+def checksum_of(data: bytes, listed: str) -> str:
+    """The checksum of a file, of the kind that is listed: SHA-256, or what ``git hash-object`` prints."""
+    if len(listed) != _GIT_ID:
+        return hashlib.sha256(data).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 

@@ -16,13 +16,32 @@ from ..errors import DistillEmbError
 from ..files import atomic_file, iter_lines, locked
 from .cleaning import Lines
 from .contamination import TASKS, TaskSentences, task_sentences
-from .downloads import Downloads
+from .downloads import Downloads, UnavailableError, checksum_of
 from .extract import extract
 from .public_sources import Source, by_language, public_corpora, public_tasks
 from .record import Entry, read_record, write_record
 
 _PRESET = 2  # of xz: four times as fast as the usual 6, and a third larger
 _RULES = 1  # counted up whenever the same sources give other lines
+
+
+class IncompleteError(DistillEmbError):
+    """Some files could not be had. All others were written.
+
+    Attributes:
+        made: The record of the texts that are there, as `fetch` returns it.
+        missing: Why each of the others is missing, by its place below the data folder.
+    """
+
+    def __init__(self, made: dict[str, Entry], missing: dict[str, str]) -> None:
+        place, why = next(iter(missing.items()))
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        tasks = " Texts were not compared with the task files among them." if "tasks/" in " ".join(missing) else ""
+        super().__init__(
+            f"{place}{more} is missing: {why} All else was written.{tasks} Run the same command again later, or take "
+            "what is missing from another server (--mirror URL): texts that depend on it are then made anew."
+        )
+        self.made, self.missing = made, missing
 
 
 def fetch(
@@ -36,7 +55,8 @@ def fetch(
     """Make raw text from public sources, without the dev and test sentences of the tasks, and put the tasks beside it.
 
     Files that were made before from the same sources stay as they are. A line is kept in the first file of its language
-    that has it, so files depend on those before them.
+    that has it, so files depend on those before them. A file that is gone from its source, or is another one than
+    listed, does not stop the others.
 
     Args:
         out: The data folder to write.
@@ -49,15 +69,16 @@ def fetch(
         The record: what each text was made from, by ``LANGUAGE/NAME``.
 
     Raises:
-        DistillEmbError: A file cannot be had or is not the one that is listed, or stands there already and was made
-            by someone else.
+        IncompleteError: Files are not there or are not those that are listed. The others were written.
+        DistillEmbError: A file cannot be downloaded, or stands there already and was made by someone else.
     """
     downloads, out = downloads or Downloads(), Path(out)
     corpora = [source for source in public_corpora(classes, languages, names) if source.repository]
     record, language, before = read_record(out), "", ""
     made: dict[str, Entry] = {}
+    missing: dict[str, str] = {}
     with locked(out / "corpora"), locked(downloads.folder, wait=True):
-        checked = _fetch_tasks(out, {*classes}, downloads)
+        checked = _fetch_tasks(out, {*classes}, downloads, missing)
         sentences = task_sentences(out)
         for current, name, sources in tqdm([*by_language(corpora)], desc="corpora", disable=not downloads.progress):
             if current != language:
@@ -71,17 +92,25 @@ def fetch(
                 raise DistillEmbError(f"{file} was not made here: choose another folder, or move it away.")
             else:
                 write_record(out, record | {key: {}})  # if this stops half-way, the file is known as ours
-                made_of = _make(file, language, sources, lines, sentences, downloads)
+                try:
+                    made_of = _make(file, language, sources, lines, sentences, downloads)
+                except UnavailableError as error:
+                    write_record(out, record)  # as before: what is there stays
+                    missing[file.relative_to(out).as_posix()] = str(error)
+                    before = _digest(before, "missing")  # with it, the files after it will be others
+                    continue
                 record[key] = {**made_of, "digest": before}
                 write_record(out, record)
             made[key] = record[key]
+    if missing:
+        raise IncompleteError(made, missing)
     return made
 
 
-def _fetch_tasks(out: Path, classes: Collection[str], downloads: Downloads) -> list[str]:
+def _fetch_tasks(out: Path, classes: Collection[str], downloads: Downloads, missing: dict[str, str]) -> list[str]:
     """Put the tasks that text is checked against into ``out/tasks``, and those of the classes.
 
-    Returns the checksums of what text is checked against.
+    What cannot be had is entered into `missing`. Returns the checksums of what text is checked against.
     """
     checksums: list[str] = []
     for task in public_tasks():
@@ -89,11 +118,15 @@ def _fetch_tasks(out: Path, classes: Collection[str], downloads: Downloads) -> l
         for language, files in task.files.items() if checked or task.license_class in classes else ():
             for path, checksum in files.items():
                 place = out / "tasks" / task.name.format(language=language) / PurePosixPath(path).name
-                data = downloads.read_file(task.repository, task.revision, path, checksum)
-                if not place.is_file() or place.read_bytes() != data:
+                if not (place.is_file() and checksum_of(place.read_bytes(), checksum) == checksum):
+                    try:
+                        data = downloads.read_file(task.repository, task.revision, path, checksum)
+                    except UnavailableError as error:
+                        missing[place.relative_to(out).as_posix()] = str(error)
+                        continue
                     with atomic_file(place) as stream:
                         stream.write(data)
-            checksums += files.values() if checked else ()
+                checksums += [checksum] if checked else ()
     return checksums
 
 

@@ -3,13 +3,10 @@
 # No `from __future__ import annotations` here: confection reads the signatures' types to validate the config.
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import cast
 
 from spacy.language import Language
-from spacy.tokens import Doc
-from spacy.util import resolve_dot_names
 from thinc.api import Model
 
 from ..encoder import DistillEmb, Runtime
@@ -17,7 +14,6 @@ from ..errors import DistillEmbError
 from .pretrained import read_pretrained, warn, warn_of_characters
 from .vectors import DEFAULT_CACHE, DistillEmbVectors
 
-_FIRST_DOCS = 500  # of the training corpus, looked at for unknown characters
 WHERE = "distillemb.set_vectors.v1 ([initialize.before_init])"
 
 
@@ -34,22 +30,10 @@ def create_set_vectors(
             )
         set_vectors(nlp, pretrained, cache_size=cache_size, attr=attr, runtime=runtime, where=WHERE)
         encoder = cast(DistillEmbVectors, nlp.vocab.vectors).encoder
-        warn_of_characters(encoder.files, _training_docs(nlp), WHERE)
+        warn_of_characters(encoder.files, WHERE)
         return nlp
 
     return callback
-
-
-def _training_docs(nlp: Language) -> list[Doc]:
-    """The first documents of the training corpus that the pipeline's config names; none where it names none."""
-    config = nlp.config.interpolate()
-    name = config.get("training", {}).get("train_corpus")
-    section, _, block = (name or "").partition(".")
-    found = config.get(section, {}).get(block)
-    if not found or ("path" in found and found["path"] is None):  # spaCy's default corpus has no path yet
-        return []
-    [corpus] = resolve_dot_names(config, [name])
-    return [example.reference for example in islice(corpus(nlp), _FIRST_DOCS)]
 
 
 def set_vectors(

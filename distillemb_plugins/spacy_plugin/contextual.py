@@ -148,7 +148,7 @@ def _init(model: Model[Any, Any], X: Any = None, Y: Any = None, *, pretrained: s
         )
     shim.load(files)
     model.set_dim("nO", shim.size)
-    warn_of_characters(files, X or [], WHERE)
+    warn_of_characters(files, WHERE, X or [])
 
 
 def _forward(model: Model[Any, Any], docs: list[Doc], is_train: bool) -> tuple[Ragged, Callable[[Ragged], list[Doc]]]:

@@ -72,7 +72,7 @@ def _unique_init(model: Model[Any, Any], X: list[Doc] | None = None, Y: Any = No
     model.set_dim("nO", layer.get_dim("nO"))
     for node in layer.walk():
         if node.name == ENCODER_NODE:
-            warn_of_characters(cast(EncoderShim, node.shims[0]).files, X or [], WHERE)
+            warn_of_characters(cast(EncoderShim, node.shims[0]).files, WHERE, X or [])
 
 
 def _unique_forward(

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +18,7 @@ from ..errors import DistillEmbError
 from ..locations import bundled_names, is_encoder
 from ..persistence import EncoderFiles, read_encoder
 
+_FIRST_EXAMPLES = 1000  # of the training set, looked at for unknown characters
 _shown: dict[Any, int] = {}  # Python's: what has been shown
 
 
@@ -41,9 +43,10 @@ def warn(message: str) -> None:
 
 def warn_of_unread_encoder() -> None:
     """Warn when the config of the pipeline that is being initialized has an encoder in [paths] that no block reads."""
-    nlp = _initialized_pipeline()
-    if nlp is None:
+    initialization = _initialization()
+    if initialization is None:
         return
+    nlp = initialization.f_locals["self"]
     for name, value in nlp.config.get("paths", {}).items():
         if isinstance(value, str) and (name == "encoder" or value in bundled_names() or is_encoder(Path(value))):
             reference = f"${{paths.{name}}}"
@@ -56,12 +59,15 @@ def warn_of_unread_encoder() -> None:
                 )
 
 
-def _initialized_pipeline() -> Language | None:
-    """The pipeline whose `Language.initialize` is running: spaCy gives it to components, and not to their models."""
+def _initialization() -> FrameType | None:
+    """The `Language.initialize` that is running: spaCy gives the pipeline and the examples to components alone.
+
+    Their models get the first ten documents.
+    """
     frame: FrameType | None = sys._getframe()
     while frame and frame.f_code is not Language.initialize.__code__:
         frame = frame.f_back
-    return frame.f_locals["self"] if frame else None
+    return frame
 
 
 def _texts(block: object) -> Iterator[str]:
@@ -73,8 +79,14 @@ def _texts(block: object) -> Iterator[str]:
             yield from _texts(value)
 
 
-def warn_of_characters(files: EncoderFiles, docs: Iterable[Iterable[object]], where: str) -> None:
-    """Warn when many words of documents hold characters that the encoder does not know."""
+def warn_of_characters(files: EncoderFiles, where: str, docs: Iterable[Iterable[object]] = ()) -> None:
+    """Warn when many words of the first training examples hold characters that the encoder does not know.
+
+    docs: looked at in their place where no pipeline is being initialized.
+    """
+    if initialization := _initialization():
+        examples = islice(initialization.f_locals["get_examples"](), _FIRST_EXAMPLES)
+        docs = (example.reference for example in examples)
     words = Counter(str(token) for doc in docs for token in doc)
     if warning := low_coverage_warning(files.characters, words, where, files.facts.settings):
         warn(warning)

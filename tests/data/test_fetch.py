@@ -23,7 +23,7 @@ from distillemb_plugins.data import fetch as fetching
 from distillemb_plugins.data import public_sources
 from distillemb_plugins.data.downloads import Downloads
 from distillemb_plugins.data.extract import EXTRACTORS
-from distillemb_plugins.data.fetch import fetch
+from distillemb_plugins.data.fetch import IncompleteError, fetch
 from distillemb_plugins.data.public_sources import LICENSE_CLASSES, Source, public_corpora, public_tasks
 from distillemb_plugins.data.record import read_record, recorded_corpora, stated_corpora, write_record
 
@@ -285,6 +285,36 @@ def test_texts_of_someone_else_are_not_replaced(listed: object, downloads: Downl
     assert lzma.decompress(own.read_bytes()) == b"mine\n"
 
 
+def test_what_is_missing_does_not_stop_the_rest_and_comes_later(
+    listed: object, server: Server, downloads: Downloads, tmp_path: Path
+) -> None:
+    """A task file is gone, and a text is another one than listed."""
+    task, story = (f"/owner/name/{COMMIT}/{path}" for path in ("swa/test.txt", "story.txt"))
+    kept = {path: server.files.pop(path) for path in (task, story)}
+    server.files[story] = b"another text\n"
+    with pytest.raises(IncompleteError, match=r"and 1 more\) is missing: .*not compared with the task files") as caught:
+        fetch(tmp_path, downloads=downloads)
+    assert list(caught.value.missing) == ["tasks/ner/masakhaner1/swa/test.txt", "corpora/swa/OPEN.story.txt.xz"]
+    assert caught.value.made == read_record(tmp_path) and list(caught.value.made) == ["swa/OPEN.other"]
+    assert text_of(tmp_path, "OPEN.other") == ["Maji ni uhai", "Samaki wengi baharini"]
+    assert (tmp_path / "tasks" / "ner" / "masakhaner1" / "swa" / "train.txt").is_file()
+    server.files |= kept
+    assert list(fetch(tmp_path, downloads=downloads)) == ["swa/OPEN.story", "swa/OPEN.other"]
+    assert text_of(tmp_path, "OPEN.story") == ["Habari za asubuhi", "Maji ni uhai"]
+    assert text_of(tmp_path, "OPEN.other") == ["Samaki wengi baharini"], "it was made anew"
+
+
+def test_what_is_written_stays_when_its_source_is_gone(
+    listed: dict[str, Any], server: Server, downloads: Downloads, tmp_path: Path
+) -> None:
+    first = fetch(tmp_path, downloads=downloads)
+    listed["corpora"] = (replace(listed["corpora"][0], revision="d" * 40), listed["corpora"][1])
+    with pytest.raises(IncompleteError, match=r"is not there \(404\)"):
+        fetch(tmp_path, downloads=downloads)
+    assert text_of(tmp_path, "OPEN.story") == ["Habari za asubuhi", "Maji ni uhai"]
+    assert read_record(tmp_path)["swa/OPEN.story"] == first["swa/OPEN.story"]
+
+
 def test_a_damaged_record_is_named(listed: object, downloads: Downloads, tmp_path: Path) -> None:
     (tmp_path / "sources.json").write_text("[1]", "utf-8")
     with pytest.raises(DistillEmbError, match=r"sources\.json is damaged"):
@@ -317,6 +347,13 @@ def test_the_verb_lists_and_fetches(listed: object, server: Server, tmp_path: Pa
     given = ("--out", tmp_path, "--cache", tmp_path / "cache", "--mirror", server.url)
     result = run("fetch", "story", "--language", "swa", *given)
     assert "swa/OPEN.story: 2 lines, 6 words; 1 lines like dev or test sentences left out" in result.stdout
+    del server.files[f"/owner/name/{COMMIT}/swa/test.txt"]
+    (tmp_path / "tasks" / "ner" / "masakhaner1" / "swa" / "test.txt").unlink()
+    given = ("--out", tmp_path, "--cache", tmp_path / "new-cache", "--mirror", server.url)
+    result = run("fetch", "story", *given)
+    assert result.exit_code == 2 and "swa/OPEN.story: 3 lines" in result.stdout and "Next" not in result.stdout
+    assert f"missing: {tmp_path / 'tasks/ner/masakhaner1/swa/test.txt'}: {server.url}/" in result.stderr
+    assert "Run the same command again later" in result.stderr
     for wrong, message in (("--license=MIT", "is no class of licenses"), ("--language=xx", "No corpus has this")):
         failed = run("fetch", wrong, *given)
         assert failed.exit_code and message in failed.stderr
