@@ -235,10 +235,13 @@ def test_presets_results_and_card_come_from_their_sources() -> None:
     assert table[0].count("|") == len(PRESETS) + 3
     assert {row.split("`")[1] for row in table[2:]} == set(DistillSettings().to_dict()) - {"preset"}
     assert "afrisenti" in hooks.card_section("Corpora")
-    marks = [found for page in OWN for found in re.findall(r"<!-- results: (\S+) -->", page.read_text("utf-8"))]
+    marks = [found for page in OWN for found in re.findall(r"<!-- results: (.+) -->", page.read_text("utf-8"))]
     assert marks and all(hooks.results(mark) for mark in marks)
     with pytest.raises(ValueError, match="no block 'nothing'"):
         hooks.results("embeddings/nothing")
+    head, _, teacher, *_ = hooks.results("distill/table-a: mean, on disk").splitlines()
+    assert head == "|  | mean | on disk |" and re.fullmatch(r"\| teacher \| \*\*[.\d]+\*\* \| \d+ MB \|", teacher)
+    assert "github.com/<wbr>" in hooks.card_section("Corpora"), "addresses may break in a narrow table"
 
 
 def test_the_release_notes_are_the_page() -> None:

@@ -5,6 +5,7 @@ A page asks for one with a comment alone on its line:
     <!-- options: teach -->            the options of a verb of `distillemb`
     <!-- presets -->                   what the presets of the distillation set
     <!-- results: distill/table-a -->  a table of results from a recipe's README; without a folder, from the project's
+    <!-- results: distill/table-a: mean, on disk -->  of it the first column and these, so that it fits a telephone
     <!-- figure: a.svg: What it shows -->  a picture below recipes/, with the text for those who do not see it
     <!-- card: Scores -->              a section of the bundled encoder's model card
     <!-- changelog -->                 the release notes
@@ -111,14 +112,24 @@ def _cell(value: Any) -> str:
 def results(place: str) -> str:
     """``recipe/block``: what a recipe's README holds between ``<!-- block -->`` and ``<!-- /block -->``.
 
-    ``block`` alone is one of the project's README.
+    ``block`` alone is one of the project's README. ``recipe/block: column, column`` is a part of a table.
     """
+    place, _, columns = place.partition(": ")
     recipe, _, block = place.rpartition("/")
     page = Path("recipes", recipe, "README.md") if recipe else Path("README.md")
     found = re.search(f"<!-- {block} -->\n(.*?)\n?<!-- /{block} -->", (ROOT / page).read_text("utf-8"), re.DOTALL)
     if not found:
         raise ValueError(f"{page.as_posix()} has no block {block!r}")
+    if found[1] and columns:
+        return "\n".join(_columns(found[1].splitlines(), columns.split(", ")))
     return found[1] or f"*Nobody has run `{page.parent.as_posix()}` for this page yet.*"
+
+
+def _columns(lines: list[str], names: list[str]) -> list[str]:
+    """The first column of a Markdown table, and those with these names."""
+    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    kept = [0, *(cells[0].index(name) for name in names)]
+    return [f"| {' | '.join(row[place] for place in kept)} |" for row in cells]
 
 
 def figure(what: str) -> str:
@@ -132,7 +143,8 @@ def card_section(title: str) -> str:
     """A section of the model card of the bundled encoder, its heading left out."""
     card = (ROOT / "distillemb_plugins" / "bundled" / "afro11" / "README.md").read_text("utf-8")
     parts = re.split(r"^## +(.+)$", card, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))[title].strip()
+    text = dict(zip(parts[1::2], parts[2::2], strict=True))[title].strip()
+    return re.sub(r"https?://\S+", lambda url: re.sub(r"(?<=[^/:])/", "/<wbr>", url[0]), text)  # may break there
 
 
 def changelog() -> str:
