@@ -35,7 +35,6 @@ SPACY, HF, PUBLISHED = "spaCy, a pipeline a language", "Hugging Face, one tagger
 COLORS_OF = {SPACY: (COLORS[0], "o"), HF: (COLORS[1], "s"), PUBLISHED: (FAINT, "D")}
 TITLES = {SPACY: "spaCy, {}", HF: "Hugging Face, {}", PUBLISHED: "*{}*"}
 WITHOUT = "no vectors"
-FLOAT = 4  # bytes of a parameter
 PLOT, GAINS = "f1-and-bytes.svg", "gains.svg"
 
 # The commands that write the recipes' tables, and the results without which there are none (both below recipes/).
@@ -74,7 +73,8 @@ def read_entries(recipes: Path) -> Rows:
     """The `entries` of the results in a folder of recipes."""
     settings = yaml.safe_load((recipes / "tagging" / "settings.yml").read_text("utf-8"))
     names = ("embeddings/results.jsonl", "tagging/results-ner.jsonl")
-    return entries(*(shared.read_results(recipes / name) for name in names), settings)
+    pipelines, taggers = (shared.read_results(recipes / name) for name in names)
+    return entries(pipelines, taggers, settings)
 
 
 def entries(pipelines: Iterable[Row], taggers: Iterable[Row], settings: Mapping[str, Any]) -> Rows:
@@ -103,7 +103,7 @@ def entries(pipelines: Iterable[Row], taggers: Iterable[Row], settings: Mapping[
     for name, scores in settings["published"].items():
         if millions := re.search(r" \(([\d.]+)M\)$", name):
             rows = [{"language": one, "seed": 0, "test_f1": f1} for one, f1 in zip(languages, scores, strict=True)]
-            size = int(float(millions[1]) * 1e6) * FLOAT
+            size = 4 * int(float(millions[1]) * 1e6)  # float32
             found += _entry(name[: millions.start()], PUBLISHED, rows, languages, size)
     return found
 

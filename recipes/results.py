@@ -119,8 +119,13 @@ def score(name: str, digits: int = 1, nothing: str = "", **values: Any) -> Cell:
 
 
 def fact(name: str, spec: str = "") -> Cell:
-    """A cell: what the first row of a group says; "" when it says nothing."""
-    return lambda rows: format(figure(rows[0], name), spec) if name.split(".", maxsplit=1)[0] in rows[0] else ""
+    """A cell: what the first row of a group says, a list with commas; "" when it says nothing."""
+
+    def cell(rows: Rows) -> str:
+        value = figure(rows[0], name) if name.partition(".")[0] in rows[0] else []
+        return ", ".join(value) if isinstance(value, list) else format(value, spec)
+
+    return cell
 
 
 def average(name: str, spec: str, how: Callable[[list[Any]], float] = statistics.fmean) -> Cell:

@@ -191,10 +191,10 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
 
 def machine() -> str:
     """The kind of machine: processor and cores."""
-    model, information = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
-    if information.is_file():
-        lines = information.read_text("utf-8").splitlines()
-        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text("utf-8").splitlines() if information.is_file() else []
+    named = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    model = next(named, platform.processor() or platform.machine())
     return f"{model}, {os.cpu_count()} cores"
 
 

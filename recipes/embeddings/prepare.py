@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,22 +98,23 @@ def random_encoder(work: Path, seed: int = 0) -> None:
 
 
 def write_tables(
-    task: Task, data: Path, work: Path, languages: Sequence[str] = (), systems: Sequence[str] = ()
+    tasks: Iterable[Task], data: Path, work: Path, languages: Sequence[str] = (), systems: Sequence[str] = ()
 ) -> None:
-    """Write the vectors that systems have of a task's words, by language, as spaCy pipelines without components.
+    """Write the vectors that systems have of tasks' words, by language, as spaCy pipelines without components.
 
     Words that the task does not hold are left out: they change nothing, and every checkpoint copies the table. The
     words are those of all splits; vectors of unseen words are computed as the system's own library does.
     """
-    for system in systems or (("static",) if task.name in grid.TEXT_TASKS else TABLES):
-        outs = {one: table_path(system, task.name, one, work) for one in languages or task.languages}
-        if missing := {language: out for language, out in outs.items() if not out.is_dir()}:
-            lookup = grid.LOOKUPS[system](source(system, work))  # each model is read once
-            for language, out in missing.items():
-                wanted = sorted(task.words(data, language))
-                rows, found = lookup(wanted)
-                known = [word for word, has in zip(wanted, found, strict=True) if has]
-                _save_vectors(out, rows[found], known, name=system)
+    for task in tasks:
+        for system in systems or (("static",) if task.name in grid.TEXT_TASKS else TABLES):
+            outs = {one: table_path(system, task.name, one, work) for one in languages or task.languages}
+            if missing := {language: out for language, out in outs.items() if not out.is_dir()}:
+                lookup = grid.LOOKUPS[system](source(system, work))  # each model is read once
+                for language, out in missing.items():
+                    wanted = sorted(task.words(data, language))
+                    rows, found = lookup(wanted)
+                    known = [word for word, has in zip(wanted, found, strict=True) if has]
+                    _save_vectors(out, rows[found], known, name=system)
 
 
 def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: Any) -> None:
@@ -143,7 +144,7 @@ def prepare(
         ("encoders", ENCODER): lambda: distill_encoder(work, FASTTEXT, ENCODER),
         ("encoders", grid.PPMI_SVD_ENCODER): lambda: distill_encoder(work, PPMI_SVD, grid.PPMI_SVD_ENCODER),
         ("encoders", grid.RANDOM): lambda: random_encoder(work),
-        ("tables", ""): lambda: [write_tables(task, data, work) for task in TASKS.values()],
+        ("tables", ""): lambda: write_tables(TASKS.values(), data, work),
     }
     check_choice("step", [step], [*dict.fromkeys(name for name, _ in made), "all"])
     work.mkdir(parents=True, exist_ok=True)

@@ -30,16 +30,14 @@ from recipes.embeddings import grid
 from recipes.embeddings.grid import HERE, SYSTEMS, TASKS, Languages, Task, source, table_path
 from recipes.results import DEFAULT_DATA, Data, Row, Work, check_choice, run_app, run_missing
 
-RESULTS, TRIED = HERE / "results.jsonl", HERE / "tried.jsonl"
 KEY = ("task", "model", "language", "system", "seed", "share", "steps")
 TRIED_KEY = ("task", "language", "system", "setting", "seed")
 ONCE = ("tf-idf", "static", "bundled", "frozen")  # of the linear model: nothing is drawn
-Names = list[str]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def runs_of(
-    task: Task, model: str, languages: Names, systems: Names, seeds: list[int], shares: list[int], steps: int
+    task: Task, model: str, languages: list[str], systems: list[str], seeds: list[int], shares: list[int], steps: int
 ) -> list[Row]:
     """The runs of a model that are asked for, by `KEY`; no names mean all of the task."""
     known, linear = task.models[model], model == "linear"
@@ -143,13 +141,13 @@ def train(
     check_choice("task", [task], TASKS)
     chosen = TASKS[task]
     if only_study:
-        study(chosen, data, work, language, seed[:1], steps, results or TRIED)
+        study(chosen, data, work, language, seed[:1], steps, results or HERE / "tried.jsonl")
         return
     check_choice("model", model, chosen.models)
     check_choice("language", language, chosen.languages)
     grid = (runs_of(chosen, one, language, system, seed, share, steps) for one in model or chosen.models)
     runs = [run for some in grid for run in some]
-    run_missing(results or RESULTS, runs, KEY, lambda run: train_run(chosen, data, work, run))
+    run_missing(results or HERE / "results.jsonl", runs, KEY, lambda run: train_run(chosen, data, work, run))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def work(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
     for name in (grid.ENCODER, grid.PPMI_SVD_ENCODER):
         shutil.copytree(tiny_encoder_dir, work / name)
     prepare.random_encoder(work, seed=1)
-    prepare.write_tables(task_of("task", WORDS), Path(), work, systems=TABLES)
+    prepare.write_tables([task_of("task", WORDS)], Path(), work, systems=TABLES)
     return work
 
 
@@ -111,7 +111,7 @@ def test_the_floret_table_holds_what_floret_computes(
 
     monkeypatch.setattr(floret, "train_unsupervised", remember)
     prepare.train_floret(data, tmp_path, ("swa", "amh"), dim=DIM, bucket=300, epoch=5, verbose=0)
-    prepare.write_tables(task_of("task", WORDS), data, tmp_path, systems=["floret"])
+    prepare.write_tables([task_of("task", WORDS)], data, tmp_path, systems=["floret"])
     for word, one in table_rows(tmp_path, "floret").items():
         other = models[0].get_word_vector(word)  # divided by another number of n-grams than in spaCy
         assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.9999
@@ -134,7 +134,7 @@ def test_the_ppmi_svd_table_holds_the_words_of_all_languages(work: Path) -> None
     parts = [load_teacher(file) for file in sorted((work / grid.PPMI_SVD).with_suffix("").iterdir())]
     assert len(parts) == 2 and table.counts.sum() == sum(part.counts.sum() for part in parts if part.counts is not None)
     cases = task_of("cases", {"JUMA", "juma", "MPIRA", "isiyoonekana"})
-    prepare.write_tables(cases, Path(), work, systems=["static-ppmi_svd"])
+    prepare.write_tables([cases], Path(), work, systems=["static-ppmi_svd"])
     vectors = spacy.load(table_path("static-ppmi_svd", "cases", "swa", work)).vocab.vectors
     assert len(vectors) == 1  # no n-grams: what is not there has no vector, except by the lower-case form
     assert np.allclose(vectors["MPIRA"], table.lookup(["mpira"])[0][0])
@@ -251,8 +251,8 @@ def trained(data: Path, work: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """Results of a few updates of every model."""
     results = tmp_path_factory.mktemp("results") / "results.jsonl"
     for task in ("ner", "pos"):
-        prepare.write_tables(TASKS[task], data, work, ["swa"], ["static", "static-ppmi_svd"])
-    prepare.write_tables(TASKS["afrisenti"], data, work, ["swa"])
+        prepare.write_tables([TASKS[task]], data, work, ["swa"], ["static", "static-ppmi_svd"])
+    prepare.write_tables([TASKS["afrisenti"]], data, work, ["swa"])
     run: dict[str, Any] = {"data": data, "seed": [0], "work": work, "steps": 2, "results": results}
     with small_tables(), pytest.MonkeyPatch.context() as patch:
         patch.setitem(TASKS, "pos", replace(TASKS["pos"], joint_languages=("swa", "hau")))

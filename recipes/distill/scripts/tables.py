@@ -154,7 +154,7 @@ def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None
         [(name, [row for row in found[kind] if row["name"] == name]) for name in names]
         for kind, names in (("a", [TEACHER_A, *SYSTEMS["a"]]), ("b", [*SYSTEMS["b"], TEACHER_B]))
     )
-    near: dict[str, Cell] = {word: lambda own, word=word: ", ".join(own[0]["neighbours"][word]) for word in SHOWN}
+    near = {word: fact(f"neighbours.{word}") for word in SHOWN}
     blocks = {"table-a": table("", similarity, _columns_a(similarity)), "neighbours": table("", similarity, near)}
     shared.write_blocks(readme, blocks | {"table-b": table("", held_out, _columns_b())})
 
