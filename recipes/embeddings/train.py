@@ -2,8 +2,6 @@
 
     python recipes/embeddings/train.py ner
     python recipes/embeddings/train.py pos --language swa --system frozen --seed 0
-    python recipes/embeddings/train.py masakhanews --model linear
-    python recipes/embeddings/train.py ner --share 10 --share 25 --share 50 --system hash --system static
     python recipes/embeddings/train.py ner --study     # what studies.yml names, scored on dev
 
 A run that has a row in the results is not done again.

@@ -45,9 +45,7 @@ KEY += ("epochs", "limit", "hidden", "learning_rate", "encoder_learning_rate")
 TASKS: dict[str, Row] = SETTINGS["training"]
 SYSTEMS: dict[str, Row] = {task: SETTINGS["left-out" if task == "left-out" else "systems"] for task in TASKS}
 TITLES = {"ner": "Tigrinya NER", "sentiment": "Tigrinya sentiment"}
-NAMES, LEFT_OUT_NAMES = (
-    {name: system["title"] for name, system in SETTINGS[group].items()} for group in ("systems", "left-out")
-)
+NAMES = {group: {name: one["title"] for name, one in SETTINGS[group].items()} for group in ("systems", "left-out")}
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -148,7 +146,7 @@ def share_table(rows: Rows, task: str) -> str:
         columns["the paper's, 33 / 66 / 100 %"] = lambda own: (
             " / ".join(f"{one:.2f}" for one in SETTINGS["published"].get(own[0]["system"], ())) or "-"
         )
-    return table("system", [(label, pick(found, system=one)) for one, label in NAMES.items()], columns)
+    return table("system", [(label, pick(found, system=one)) for one, label in NAMES["systems"].items()], columns)
 
 
 def left_out_table(rows: Rows) -> str:
@@ -156,8 +154,8 @@ def left_out_table(rows: Rows) -> str:
     found = pick(rows, task="left-out")
     languages = sorted({row["language"] for row in found})
     groups = [(language, pick(found, language=language)) for language in languages]
-    columns = {label: score("test_f1", nothing="-", system=one) for one, label in LEFT_OUT_NAMES.items()}
-    means = [mean_spread(seed_means(pick(found, system=one), "test_f1", languages)) or "-" for one in LEFT_OUT_NAMES]
+    columns = {label: score("test_f1", nothing="-", system=one) for one, label in NAMES["left-out"].items()}
+    means = [mean_spread(seed_means(pick(found, system=one), "test_f1", languages)) or "-" for one in NAMES["left-out"]]
     return table("language", groups, {**columns, "seeds": seeds}, ["mean", *means, ""])
 
 
@@ -177,7 +175,7 @@ def share_plot(rows: Rows) -> str:
     """Mean test F1 against the share of the training data, a line for each system and a panel for each task, as SVG."""
     panels: dict[str, dict[str, dict[float, list[float]]]] = {}
     for task, title in TITLES.items():
-        for system, label in NAMES.items():
+        for system, label in NAMES["systems"].items():
             for row in sorted(pick(rows, task=task, system=system), key=lambda row: float(row["share"])):
                 line = panels.setdefault(title, {}).setdefault(label, {})
                 line.setdefault(100 * row["share"], []).append(row["test_f1"])
