@@ -69,7 +69,7 @@ class QuickstartSizes:
     sentences: float = 1.0  # share of the tagged ones
     teacher_epochs: int = 15
     distill_epochs: int = 20
-    tagger_steps: int = 240
+    tagger_steps: int = 200
 
 
 def run_quickstart(
