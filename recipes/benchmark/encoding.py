@@ -6,6 +6,8 @@ The published way, the yardstick, is Mersha & Wu 2022 as one would write it down
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from distillemb_plugins import CharTable, DistillEmb, Teacher
+from distillemb_plugins import DistillEmb, Teacher
 from distillemb_plugins.persistence import EncoderFiles
 from distillemb_plugins.teachers import train_teacher
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, nearest, unit_rows
 from recipes.benchmark import harness
 from recipes.benchmark.harness import Bench, Work, interleaved, random_rows, ratio_row, row, running_text, threads
-from recipes.benchmark.pipelines import ner_scores, random_table
+from recipes.benchmark.pipelines import Corpus, computed, embedded, ner_scores, random_table
 from recipes.results import Row
 
 Encode = Callable[[list[str]], Any]
@@ -33,6 +35,7 @@ WORDS_A_CALL, MAX_CHARS, BATCH, WINDOW = 512, 13, 64, 32  # of the published way
 DISTINCT, COLD, WARM = "distinct words", "running text, cold cache", "running text, warm cache"
 MEMORY, NETWORK = "distinct words, network and memory", "distinct words, network alone"
 TARGETS = {DISTINCT: 10, NETWORK: 10, COLD: 60, WARM: 300}  # for every runtime
+BUSY = {0: 1.7, 2: 0.95}  # busy processes beside two threads, which are to be at least these times as fast as one
 TEXT_CALL = 4096  # tokens a call in running text: some hundred sentences
 ASKED, NEIGHBORS = 2000, 10  # words whose neighbors are compared, and how many
 GROWING_WORDS = 8192
@@ -83,12 +86,7 @@ def _cases(bench: Bench, unseen: list[str]) -> dict[str, Work]:
     warm.encode(text)
     weights = {name: tensor for name, tensor in files.tensors.items() if not name.startswith("memory.")}
     network = replace(bench, files=replace(files, config={**files.config, "memory": None}, tensors=weights))
-    characters = CharTable.learn(words, max_chars=MAX_CHARS, align="centre")
-    config, module = published_network(len(characters), bench.dim)
-    tensors = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
-    small = DistillEmb.from_files(EncoderFiles(config, tensors, characters), 0)
     cases = {PUBLISHED: distinct(published_encoder(words, bench.dim), few)}
-    cases["distillemb-small in NumPy"] = distinct(small.encode, few)
     for form, encoder in bench.forms().items():
         cases[named(DISTINCT, form)] = distinct(encoder.encode, unseen)
     for form, runtime in bench.runtimes.items():
@@ -97,7 +95,6 @@ def _cases(bench: Bench, unseen: list[str]) -> dict[str, Work]:
     if files.config.get("memory"):
         cases[MEMORY] = distinct(bench.encoder().encode, unseen)
     cases[WARM] = partial(in_calls, warm.encode, text, TEXT_CALL)
-    cases[f"{WARM}, 512 words a call"] = partial(in_calls, warm.encode, text, WORDS_A_CALL)
     numbers, table = {word: place for place, word in enumerate(words)}, random_rows(len(words), bench.dim)
     cases["table lookup"] = partial(in_calls, lambda some: table[[numbers[word] for word in some]], text, TEXT_CALL)
     return cases
@@ -191,6 +188,36 @@ def torch_vectors(files: EncoderFiles, words: list[str]) -> Floats:
     with torch.no_grad():
         vectors: Floats = torch.cat([module(part) for part in rows.split(1024)]).numpy()
     return vectors
+
+
+def thread_rows(bench: Bench) -> list[Row]:
+    """Two threads against one: `encode` by runtime, the torch module, and spaCy's pipeline with either layer.
+
+    On the machine as it is, and beside two busy processes. By the clock of the wall.
+    """
+    rows, works = [], {"torch module": distinct(partial(torch_vectors, bench.files), bench.words)}
+    for form, runtime in bench.runtimes.items():
+        works[named("encode", form)] = distinct(bench.encoder(0, runtime).encode, bench.words)
+    with tempfile.TemporaryDirectory() as folder:
+        corpus, encoder = Corpus(bench, bench.sizes.sentences), bench.write(Path(folder) / "encoder")
+        layers = computed(encoder, cache_size=0), embedded(encoder, cache_size=0, freeze=True)
+        for name, layer in zip(("spaCy, Vectors.v1", "spaCy, Embed.v1, frozen"), layers, strict=True):
+            works[name] = partial(corpus.tag, corpus.pipeline(layer))
+        cases = {f"{name}, {count}": threads(count)(work) for name, work in works.items() for count in (1, 2)}
+        for busy, target in BUSY.items():
+            others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+            try:
+                rates = interleaved(cases, bench.sizes.rounds, processor_time=False)
+            finally:
+                for other in others:
+                    other.kill()
+                    other.wait()
+            section = f"threads, beside {busy} busy processes" if busy else "threads, the machine as it is"
+            for name in works:
+                more: Row = {} if name == "torch module" else {"at_least": target}
+                two, one = rates[f"{name}, 2"], rates[f"{name}, 1"]
+                rows.append(ratio_row(section, f"{name}, 2 threads", "times 1 thread", two, one, **more))
+    return rows
 
 
 def one_word_rows(bench: Bench) -> list[Row]:

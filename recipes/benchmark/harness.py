@@ -149,20 +149,22 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def interleaved(cases: Mapping[str, Work], rounds: int) -> Rates:
+def interleaved(cases: Mapping[str, Work], rounds: int, *, processor_time: bool = True) -> Rates:
     """Run all cases once a round, one after another, after a round to warm up; the rates by name.
 
-    They are per second of this process's processor time, which what else the machine does leaves as it is.
+    processor_time: per second of this process's processor time instead of the clock's: right for one thread, and
+    untouched by what else the machine does.
     """
+    clock = time.process_time if processor_time else time.perf_counter
     rates: Rates = {name: [] for name in cases}
     gc.collect()
     gc.freeze()  # what is there before is not searched again
     for round_number in range(rounds + 1):
         for name, work in cases.items():
             gc.collect()
-            start = time.process_time()
+            start = clock()
             done = work()
-            seconds = time.process_time() - start
+            seconds = clock() - start
             if round_number:
                 rates[name].append(done / max(seconds, 1e-9))
     gc.unfreeze()

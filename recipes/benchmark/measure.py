@@ -186,6 +186,7 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "spacy": spacy_rows,
     "bulk": bulk_rows,
     "scaling": encoding.scaling_rows,
+    "threads": encoding.thread_rows,  # by the clock of the wall: last, for it needs a quiet machine
 }
 
 

@@ -29,7 +29,6 @@ from recipes.embeddings.grid import HERE, SPLITS, SYSTEMS, TASKS, TEXT_TASKS, La
 from recipes.results import RAW_TEXT, Rows, mean_spread, pick, score, seed_means
 from recipes.tables import languages_table, pos_blocks, starred, systems_table, tried_table
 
-NAMED_TABLES = ("static", "floret", "compressed")  # in the target
 LOW_DATA_SYSTEMS = {name: system.low_data for name, system in SYSTEMS.items() if system.low_data}
 SHARES = (10, 25, 50, 100)  # per cent of the training sentences
 TREEBANK_TEXT = {"wo_wtb": "wol", "pcm_nsc": "pcm"}  # the language of a treebank
@@ -60,34 +59,6 @@ def models_table(rows: Rows, name: str) -> str:
 
 
 # -- NER
-
-
-def target(rows: Rows) -> str:
-    """The target, and what was reached with each teacher, also against the PPMI-SVD table that taught an encoder."""
-    languages = sorted({row["language"] for row in rows})
-    found = {system: seed_means(pick(rows, system=system), "test_f1", languages) for system in SYSTEMS}
-    means = {system: statistics.fmean(values) for system, values in found.items() if values}
-    best = max((one for one in NAMED_TABLES if one in means), key=means.__getitem__, default="")
-    if not best or "finetuned" not in means:
-        return "Not all systems have been run on all languages."
-
-    def lead(system: str) -> str:
-        points = means[system] - means[best]
-        whole, own = (pick(rows, system=one)[0]["embedding_bytes"] for one in ("static", system))
-        verdict = "met" if points >= 3 and whole / own >= 20 else "missed"
-        return f"{points:+.1f} points against {best}, at 1/{whole / own:.0f} of the bytes: **{verdict}**"
-
-    said = [
-        "Target: the fine-tuned encoder at least 3 points of mean F1 above the best of fastText's, floret's and "
-        "compress-fasttext's tables, at no more than a twentieth of fastText's bytes.",
-        f"Reached with fastText as the teacher: {lead('finetuned')}.",
-    ]
-    if {"finetuned-ppmi_svd", "static-ppmi_svd"} <= means.keys():
-        gap = means["finetuned-ppmi_svd"] - means["static-ppmi_svd"]
-        own = f"{lead('finetuned-ppmi_svd')} ({gap:+.1f} against that table itself)"
-        said.append(f"With the PPMI-SVD table as the teacher: {own}.")
-    gains = {one: means[one] - means[best] for one in grid.TAGGERS if one in means}
-    return " ".join(said + [f"With the encoder of the {one} tagger: {gain:+.1f}." for one, gain in gains.items()])
 
 
 def low_data_points(rows: Rows) -> dict[str, dict[int, list[float]]]:
@@ -185,7 +156,6 @@ def write(
     if full := pick(ner, share=100):
         scores = {"dev F1": "dev_f1", "test F1": "test_f1", "seen": "test_f1_seen", "never seen": "test_f1_unseen"}
         speed = [row | {"words_per_second": row["test_words_per_second"]} for row in full]
-        blocks["ner-target"] = target(full)
         blocks["ner-languages"] = languages_table(full, SYSTEMS, languages_of(full), "test_f1", "test F1", mean=True)
         blocks["ner-systems"] = systems_table(systems_of(speed), scores)
     if {row["share"] for row in ner} >= set(SHARES):

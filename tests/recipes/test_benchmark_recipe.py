@@ -87,6 +87,13 @@ def test_pipelines_and_training_are_measured(bench: Bench) -> None:
     assert names[0] == "published way" and len(names) == 4
 
 
+def test_threads_are_measured_idle_and_beside_busy_processes(bench: Bench) -> None:
+    rows = encoding.thread_rows(bench)
+    assert {row["section"] for row in rows} == {"threads, the machine as it is", "threads, beside 2 busy processes"}
+    assert {row["at_least"] for row in rows if row["name"] == "encode, 2 threads"} == {1.7, 0.95}
+    assert {"torch module, 2 threads", "spaCy, Embed.v1, frozen, 2 threads"} <= {row["name"] for row in rows}
+
+
 def test_memory_growth_tables_and_plot(
     bench: Bench, tiny_encoder_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -414,24 +414,6 @@ def test_a_mean_counts_only_seeds_with_all_languages() -> None:
     assert "| **mean** | **50.0** |" in table and "| swa | 75.0 ± 21.2 |" in table
 
 
-@pytest.mark.parametrize(("finetuned", "verdict"), [(64, "met"), (62, "missed")])
-def test_the_target_is_judged_against_the_best_table(finetuned: float, verdict: str) -> None:
-    rows = ner_rows("static", {"swa": 60}, size=100) + ner_rows("floret", {"swa": 50})
-    rows += ner_rows("compressed", {"swa": 55})
-    said = write_tables.target(rows + ner_rows("finetuned", {"swa": finetuned}, size=5))
-    assert f"{finetuned - 60:+.1f} points against static, at 1/20 of the bytes: **{verdict}**" in said
-    rows += ner_rows("finetuned-ppmi_svd", {"swa": finetuned + 1}, size=4)
-    rows += ner_rows("static-ppmi_svd", {"swa": 59.5}, size=90)
-    said = write_tables.target(rows + ner_rows("finetuned", {"swa": 61}, size=5))
-    other = (
-        f"{finetuned - 59:+.1f} points against static, at 1/25 of the bytes: **met** ({finetuned - 58.5:+.1f} against"
-    )
-    assert "fastText as the teacher: +1.0 points against static, at 1/20 of the bytes: **missed**" in said
-    assert other in said
-    both = ner_rows("finetuned", {"swa": finetuned}, size=5) + ner_rows("joint", {"swa": 66})
-    assert "encoder of the joint tagger: +6.0." in write_tables.target(rows + both)
-
-
 def test_means_are_of_the_languages_that_all_systems_have_and_of_whole_seeds() -> None:
     runs = (("swa", "static", 0, 50.0), ("swa", "frozen", 0, 60.0), ("hau", "static", 0, 90.0))
     rows = [
