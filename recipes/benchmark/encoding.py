@@ -5,6 +5,7 @@ The published way, the yardstick, is Mersha & Wu 2022 as one would write it down
 
 from __future__ import annotations
 
+import math
 import random
 import subprocess
 import sys
@@ -141,7 +142,7 @@ def rivals(seen: list[str], dim: int, buckets: int) -> dict[str, Encode]:
         if len(vectors.vectors) > LEAST_QUANTIZED:
             few = min(20_000, len(vectors.vectors_ngrams) // 4)
             kept = {"new_vocab_size": min(few, len(vectors.vectors) // 2), "new_ngrams_size": few}
-            small = compress_fasttext.prune_ft_freq(vectors, pq=True, qdim=max(dim // 3, 1), **kept)
+            small = compress_fasttext.prune_ft_freq(vectors, pq=True, qdim=math.gcd(dim, 100), **kept)
             found["compress-fasttext"] = _one_by_one(small.__getitem__)
         model = floret.train_unsupervised(str(text), dim=dim, bucket=buckets // 4, **FLORET)
         found["floret"] = _one_by_one(model.get_word_vector)
