@@ -227,7 +227,7 @@ def one_word_rows(bench: Bench) -> list[Row]:
     encoders = {"warm": bench.encoder(cache_size=len(bench.words))}
     encoders |= {named("cold", form): bench.encoder(0, runtime) for form, runtime in bench.runtimes.items()}
     with threads(1):
-        cases = {name: partial(in_calls, encoder.encode, few, 1) for name, encoder in encoders.items()}
+        cases = {name: distinct(_one_by_one(encoder.encode), few) for name, encoder in encoders.items()}
         rates = interleaved(cases, bench.sizes.rounds)
     return [
         row("one word", name, "microseconds", [1e6 / rate for rate in each], at_most=5 if name == "warm" else 50)
