@@ -122,12 +122,11 @@ def test_a_missing_library_ends_in_one_sentence_with_the_extras_of_the_verb(verb
     assert "Traceback" not in done.stderr
 
 
-def test_what_a_verb_reads_besides_adds_its_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_verb_reads_besides_adds_its_extra(folder: Path) -> None:
     (folder / "pipeline" / "vocab").mkdir(parents=True)
     for name in ("meta.json", "vocab/vectors", "vocab/key2row"):
         (folder / "pipeline" / name).write_text("{}", "utf-8")
-    monkeypatch.setitem(sys.modules, "spacy", None)
-    line = CliRunner().invoke(app, ["distill", "pipeline", "-o", "out"]).stderr.strip()
+    line = run_without(["spacy"], folder, "distill", "pipeline", "-o", "out").stderr.strip()
     assert line.endswith('pip install "distillemb-plugins[train,spacy]"'), line
 
 

@@ -26,7 +26,7 @@ from distillemb_plugins.hf import (
     DistillEmbForTokenClassification,
     DistillEmbModel,
 )
-from distillemb_plugins.hf import modeling_distillemb as modeling
+from distillemb_plugins.hf import encoders_distillemb as encoders
 
 from .conftest import SENTENCES, make_tagger
 
@@ -73,9 +73,9 @@ def test_distinct_words_are_encoded_once(tiny_encoder_dir: Path, tokenizer: Any)
 
 def test_distinct_rows_survive_colliding_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.tensor([[1, 2], [2, 1], [1, 2], [3, 3]])
-    for factor in (modeling._MIX, 2**63):  # the second makes every hash the same
-        monkeypatch.setattr(modeling, "_MIX", factor)
-        distinct, places = modeling.distinct_rows(rows)
+    for factor in (encoders._MIX, 2**63):  # the second makes every hash the same
+        monkeypatch.setattr(encoders, "_MIX", factor)
+        distinct, places = encoders.distinct_rows(rows)
         assert len(distinct) == 3 and torch.equal(distinct[places], rows)
 
 
