@@ -89,12 +89,16 @@ def test_it_is_refused_before_any_loading(
     def load(*_: object, **__: object) -> None:
         raise AssertionError("loaded")
 
+    # Imported before: a module that is first imported below would keep the stub.
+    import distillemb_plugins.distill.targets
     import distillemb_plugins.encoder
-    import distillemb_plugins.teachers.corpus
     import distillemb_plugins.teachers.io.reading
+    import distillemb_plugins.teachers.training
+    import distillemb_plugins.workflow.steps
 
-    monkeypatch.setattr(distillemb_plugins.teachers.io.reading, "load_teacher", load)
-    monkeypatch.setattr(distillemb_plugins.teachers.corpus, "make_corpus", load)
+    for module in (distillemb_plugins.teachers.io.reading, distillemb_plugins.distill.targets):
+        monkeypatch.setattr(module, "load_teacher", load)
+    monkeypatch.setattr(distillemb_plugins.teachers.training, "make_corpus", load)
     monkeypatch.setattr(distillemb_plugins.encoder.DistillEmb, "from_pretrained", load)
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 2 and re.search(said, done.stderr), done.stderr + done.stdout
