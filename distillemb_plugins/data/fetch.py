@@ -36,7 +36,8 @@ class IncompleteError(DistillEmbError):
     def __init__(self, made: dict[str, Entry], missing: dict[str, str]) -> None:
         place, why = next(iter(missing.items()))
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        tasks = " Texts were not compared with the task files among them." if "tasks/" in " ".join(missing) else ""
+        unchecked = any(one.startswith("tasks/") for one in missing)
+        tasks = " Texts were not compared with the task files among them." if unchecked else ""
         super().__init__(
             f"{place}{more} is missing: {why} All else was written.{tasks} Run the same command again later, or take "
             "what is missing from another server (--mirror URL): texts that depend on it are then made anew."

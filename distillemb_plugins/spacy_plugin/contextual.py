@@ -88,11 +88,11 @@ class ContextShim(EncoderShim):
         vectors, rows = self.encoder().encode(words), files.characters.encode(words)
         spans = list(pairwise(at))
         found = self._forward([vectors[a:b] for a, b in spans], [rows[a:b] for a, b in spans])
+        if self.static_vectors:
+            found = [np.concatenate([one, vectors[a:b]], 1) for one, (a, b) in zip(found, spans, strict=True)]
         kept = [span for some in cut for span in some]
         states = [one[first:last] for one, (_, _, first, last) in zip(found, kept, strict=True)]
-        joined = np.concatenate(states) if states else np.zeros((0, self._forward.size), np.float32)
-        if self.static_vectors:
-            joined = np.concatenate([joined, self.encoder().encode([word for one in sentences for word in one])], 1)
+        joined = np.concatenate(states) if states else np.zeros((0, self.size), np.float32)
         return get_current_ops().asarray2f(cast(Floats2d, joined))
 
     @property

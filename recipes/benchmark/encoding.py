@@ -274,8 +274,8 @@ def character_ids(words: list[str]) -> dict[str, int]:
     return {character: place + 2 for place, character in enumerate(sorted(set("".join(words))))}
 
 
-def published_network(characters: int, dim: int) -> tuple[Row, Any]:
-    """Configuration and torch module of `distillemb-small` with random weights."""
+def published_network(characters: int, dim: int) -> Any:
+    """The torch module of `distillemb-small` with random weights."""
     import torch
 
     from distillemb_plugins.hf import DistillEmbConfig
@@ -284,7 +284,7 @@ def published_network(characters: int, dim: int) -> tuple[Row, Any]:
     sizes: Row = {"dim": dim, "vocab_size": characters, "max_chars": MAX_CHARS}
     config = DistillEmbConfig(encoder_type="distillemb-small", **sizes)
     torch.manual_seed(0)
-    return config.to_dict(), build_encoder(config)
+    return build_encoder(config)
 
 
 def published_encoder(words: list[str], dim: int) -> Callable[[list[str]], np.ndarray]:
@@ -292,7 +292,7 @@ def published_encoder(words: list[str], dim: int) -> Callable[[list[str]], np.nd
     import torch
 
     ids = character_ids(words)
-    module = published_network(len(ids) + 2, dim)[1].eval()
+    module = published_network(len(ids) + 2, dim).eval()
 
     @torch.no_grad()
     def encode(wanted: list[str]) -> np.ndarray:
@@ -336,7 +336,7 @@ def published_training_speed(teacher: Teacher, corpus: Path, seconds: float, war
     from torch.utils.data import DataLoader
 
     items: Any = PublishedItems(teacher, corpus)
-    module = published_network(len(items.ids) + 2, teacher.dim)[1].train()
+    module = published_network(len(items.ids) + 2, teacher.dim).train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
     loss = torch.nn.TripletMarginLoss(margin=1.0)
     loader = DataLoader(items, batch_size=BATCH, shuffle=True, drop_last=True)

@@ -143,8 +143,8 @@ def train(
         return
     check_choice("model", model, chosen.models)
     check_choice("language", language, chosen.languages)
-    grid = (runs_of(chosen, one, language, system, seed, share, steps) for one in model or chosen.models)
-    runs = [run for some in grid for run in some]
+    planned = (runs_of(chosen, one, language, system, seed, share, steps) for one in model or chosen.models)
+    runs = [run for some in planned for run in some]
     run_missing(results or HERE / "results.jsonl", runs, KEY, lambda run: train_run(chosen, data, work, run))
 
 
