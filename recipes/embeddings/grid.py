@@ -164,14 +164,17 @@ def tagger(nlp: Any, read: Callable[[Any], str]) -> Tag:
     return tag
 
 
+@dataclass(frozen=True)
 class NerTask(_Task):
-    """MasakhaNER 1.0, a pipeline a language. Scores are corpus-level, of entities seen in training or not."""
+    """MasakhaNER, a pipeline a language. Scores are corpus-level, of entities seen in training or not."""
+
+    folder: str = "ner/masakhaner1"
 
     def _file(self, data: Path, run: Row, split: str) -> Path:
-        return task_files(data, "ner/masakhaner1", run["language"])[split]
+        return task_files(data, self.folder, run["language"])[split]
 
     def words(self, data: Path, language: str) -> set[str]:
-        files = task_files(data, "ner/masakhaner1", language).values()
+        files = task_files(data, self.folder, language).values()
         return {word for file in files for s in read_sentences(file, Layout()) for word in s.words}
 
     def training_part(self, data: Path, run: Row) -> ConllCorpus:

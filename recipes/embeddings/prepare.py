@@ -106,7 +106,7 @@ def write_tables(
     words are those of all splits; vectors of unseen words are computed as the system's own library does.
     """
     for task in tasks:
-        for system in systems or (("static",) if task.name in grid.TEXT_TASKS else TABLES):
+        for system in systems or [one for one in TABLES if any(one in names for names in task.models.values())]:
             outs = {one: table_path(system, task.name, one, work) for one in languages or task.languages}
             if missing := {language: out for language, out in outs.items() if not out.is_dir()}:
                 lookup = grid.LOOKUPS[system](source(system, work))  # each model is read once

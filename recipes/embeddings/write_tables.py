@@ -84,8 +84,8 @@ def low_data_table(rows: Rows) -> str:
 
 def shares_in_raw_text(data: Path, language: str) -> dict[str, float]:
     """For each split of NER, the share of its sentences that stand in the language's raw text."""
-    files = sets.task_files(data, "ner/masakhaner1", language)
-    sentences = {split: [s.words for s in sets.read_sentences(files[split], sets.Layout())] for split in SPLITS}
+    files = sets.task_files(data, "ner/masakhaner1", language).items()
+    sentences = {split: [s.words for s in sets.read_sentences(file, sets.Layout())] for split, file in files}
     return sets.share_in_text(sentences, sets.corpus_files(data, [language]))
 
 
@@ -137,9 +137,6 @@ def text_data_block(data: Path, places: Iterable[tuple[str, str]]) -> str:
     return shared.markdown_table(header, lines)
 
 
-# -- commands
-
-
 @app.command()
 def write(
     results: shared.Results = HERE / "results.jsonl",
@@ -153,11 +150,13 @@ def write(
     studied.sort(key=lambda row: order.index((row["task"], row["system"], row["setting"])))
     ner, tagged = pick(rows, task="ner"), pick(rows, task="pos")
     blocks = {}
-    if full := pick(ner, share=100):
-        scores = {"dev F1": "dev_f1", "test F1": "test_f1", "seen": "test_f1_seen", "never seen": "test_f1_unseen"}
-        speed = [row | {"words_per_second": row["test_words_per_second"]} for row in full]
-        blocks["ner-languages"] = languages_table(full, SYSTEMS, languages_of(full), "test_f1", "test F1", mean=True)
-        blocks["ner-systems"] = systems_table(systems_of(speed), scores)
+    scores = {"dev F1": "dev_f1", "test F1": "test_f1", "seen": "test_f1_seen", "never seen": "test_f1_unseen"}
+    for task in ("ner", "ner-new"):
+        if full := pick(rows, task=task, share=100):
+            speed = [row | {"words_per_second": row["test_words_per_second"]} for row in full]
+            languages = languages_of(full)
+            blocks[f"{task}-languages"] = languages_table(full, SYSTEMS, languages, "test_f1", "test F1", mean=True)
+            blocks[f"{task}-systems"] = systems_table(systems_of(speed), scores)
     if {row["share"] for row in ner} >= set(SHARES):
         blocks["ner-low-data"] = low_data_table(ner)
         lines: dict[str, Any] = {LOW_DATA_SYSTEMS[system]: points for system, points in low_data_points(ner).items()}
@@ -171,10 +170,8 @@ def write(
     scores = {"test weighted F1": "test_f1", "test macro F1": "test_macro_f1", "dev weighted F1": "dev_f1"}
     for task in TEXT_TASKS:
         if found := pick(rows, task=task):
-            blocks |= {
-                f"{task}-systems": systems_table(systems_of(found), scores),
-                f"{task}-languages": models_table(found, "test_f1"),
-            }
+            blocks[f"{task}-systems"] = systems_table(systems_of(found), scores)
+            blocks[f"{task}-languages"] = models_table(found, "test_f1")
     blocks["ner-tried"] = tried_table(pick(studied, task="ner"), "dev_f1")
     blocks["pos-tried"] = tried_table(pick(studied, task="pos"), "dev.accuracy", seconds=True)
     blocks["text-tried"] = tried_table(pick(studied, task=TEXT_TASKS), "dev_f1")

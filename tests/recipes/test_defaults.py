@@ -35,7 +35,7 @@ def tried_rates(task: str) -> dict[float, list[float]]:
     planned = srsly.read_yaml(RECIPES / "embeddings" / "studies.yml")
     scores: dict[float, list[float]] = defaultdict(list)
     for name, one in TASKS.items():
-        if one.config != task:
+        if one.config != task or name not in planned:
             continue
         rates = {
             (entry["system"], entry.get("setting", "")): entry["overrides"][RATE]
