@@ -50,11 +50,12 @@ SIZES = {"full": Sizes(), "tiny": Sizes(300, 2000, 2, 128, 200, 0.1, 12, 500, 40
 
 @dataclass(frozen=True)
 class Bench:
-    """What every part measures on: the data folder, the encoder, and how much."""
+    """What every part measures on: the data folder, the encoder, how much, and trained taggers if there are any."""
 
     data: Path
     files: EncoderFiles
     sizes: Sizes
+    taggers: Path = Path()
 
     @property
     def dim(self) -> int:

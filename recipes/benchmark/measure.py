@@ -35,9 +35,11 @@ from recipes.benchmark import encoding, harness
 from recipes.benchmark.encoding import GROWTH, PUBLISHED
 from recipes.benchmark.harness import SIZES, Bench, Rates, installed, ratio_row, running_text, threads
 from recipes.benchmark.pipelines import spacy_rows
+from recipes.benchmark.taggers import tagging_rows
 from recipes.results import Row, markdown_table, pick
 
 HERE = Path(__file__).resolve().parent
+TAGGERS = HERE.parent / "tagging" / "training"
 EXTRA = {
     "words_per_second": "words/s",
     "examples_per_second": "examples/s",
@@ -184,6 +186,7 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "words": lambda bench: encoding.one_word_rows(bench) + encoding.word_rows(bench),
     "train": training_rows,
     "spacy": spacy_rows,
+    "tagging": tagging_rows,
     "bulk": bulk_rows,
     "scaling": encoding.scaling_rows,
     "threads": encoding.thread_rows,  # by the clock of the wall: last, for it needs a quiet machine
@@ -258,11 +261,12 @@ def measure(
     size: Annotated[str, typer.Option(help="full, or tiny to see that all works.")] = "full",
     results: shared.Results = HERE / "results.jsonl",
     readme: shared.Readme = HERE / "README.md",
+    taggers: Annotated[Path, typer.Option(help="Where recipes/tagging keeps its taggers.")] = TAGGERS,
 ) -> None:
     shared.check_choice("part", [part], ["all", "write", *PARTS])
     shared.check_choice("--size", [size], SIZES)
     if part != "write":
-        bench = Bench(data, read_encoder(encoder or resolve("afro11")), SIZES[size])
+        bench = Bench(data, read_encoder(encoder or resolve("afro11")), SIZES[size], taggers)
     for name in PARTS if part == "all" else [part] if part in PARTS else []:
         for row in PARTS[name](bench):
             more = f"{row['low']:,.4g} to {row['high']:,.4g}"

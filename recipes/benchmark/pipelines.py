@@ -13,6 +13,7 @@ from typing import Any
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.data import task_files
 from distillemb_plugins.spacy_plugin import build_config
+from distillemb_plugins.spacy_plugin.training import numpy_matmul
 from recipes.benchmark.harness import Bench, Work, interleaved, random_rows, ratio_row, row, threads
 from recipes.results import Row
 
@@ -129,6 +130,7 @@ def _training(encoder: Path, corpus: Corpus, bench: Bench) -> list[Row]:
     for name, change in changes.items():
         nlp = corpus.pipeline(change)
         cases[name] = partial(_update, nlp, corpus.batches(nlp)[:8], nlp.create_optimizer())
+        cases[f"{name}, NumPy's products"] = numpy_matmul()(cases[name])
     rates, rows = interleaved(cases, bench.sizes.rounds), []
     for name, each in rates.items():
         times = [its / mine for its, mine in zip(rates[base], each, strict=True)]  # of a step

@@ -15,9 +15,10 @@ import pytest
 
 from distillemb_plugins import DistillEmb, DistillEmbError, Teacher
 from distillemb_plugins.cli.vectors import packed_rows
+from distillemb_plugins.finetune import build_model
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers.io.writing import npz_rows, text_rows
-from recipes.benchmark import encoding, harness, measure, pipelines, ray_vectors
+from recipes.benchmark import encoding, harness, measure, pipelines, ray_vectors, taggers
 from recipes.benchmark.harness import SIZES, Bench
 from recipes.results import pick
 
@@ -54,10 +55,13 @@ def test_the_published_way_pads_in_the_middle_and_learns(tiny_teacher: Teacher, 
 
 
 def test_words_are_measured_and_compared_with_torch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "rivals", lambda *_: {"rival": lambda words: words})
-    rows = {row["name"]: row for row in encoding.word_rows(bench)}
+    monkeypatch.setattr(encoding, "rivals", lambda *_: {encoding.FASTTEXT_CPP: lambda words: words})
+    measured = encoding.word_rows(bench)
+    [*_, ahead] = pick(measured, section=f"words, 1 thread, against {encoding.FASTTEXT_CPP}")
+    assert ahead["at_least"] == 1.3 and ahead["median"] < 1  # the rival does nothing here
+    rows = {row["name"]: row for row in pick(measured, section="words, 1 thread")}
     assert rows[encoding.PUBLISHED]["median"] == 1
-    assert "rival" in rows and rows[encoding.DISTINCT]["at_least"] == 10
+    assert encoding.FASTTEXT_CPP in rows and rows[encoding.DISTINCT]["at_least"] == 10
     exact = rows[encoding.DISTINCT]
     assert exact["largest_difference"] < 1e-5 and exact["neighbours_shared"] == 1 and 0 <= exact["ner_f1"] <= 100
     assert 0.9 < rows["distinct words, int8"]["cosine"] < 1
@@ -83,8 +87,30 @@ def test_the_pipeline_that_forms_are_compared_in_is_trained(bench: Bench, tmp_pa
 def test_pipelines_and_training_are_measured(bench: Bench) -> None:
     rows = pipelines.spacy_rows(bench)
     assert {row.get("at_least", row.get("at_most")) for row in rows} >= {0.95, 1.0, 1.5}
+    assert "Embed.v1, fine-tuned, NumPy's products" in {row["name"] for row in rows}
     names = [row["name"] for row in measure.training_rows(bench)]
     assert names[0] == "published way" and len(names) == 4
+
+
+def test_taggers_are_measured_by_length_and_scored_where_they_are_trained(
+    bench: Bench, tiny_encoder_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taggers, "SHAPES", {taggers.YARDSTICK: (1, 2)})
+    monkeypatch.setattr(taggers, "bundled_names", lambda: ("afro11", "afro11-context"))
+    monkeypatch.setattr(taggers, "bundled", lambda name: tiny_encoder_dir)
+    for part in build_model(tiny_encoder_dir, taggers.LABELS, **taggers.HEAD):
+        part.save_pretrained(tmp_path / "hf-joint-afro11-0")
+    export = taggers._exported  # the dear part, once
+    monkeypatch.setattr(taggers, "_exported", lambda path, out: export(path, out) if path.parent == tmp_path else {})
+    rows = taggers.tagging_rows(replace(bench, taggers=tmp_path))
+    assert len({row["section"] for row in rows}) == len(taggers.LENGTHS)
+    found = {row["name"]: row for row in rows}
+    assert {"spaCy, static vectors", taggers.YARDSTICK} < set(found)
+    scored = {name for name, row in found.items() if "ner_f1" in row}
+    assert "BiLSTM-CRF on afro11" in scored and not any("context" in name for name in scored)
+    assert found["BiLSTM-CRF on afro11-context"]["at_least"] == 6 and "at_least" not in found["BiLSTM-CRF on afro11"]
+    if importlib.util.find_spec("onnxruntime") is not None:
+        assert {"BiLSTM-CRF on afro11, onnx", "BiLSTM-CRF on afro11, onnx, head in int8"} < scored
 
 
 def test_threads_are_measured_idle_and_beside_busy_processes(bench: Bench) -> None:
