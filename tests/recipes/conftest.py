@@ -123,7 +123,8 @@ def _write_teachers(data: Path, teacher: Teacher) -> None:
     pairs = "".join(
         f"{a}\t{b}\t{n}\n" for n, (a, b) in enumerate(zip(teacher.words, teacher.words[5:30], strict=False))
     )
-    for name in ("EN-RG-65", "EN-MC-30", "EN-WS-353-ALL", "EN-MEN-TR-3k", "EN-RW-STANFORD", "EN-YP-130"):
+    five = ("EN-RG-65", "EN-MC-30", "EN-WS-353-ALL", "EN-MEN-TR-3k", "EN-RW-STANFORD")
+    for name in (*five, "EN-YP-130", "EN-MTurk-287", "EN-VERB-143"):
         (similarity / f"{name}.txt").write_text(pairs, "utf-8")
     analogy = data / "tasks" / "analogy"
     analogy.mkdir()
