@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from distillemb_plugins import DistillEmb, Teacher, load_teacher
 from distillemb_plugins.encoder import Runtime
@@ -25,6 +26,7 @@ from recipes.results import Row
 Work = Callable[[], int]  # does a piece of work and returns how many words (or examples) it was
 Rates = dict[str, list[float]]  # what each case did in each round, per second
 TEACHER = "teachers/afro11-fasttext.npz"
+SETTINGS: Row = yaml.safe_load(Path(__file__).with_name("settings.yml").read_text("utf-8"))
 
 
 @dataclass(frozen=True)

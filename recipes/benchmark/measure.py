@@ -40,16 +40,7 @@ from recipes.results import Row, markdown_table, pick
 
 HERE = Path(__file__).resolve().parent
 TAGGERS = HERE.parent / "tagging" / "training"
-EXTRA = {
-    "words_per_second": "words/s",
-    "examples_per_second": "examples/s",
-    "cosine": "cosine to fp32",
-    "largest_difference": "largest difference",
-    "neighbours_shared": "of 10 neighbours shared",
-    "ner_f1": "NER, dev F1",
-    "weights_mb": "weights, MB",
-    "peak_mb": "peak MB, all processes",
-}
+EXTRA: dict[str, str] = harness.SETTINGS["columns"]
 RESIDENT = """
 import json, sys, time
 import psutil
