@@ -36,16 +36,7 @@ COLORS_OF = {SPACY: (COLORS[0], "o"), HF: (COLORS[1], "s"), PUBLISHED: (FAINT, "
 TITLES = {SPACY: "spaCy, {}", HF: "Hugging Face, {}", PUBLISHED: "*{}*"}
 WITHOUT = "no vectors"
 PLOT, GAINS = "f1-and-bytes.svg", "gains.svg"
-
-# The commands that write the recipes' tables, and the results without which there are none (both below recipes/).
-TABLES = {
-    "embeddings/write_tables.py write": "embeddings/results.jsonl",
-    "tagging/taggers.py write": "tagging/results-ner.jsonl",
-    "transfer/train.py write": "transfer/results.jsonl",
-    "new_language/compare.py table": "new_language/results.jsonl",
-    "distill/scripts/tables.py write": "distill/results-a.jsonl",
-    "benchmark/measure.py write": "benchmark/results.jsonl",
-}
+TABLES: dict[str, str] = KNOWN["commands"]
 
 
 def write_tables(recipes: Path) -> None:
@@ -123,29 +114,13 @@ def _entry(name: str, kind: str, rows: Rows, languages: Sequence[str], size: int
 
 def numbers(found: Rows) -> str:
     """The three numbers of the page as a list; those that the results do not give are left out."""
-    lines = []
-    pipelines, taggers = ({one["name"]: one for one in pick(found, kind=kind)} for kind in (SPACY, HF))
-    if {WITHOUT, "fastText"} <= pipelines.keys():
-        ships = [name for name in KNOWN["taggers"] if name in bundled_names()]
-        first, *more = (f"{megabytes(encoder_bytes(bundled(name)))}** (`{name}`" for name in ships)
-        context = "".join(f", **{one}, with words in context)" for one in more)
-        table = megabytes(pipelines["fastText"]["bytes"] - pipelines[WITHOUT]["bytes"])
-        lines.append(f"**{first}){context} for eleven languages, in the place of a fastText table of {table}.")
-    if {WITHOUT, "fastText", "afro11"} <= pipelines.keys():
-        ours = pipelines["afro11"]["mean"]
-        gaps = [f"{ours - pipelines[name]['mean']:+.1f}" for name in (WITHOUT, "fastText")]
-        lines.append(
-            f"**{gaps[0]} points of F1** for named entities over the same spaCy pipeline without vectors, {gaps[1]} "
-            "over one with that table (`afro11`, mean of ten languages)."
-        )
-    large = pick(found, name=KNOWN["reference"])
-    if large and taggers:
-        best = max(taggers.values(), key=lambda one: float(one["mean"]))
-        lines.append(
-            f"**F1 {best['mean']:.1f} in {megabytes(best['bytes'])}**: one Hugging Face tagger on `{best['name']}` for "
-            f"ten languages. {large[0]['name']} has {large[0]['mean']:.1f} in {megabytes(large[0]['bytes'])}."
-        )
-    return "\n".join(f"* {line}" for line in lines)
+    named = {"alone": WITHOUT, "fasttext": "fastText", "ours": "afro11", "large": KNOWN["reference"]}
+    values: Row = {
+        key: next(iter(pick(found, name=name, kind=(SPACY, PUBLISHED))), None) for key, name in named.items()
+    }
+    values["best"] = max(pick(found, kind=HF), key=lambda one: float(one["mean"]), default=None)
+    ships = {name: encoder_bytes(bundled(name)) for name in KNOWN["taggers"] if name in bundled_names()}
+    return shared.fill(Path(__file__).with_name("front.md").read_text("utf-8"), ships=ships, **values)
 
 
 def table(found: Rows) -> str:

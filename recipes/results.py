@@ -11,6 +11,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
+import jinja2
 import typer
 
 from distillemb_plugins.errors import DistillEmbError
@@ -27,6 +28,8 @@ Cell = Callable[[list[Row]], str]  # of a table: what it says of the rows of a g
 Data = Annotated[Path, typer.Option(help="Folder with corpora/, teachers/ and tasks/.")]
 Work = Annotated[Path, typer.Option(help="Where teachers, encoders and tables are kept.")]
 Results = Annotated[Path, typer.Option(help="The results (JSON lines).")]
+Languages = Annotated[list[str], typer.Option("--language", help="Languages; repeat for several.")]
+Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds; repeat for several.")]
 Readme = Annotated[Path, typer.Option(help="Where the tables go; plots go beside it.")]
 
 
@@ -165,6 +168,13 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table. The first column is text, the others are figures."""
     lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def fill(template: str, **values: Any) -> str:
+    """Fill in a Jinja template. Its filters are `megabytes`, and `spec`, which is Python's `format`."""
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {"megabytes": megabytes, "spec": format}
+    return environment.from_string(template).render(values).strip()
 
 
 def write_text(path: Path, text: str) -> None:

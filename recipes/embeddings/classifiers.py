@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from distillemb_plugins.vectors import Floats, unit_rows
 from recipes.embeddings.grid import ENCODER, Task, source, table_path, texts_of
 from recipes.results import Row
 from recipes.tables import text_scores
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
 
 Vectors = Callable[[Sequence[str]], Floats]
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # C, the inverse of the regularization
@@ -49,25 +46,32 @@ def vectors_of(task: Task, work: Path, run: Row) -> Vectors:
 
 def mean_vectors(texts: Sequence[str], vectors: Vectors) -> Floats:
     """The mean of the words' vectors, each scaled to length 1: float32 ``[texts, dim]``; zeros without words."""
-    sentences = [tokenize(text) for text in texts]
-    distinct = sorted({word for sentence in sentences for word in sentence}) or [""]
-    number = {word: row for row, word in enumerate(distinct)}
-    units = unit_rows(np.asarray(vectors(distinct), dtype=np.float32))
-    means = np.zeros((len(texts), units.shape[1]), dtype=np.float32)
-    for row, sentence in enumerate(sentences):
-        if sentence:
-            means[row] = units[[number[word] for word in sentence]].mean(axis=0)
-    return means
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.preprocessing import normalize
+
+    counter = CountVectorizer(analyzer=tokenize)
+    shares = normalize(counter.fit_transform(texts), "l1")  # of a text's words, float64 [texts, distinct words]
+    units = unit_rows(np.asarray(vectors(list(counter.get_feature_names_out())), dtype=np.float32))
+    return np.asarray(shares @ units, dtype=np.float32)
 
 
 def run_linear(task: Task, data: Path, work: Path, run: Row) -> Row:
     """Fit one model for each C, keep the best on dev, and score it once on test."""
     from sklearn.exceptions import ConvergenceWarning
+    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
     dataset, _ = texts_of(data, task.name, run["language"])
     words_alone = run["system"] == "tf-idf"
-    features = _tf_idf(dataset) if words_alone else _averages(dataset, vectors_of(task, work, run))
+    if words_alone:
+        reader: Any = TfidfVectorizer(tokenizer=tokenize, token_pattern=None, sublinear_tf=True)
+    else:  # centered and at length 1, better on dev than the means as they are: short and long texts become alike
+        means = FunctionTransformer(mean_vectors, kw_args={"vectors": vectors_of(task, work, run)})
+        reader = make_pipeline(means, StandardScaler(with_std=False), Normalizer(), StandardScaler())
+    reader.fit(dataset["train"]["text"])
+    features = {name: reader.transform(split["text"]) for name, split in dataset.items()}
     gold = {name: list(split["label"]) for name, split in dataset.items()}
     tried = []
     for strength in STRENGTHS_OF_WORDS if words_alone else STRENGTHS:
@@ -81,27 +85,6 @@ def run_linear(task: Task, data: Path, work: Path, run: Row) -> Row:
     for split in ("dev", "test"):
         row |= text_scores(split, gold[split], model.predict(features[split]))
     return row
-
-
-def _averages(dataset: DatasetDict, vectors: Vectors) -> dict[str, Any]:
-    """Mean vectors without the mean of the training texts, at length 1, each value scaled to variance 1.
-
-    (On the dev sets of three tasks better than the means as they are: short and long texts become alike.)
-    """
-    from sklearn.preprocessing import StandardScaler
-
-    means = {name: mean_vectors(list(split["text"]), vectors) for name, split in dataset.items()}
-    units = {name: unit_rows(rows - means["train"].mean(axis=0)) for name, rows in means.items()}
-    scaler = StandardScaler().fit(units["train"])
-    return {name: scaler.transform(rows) for name, rows in units.items()}
-
-
-def _tf_idf(dataset: DatasetDict) -> dict[str, Any]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(tokenizer=tokenize, token_pattern=None, sublinear_tf=True)
-    vectorizer.fit(dataset["train"]["text"])
-    return {name: vectorizer.transform(split["text"]) for name, split in dataset.items()}
 
 
 def run_bilstm(task: Task, data: Path, work: Path, run: Row) -> Row:

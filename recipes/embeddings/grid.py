@@ -6,26 +6,24 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import spacy
 import srsly
-import typer
-from numpy.typing import NDArray
 
+from distillemb_plugins import DistillEmb
 from distillemb_plugins.data import Layout, Sentence, labels_of, load_classification, pos, read_sentences, task_files
 from distillemb_plugins.errors import DistillEmbError, require
 from distillemb_plugins.evaluate import class_scores
-from distillemb_plugins.files import atomic_directory
 from distillemb_plugins.locations import bundled, bundled_names
 from distillemb_plugins.persistence import WEIGHTS_FILE
 from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 from distillemb_plugins.spacy_plugin.training import numpy_matmul
-from distillemb_plugins.teachers import load_teacher
+from distillemb_plugins.teachers import Teacher, load_teacher
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats
 from recipes.results import Row
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "training"
 BUNDLED = "bundled"  # of the linear model alone: afro11
-
-Lookup = Callable[[Sequence[str]], tuple[Floats, NDArray[np.bool_]]]  # vectors of words, and which words have one
 
 
 @dataclass(frozen=True)
@@ -60,28 +56,29 @@ FASTTEXT, PPMI_SVD, FLORET, COMPRESSED, ENCODER, PPMI_SVD_ENCODER, RANDOM = (
 )
 
 
-def _ppmi_svd_lookup(path: Path) -> Lookup:
+def _ppmi_svd_table(path: Path) -> Teacher:
     """The row of a word, else that of its lower-case form: there are no n-grams."""
     table = load_teacher(path)
-    return lambda words: table.lookup([word if word in table else word.lower() for word in words])
+    return replace(table, subwords=lambda words: table.lookup([word.lower() for word in words])[0])
 
 
-def _complete(vectors: Callable[[list[str]], Any]) -> Lookup:
-    return lambda words: (np.asarray(vectors(list(words)), np.float32), np.ones(len(words), dtype=bool))
-
-
-def _compressed_lookup(path: Path) -> Lookup:
+def _compressed_table(path: Path) -> Teacher:
     model = require("compress_fasttext", "recipes").models.CompressedFastTextKeyedVectors.load(str(path))
-    return _complete(lambda words: [model[word] for word in words])
+    return _computed(lambda words: np.stack([model[word] for word in words]))
 
 
-LOOKUPS: dict[str, Callable[[Path], Lookup]] = {  # of the systems with a table: what opens it
-    "static": lambda path: load_teacher(path).lookup,
-    "floret": lambda path: _complete(spacy.load(path).vocab.vectors.get_batch),
-    "compressed": _compressed_lookup,
-    "static-ppmi_svd": _ppmi_svd_lookup,
+def _computed(vectors: Callable[[Sequence[str]], Floats]) -> Teacher:
+    """A table without rows of words: the vector of any word is computed."""
+    return Teacher("computed", [], vectors(["a"])[:0], subwords=vectors)
+
+
+OPENERS: dict[str, Callable[[Path], Teacher]] = {  # of the systems with a table: what opens it
+    "static": load_teacher,
+    "floret": lambda path: _computed(spacy.load(path).vocab.vectors.get_batch),
+    "compressed": _compressed_table,
+    "static-ppmi_svd": _ppmi_svd_table,
 }
-TABLES = tuple(LOOKUPS)
+TABLES = tuple(OPENERS)
 TAGGERS = ("joint", "refined")
 COMMON = tuple(name for name in SYSTEMS if name not in TAGGERS)  # those of every task with tagged words
 DISTILLED = ("frozen", "finetuned", "frozen-ppmi_svd", "finetuned-ppmi_svd")
@@ -98,13 +95,7 @@ def source(name: str, work: Path, seed: int = 0) -> Path:
             raise DistillEmbError(
                 f"{tagger} is not there: train it with recipes/tagging (mode {name}, seed {seed}) and put it there."
             )
-        from transformers import AutoTokenizer
-
-        from distillemb_plugins.hf import DistillEmbForTokenClassification
-
-        with atomic_directory(path) as folder:  # the encoder below the tagger's head
-            DistillEmbForTokenClassification.from_pretrained(tagger).distillemb.save_pretrained(folder)
-            AutoTokenizer.from_pretrained(tagger).save_pretrained(folder)
+        DistillEmb.from_pretrained(tagger).save_pretrained(path)  # the encoder below the tagger's head
     return path
 
 
@@ -125,7 +116,6 @@ def table_path(name: str, task: str, language: str, work: Path) -> Path:
 # -- tasks
 
 SPLITS = ("train", "dev", "test")
-Languages = Annotated[list[str], typer.Option("--language", help="Which languages or POS sets; all of the task.")]
 
 
 @dataclass(frozen=True)

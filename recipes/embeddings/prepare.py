@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.data import corpus_files
 from distillemb_plugins.errors import require
-from distillemb_plugins.files import atomic_directory, atomic_file, iter_lines
+from distillemb_plugins.files import atomic_directory
 from distillemb_plugins.persistence import read_encoder
-from distillemb_plugins.text import normalize, tokenize
+from distillemb_plugins.text import read_tokens
 from recipes.embeddings import grid
 from recipes.embeddings.grid import ENCODER, FASTTEXT, PPMI_SVD, TABLES, TASKS, Task, source, table_path
 from recipes.results import DEFAULT_DATA, RAW_TEXT, Data, Row, Work, check_choice, run_app
@@ -62,9 +62,8 @@ def train_floret(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **
     given = MADE["floret"] | settings
     with tempfile.TemporaryDirectory(dir=work) as folder:
         text = Path(folder) / "text.txt"
-        with atomic_file(text, "w") as stream:  # cut into words as for a teacher
-            lines = iter_lines(corpus_files(data, sorted(languages)))
-            stream.writelines(" ".join(tokenize(normalize(line).replace("\0", " "))) + "\n" for line in lines)
+        with text.open("w", encoding="utf-8") as stream:  # cut into words as for a teacher
+            stream.writelines(f"{' '.join(tokens)}\n" for tokens in read_tokens(corpus_files(data, sorted(languages))))
         model = floret.train_unsupervised(str(text), model="cbow", mode="floret", **given)
     rows = model.get_input_matrix()[-given["bucket"] :]  # before them stand rows of words, which this mode never uses
     keys = {"minn": given["minn"], "maxn": given["maxn"], "hash_count": given["hashCount"], "hash_seed": FLORET_SEED}
@@ -109,12 +108,10 @@ def write_tables(
         for system in systems or [one for one in TABLES if any(one in names for names in task.models.values())]:
             outs = {one: table_path(system, task.name, one, work) for one in languages or task.languages}
             if missing := {language: out for language, out in outs.items() if not out.is_dir()}:
-                lookup = grid.LOOKUPS[system](source(system, work))  # each model is read once
+                table = grid.OPENERS[system](source(system, work))  # each is read once
                 for language, out in missing.items():
-                    wanted = sorted(task.words(data, language))
-                    rows, found = lookup(wanted)
-                    known = [word for word, has in zip(wanted, found, strict=True) if has]
-                    _save_vectors(out, rows[found], known, name=system)
+                    known = table.with_words(sorted(task.words(data, language)))
+                    _save_vectors(out, known.vectors, known.words, name=system)
 
 
 def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: Any) -> None:

@@ -21,12 +21,12 @@ from thinc.api import Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins.persistence import read_encoder, write_encoder
+from distillemb_plugins import DistillEmb
 from distillemb_plugins.spacy_plugin.configs import build_config
 from distillemb_plugins.spacy_plugin.training import TrainedPipeline, train_pipeline
 from recipes.embeddings import grid
-from recipes.embeddings.grid import HERE, SYSTEMS, TASKS, Languages, Task, source, table_path
-from recipes.results import DEFAULT_DATA, Data, Row, Work, check_choice, run_app, run_missing
+from recipes.embeddings.grid import HERE, SYSTEMS, TASKS, Task, source, table_path
+from recipes.results import DEFAULT_DATA, Data, Languages, Row, Seeds, Work, check_choice, run_app, run_missing
 
 KEY = ("task", "model", "language", "system", "seed", "share", "steps")
 TRIED_KEY = ("task", "language", "system", "setting", "seed")
@@ -116,9 +116,9 @@ def with_ngram_dropout(encoder: Path, rate: float) -> Path:
     """A copy of an encoder that leaves out another share of the n-grams while it learns."""
     out = encoder.with_name(f"{encoder.name}-dropout-{rate}")
     if not out.is_dir():
-        files = read_encoder(encoder)
-        config = {**files.config, "encoder_args": {**files.config["encoder_args"], "ngram_dropout": rate}}
-        write_encoder(out, config, files.tensors, files.characters, storage=config["storage"])
+        copy = DistillEmb.from_pretrained(encoder)
+        copy.config["encoder_args"]["ngram_dropout"] = rate
+        copy.save_pretrained(out)
     return out
 
 
@@ -128,7 +128,7 @@ def train(
     model: Annotated[list[str], typer.Option(help="Which models; all if not given.")] = [],
     language: Languages = [],
     system: Annotated[list[str], typer.Option(help="Which systems; all that the model has.")] = [],
-    seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],
+    seed: Seeds = [0, 1, 2],
     share: Annotated[list[int], typer.Option(help="Per cent of the training sentences (NER).")] = [100],
     steps: Annotated[int, typer.Option(help="Updates of a run; 0: the task's.")] = 0,
     only_study: Annotated[bool, typer.Option("--study", help="Score what studies.yml names, on dev.")] = False,

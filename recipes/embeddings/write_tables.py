@@ -25,8 +25,8 @@ from distillemb_plugins.evaluate import seen_accuracy
 from distillemb_plugins.evaluate.plots import line_plots
 from recipes import results as shared
 from recipes.embeddings import grid
-from recipes.embeddings.grid import HERE, SPLITS, SYSTEMS, TASKS, TEXT_TASKS, Languages
-from recipes.results import RAW_TEXT, Rows, mean_spread, pick, score, seed_means
+from recipes.embeddings.grid import HERE, SPLITS, SYSTEMS, TASKS, TEXT_TASKS
+from recipes.results import RAW_TEXT, Languages, Rows, mean_spread, pick, score, seed_means
 from recipes.tables import languages_table, pos_blocks, starred, systems_table, tried_table
 
 LOW_DATA_SYSTEMS = {name: system.low_data for name, system in SYSTEMS.items() if system.low_data}

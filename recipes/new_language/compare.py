@@ -30,10 +30,10 @@ from distillemb_plugins.text import tokenize
 from distillemb_plugins.workflow.build import RESULTS
 from distillemb_plugins.workflow.encoders import distill_encoder, teach
 from distillemb_plugins.workflow.inputs import prepare_tagged, prepare_text, read_splits
-from distillemb_plugins.workflow.settings import BUNDLED, WITHOUT
+from distillemb_plugins.workflow.settings import BUNDLED
 from distillemb_plugins.workflow.taggers import score_tagger, tagger_config, train_tagger
 from recipes import results as shared
-from recipes.results import DEFAULT_DATA, Data, Results, Row, check_choice, markdown_table, megabytes, pick, score
+from recipes.results import DEFAULT_DATA, Data, Results, Row, Seeds, check_choice, megabytes, pick, score
 
 HERE = Path(__file__).resolve().parent
 LANGUAGE, TASK = "luo", "ner/masakhaner1"
@@ -49,7 +49,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 def run(
     data: Data = DEFAULT_DATA,
     system: Annotated[list[str], typer.Option(help="Which systems; all when not given.")] = list(SYSTEMS),
-    seed: Annotated[list[int], typer.Option(help="Seeds of the tagger; repeat for several.")] = [0, 1, 2],
+    seed: Seeds = [0, 1, 2],
     steps: Annotated[int, typer.Option(help="Updates of each tagger.")] = 1000,
     work: shared.Work = WORK,
     results: Results = HERE / "results.jsonl",
@@ -152,7 +152,7 @@ def table(
         for block, names in KNOWN["tables"].items()
     }
     if recorded.is_file():
-        blocks["luo"] = markdown_table(["Luo", ""], _build_rows(read_json(recorded)))
+        blocks["luo"] = shared.fill((HERE / "luo.md").read_text("utf-8"), **read_json(recorded))
     shared.write_blocks(readme, blocks)
 
 
@@ -164,24 +164,6 @@ def _made_in(own: list[Row], rows: list[Row]) -> str:
         same = [row for row in rows if "teach_seconds" in row and _teacher(SYSTEMS[row["system"]], WORK) == mine]
         made += max(row["teach_seconds"] for row in same)
     return f"{made:.0f}" if made else ""
-
-
-def _build_rows(facts: Row) -> list[list[str]]:
-    """The figures of the whole build."""
-    chosen, text, test = facts["chosen"], facts["text"], facts["test"]
-    dev = {name: f"{tagger['dev']:.1f}" for name, tagger in facts["taggers"].items()}
-    sizes = [megabytes(facts[name]["bytes"]) for name in ("encoder", "wheel", "hf")]
-    return [
-        ["words of text, lines left out", f"{text['words']:,}, {text['duplicates'] + text['tagged']:,}"],
-        ["tagged sentences: train, dev, test", ", ".join(f"{n:,}" for n in facts["tagged"]["sentences"].values())],
-        ["dev F1 without an encoder", dev.pop(WITHOUT)],
-        *([f"dev F1 with {name}", score] for name, score in dev.items()),
-        ["test F1 without an encoder", f"{test[WITHOUT]['score']:.1f}"],
-        [f"test F1 with the encoder chosen on dev ({chosen})", f"{test[chosen]['score']:.1f}"],
-        ["test F1 of the Hugging Face model", f"{facts['hf']['test']:.1f}"],
-        ["encoder, spaCy wheel, Hugging Face directory", ", ".join(sizes)],
-        ["minutes, all steps", f"{sum(facts['seconds'].values()) / 60:.1f}"],
-    ]
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ from distillemb_plugins.evaluate.tagging_errors import error_report
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.runs import write_json
 from recipes import results as shared
-from recipes.results import Cell, Row, Rows, mean_spread, megabytes, pick, score, table
+from recipes.results import Cell, Languages, Row, Rows, mean_spread, megabytes, pick, score, table
 from recipes.tables import differences_plot, pos_blocks, systems_table, tried_table
 from recipes.tagging import train
-from recipes.tagging.train import ALL_AT_ONCE, HERE, NER, POS, SETTINGS, WORK, Languages, load_task, tagger_name
+from recipes.tagging.train import ALL_AT_ONCE, HERE, NER, POS, SETTINGS, WORK, load_task, tagger_name
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 RELEASE: dict[str, Any] = SETTINGS["release"]

@@ -27,7 +27,7 @@ from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.locations import bundled, bundled_names
 from recipes import results as shared
-from recipes.results import DEFAULT_DATA, Data, Results, Row, Work, check_choice, pick, run_missing
+from recipes.results import DEFAULT_DATA, Data, Languages, Results, Row, Seeds, Work, check_choice, pick, run_missing
 from recipes.tables import Tag, ner_scores, pos_scores
 
 HERE = Path(__file__).resolve().parent
@@ -47,8 +47,6 @@ STUDY_KEY = ("trained_on", "system", "setting")
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Encoders = Annotated[Path, typer.Option(help=f"Folder with the encoders {', '.join(ENCODERS.values())}.")]
-Languages = Annotated[list[str], typer.Option("--language", help="Languages; repeat for several.")]
-Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds; repeat for several.")]
 Sets = Annotated[list[str], typer.Option("--trained-on", help=f"Sets: {', '.join(pos_sets.SETS)}.")]
 Systems = Annotated[list[str], typer.Option("--system", help=f"Systems: {', '.join(POS['systems'])}.")]
 Epochs = Annotated[int, typer.Option(help="Passes over the training sentences; 0: as chosen on dev.")]

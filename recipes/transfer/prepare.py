@@ -30,7 +30,7 @@ from distillemb_plugins.locations import bundled, bundled_names
 from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
 from distillemb_plugins.text import tokenize
 from recipes import results as shared
-from recipes.results import DEFAULT_DATA, RAW_TEXT, Data, Results, Row, Rows, Work, add_result, pick
+from recipes.results import DEFAULT_DATA, RAW_TEXT, Data, Languages, Results, Row, Rows, Work, add_result, pick
 
 HERE = Path(__file__).resolve().parent
 SETTINGS: Row = yaml.safe_load((HERE / "settings.yml").read_text("utf-8"))
@@ -41,7 +41,6 @@ TEACHER: Row = {"dim": 300, "skipgram": False, "min_count": 5, "min_n": 4, "buck
 MULTILINGUAL = "afro11-fasttext.npz"
 ALL = "all"
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
-Languages = Annotated[list[str], typer.Option("--language", help="Languages; repeat for several.")]
 Seconds = Annotated[float, typer.Option(help="Stop after so much training.")]
 
 
@@ -114,14 +113,7 @@ def distill_into(teacher: Teacher, out: Path, results: Path, **settings: Any) ->
 
 def corpus_text(rows: Rows) -> str:
     """How the Tigrinya NER corpus is split, and what was mended in it."""
-    for row in pick(rows, task="corpus"):
-        sizes = ", ".join(f"{count:,} {name}" for name, count in row["sentences"].items())
-        mended = ", ".join(f"{count} x {kind}" for kind, count in sorted(row["mended"].items()))
-        return (
-            f"{sum(row['sentences'].values()):,} sentences ({sizes}), {row['words']:,} words. Repeated sentences "
-            f"dropped: {row['dropped']}. Lines mended: {sum(row['mended'].values())} ({mended})."
-        )
-    return ""
+    return "".join(shared.fill(SETTINGS["corpus"], **row) for row in pick(rows, task="corpus"))
 
 
 @app.command()

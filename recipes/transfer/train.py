@@ -75,10 +75,8 @@ def make_model(task: str, system: str, path: Path, words: Iterable[str], labels:
     """
     settings |= {"tagger": task != "sentiment", "head": "bilstm" if task == "sentiment" else "bilstm-crf"}
     if system == "static":
-        wanted = sorted(set(words))
-        rows, found = load_teacher(path).center().normalize().lookup(wanted)
-        known = [word for word, has in zip(wanted, found, strict=True) if has]
-        return *table_model(known, rows[found], labels, **settings), path.stat().st_size
+        known = load_teacher(path).center().normalize().with_words(sorted(words))
+        return *table_model(known.words, known.vectors, labels, **settings), path.stat().st_size
     model, tokenizer = build_model(path, labels, pretrained=system != "random", **settings)
     if system != "random":
         return model, tokenizer, prepare.weights_bytes(path)
@@ -197,8 +195,8 @@ def train(
     task: Annotated[str, typer.Argument(help=f"One of {', '.join(TASKS)}, or write.")],
     system: Annotated[list[str], typer.Option(help="Which systems; all of the task.")] = [],
     share: Annotated[list[float], typer.Option(help="Shares of the training data.")] = list(SHARES),
-    language: Annotated[list[str], typer.Option(help="Languages left out.")] = list(LEFT_OUT),
-    seed: Annotated[list[int], typer.Option(help="Seeds.")] = [0, 1, 2],
+    language: shared.Languages = list(LEFT_OUT),
+    seed: shared.Seeds = [0, 1, 2],
     epochs: Annotated[int, typer.Option(help="Passes over the training sentences; 0: the recipe's.")] = 0,
     limit: Annotated[int, typer.Option(help="Comments (sentiment) of which shares are taken; 0: all.")] = 6000,
     hidden: Annotated[int, typer.Option(help="Units of the BiLSTM, each way.")] = 128,
