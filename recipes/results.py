@@ -23,6 +23,7 @@ DEFAULT_DATA = ROOT.parent / "shared" / "data"
 RAW_TEXT = ("amh", "hau", "ibo", "kin", "lug", "luo", "pcm", "swa", "tir", "wol", "yor")
 Row = dict[str, Any]
 Rows = list[Row]
+Groups = Iterable[tuple[str, Rows]]  # rows by what a table calls them
 Cell = Callable[[list[Row]], str]  # of a table: what it says of the rows of a group
 # Options that scripts have in common.
 Data = Annotated[Path, typer.Option(help="Folder with corpora/, teachers/ and tasks/.")]
@@ -72,6 +73,13 @@ def check_choice(kind: str, given: Iterable[str], known: Iterable[str], where: s
     for name in given:
         if name not in known:
             raise DistillEmbError(f"{where} no {kind} {name}: choose from {', '.join(known)}.")
+
+
+def needed(path: Path, command: str) -> Path:
+    """A path that a command of a recipe makes. Raises `DistillEmbError` when it is not there."""
+    if not path.exists():
+        raise DistillEmbError(f"{path} is not there: run `python recipes/{command}` first.")
+    return path
 
 
 def pick(rows: Iterable[Row], **values: Any) -> list[Row]:
@@ -156,9 +164,7 @@ def seed_score(name: str, digits: int = 1, only: Sequence[str] = (), but: Sequen
     return cell
 
 
-def table(
-    first: str, groups: Iterable[tuple[str, list[Row]]], columns: Mapping[str, Cell], *last: Sequence[str]
-) -> str:
+def table(first: str, groups: Groups, columns: Mapping[str, Cell], *last: Sequence[str]) -> str:
     """A Markdown table with a line for each group of rows that is not empty, and last lines; "" for no groups."""
     lines = [[label, *(cell(rows) for cell in columns.values())] for label, rows in groups if rows]
     return markdown_table([first, *columns], [*lines, *filter(None, last)]) if lines else ""

@@ -15,7 +15,20 @@ from distillemb_plugins.data import Sentence, pos
 from distillemb_plugins.evaluate import class_scores, entity_scores, per_type, seen_accuracy, seen_scores
 from distillemb_plugins.evaluate.plots import bar_plot
 from recipes import results as shared
-from recipes.results import RAW_TEXT, Cell, Row, Rows, fact, mean_spread, pick, score, seed_means, seed_score, table
+from recipes.results import (
+    RAW_TEXT,
+    Cell,
+    Groups,
+    Row,
+    Rows,
+    fact,
+    mean_spread,
+    pick,
+    score,
+    seed_means,
+    seed_score,
+    table,
+)
 
 OWN = "MasakhaPOS "  # the tests of the languages themselves
 Tag = Callable[[Sequence[Sentence]], tuple[Sequence[Sequence[str]], int]]  # the tags of sentences, and words a second
@@ -60,12 +73,14 @@ def text_scores(split: str, gold: Sequence[Any], found: Sequence[Any]) -> Row:
 
 
 def pos_blocks(
-    rows: Rows, systems: Sequence[str], pairs: Iterable[tuple[str, str]], languages: Sequence[str]
+    rows: Rows, groups: Groups, systems: Sequence[str], pairs: Iterable[tuple[str, str]], languages: Sequence[str]
 ) -> dict[str, str]:
     """The tables of parts of speech, by the name of their block. pairs: encoders, and what they are compared with."""
+    scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}
     own = pick(rows, language=tuple(languages))
     every = (systems, languages)
     return {
+        "pos-systems": systems_table(groups, scores, 2, parts=True),
         "pos-differences": differences_table(rows, pairs),
         "pos-languages": languages_table(own, *every, "test.accuracy", "trained on"),
         "pos-unseen": languages_table(own, *every, "test.unseen", "trained on", share="test.unseen_share"),
@@ -80,9 +95,7 @@ def common_languages(rows: Rows) -> list[str]:
     return sorted(set.intersection(*found)) if found else []
 
 
-def systems_table(
-    groups: Iterable[tuple[str, Rows]], scores: Mapping[str, str], digits: int = 1, parts: bool = False
-) -> str:
+def systems_table(groups: Groups, scores: Mapping[str, str], digits: int = 1, parts: bool = False) -> str:
     """Means of scores over the languages (`parts`: those of the teachers' raw text, and the others), and the costs.
 
     groups: systems of one model or of several, by their labels. Languages that a system of a model lacks do not count.

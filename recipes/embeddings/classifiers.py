@@ -13,13 +13,12 @@ import numpy as np
 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.data import labels_of
-from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats, unit_rows
 from recipes.embeddings.grid import ENCODER, Task, source, table_path, texts_of
-from recipes.results import Row
+from recipes.results import Row, needed
 from recipes.tables import text_scores
 
 Vectors = Callable[[Sequence[str]], Floats]
@@ -38,9 +37,7 @@ def vectors_of(task: Task, work: Path, run: Row) -> Vectors:
     if run["system"] != "static":
         return DistillEmb.from_pretrained(source(run["system"], work)).encode
     path = table_path("static", task.name, run["language"], work)
-    if not path.is_dir():
-        raise DistillEmbError(f"There is no table {path}: run `python recipes/embeddings/prepare.py tables` first.")
-    table = load_teacher(path)
+    table = load_teacher(needed(path, "embeddings/prepare.py tables"))
     return lambda words: table.lookup(words)[0]
 
 

@@ -164,9 +164,8 @@ def write(
         shared.write_text(readme.with_name("low-data.svg"), plot)
     if tagged:
         pairs = product(grid.DISTILLED, [system for system in grid.COMMON if system not in grid.DISTILLED])
-        scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}
-        blocks["pos-systems"] = systems_table(systems_of(pick(tagged, language=pos.LANGUAGES)), scores, 2, parts=True)
-        blocks |= pos_blocks(tagged, grid.COMMON, pairs, languages_of(tagged))
+        groups = systems_of(pick(tagged, language=pos.LANGUAGES))
+        blocks |= pos_blocks(tagged, groups, grid.COMMON, pairs, languages_of(tagged))
     scores = {"test weighted F1": "test_f1", "test macro F1": "test_macro_f1", "dev weighted F1": "dev_f1"}
     for task in TEXT_TASKS:
         if found := pick(rows, task=task):

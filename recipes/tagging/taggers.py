@@ -28,7 +28,7 @@ from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.runs import write_json
 from recipes import results as shared
 from recipes.results import Cell, Languages, Row, Rows, mean_spread, megabytes, pick, score, table
-from recipes.tables import differences_plot, pos_blocks, systems_table, tried_table
+from recipes.tables import differences_plot, pos_blocks, tried_table
 from recipes.tagging import train
 from recipes.tagging.train import ALL_AT_ONCE, HERE, NER, POS, SETTINGS, WORK, load_task, tagger_name
 
@@ -51,11 +51,9 @@ def write(
     pairs = [(name, "random") for name in POS["systems"] if name != "random"]
     shared.write_text(readme.with_name("pos-differences.svg"), differences_plot(rows, pairs))
     groups = [(name, pick(rows, system=name, language=LANGUAGES)) for name in POS["systems"]]
-    scores = {"test": "test.accuracy", "seen words": "test.seen", "unseen words": "test.unseen"}
     blocks = {
         "ner": ner_table(shared.read_results(ner)),
-        "pos-systems": systems_table(groups, scores, 2, parts=True),
-        **pos_blocks(rows, list(POS["systems"]), pairs, (*LANGUAGES, *TREEBANKS)),
+        **pos_blocks(rows, groups, list(POS["systems"]), pairs, (*LANGUAGES, *TREEBANKS)),
         "pos-tried": tried_table(studied, "dev", seconds=True),
     }
     shared.write_blocks(readme, blocks)

@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins import data as sets
 from distillemb_plugins.data import Sentence
 from distillemb_plugins.data import pos as pos_sets
-from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.locations import bundled, bundled_names
 from recipes import results as shared
@@ -57,10 +56,7 @@ def find_encoder(encoders: Path, name: str) -> Path:
     """The directory of an encoder. Raises `DistillEmbError` when it was not made."""
     if name in bundled_names():
         return bundled(name)
-    path = encoders / ENCODERS[name]
-    if not path.is_dir():
-        raise DistillEmbError(f"{path} is not there: run `python recipes/embeddings/prepare.py all` first.")
-    return path
+    return shared.needed(encoders / ENCODERS[name], "embeddings/prepare.py all")
 
 
 def fit(encoder: Path, dataset: Any, folder: Path, head: Row, settings: Row) -> tuple[Any, Any]:
@@ -150,9 +146,7 @@ def train_ner(tasks: dict[str, Any], run: Row, source: Path, work: Path, results
     from distillemb_plugins.distill.losses import uses_bf16
 
     mode, seed = run["mode"], run["seed"]
-    if not source.is_dir():
-        before = GOES_ON_FROM.get(mode)
-        raise DistillEmbError(f"{source} is not there: run `train.py ner --mode {before} --seed {seed}` first.")
+    shared.needed(source, f"tagging/train.py ner --mode {GOES_ON_FROM.get(mode)} --seed {seed}")
     out = work / tagger_name(mode, run["init_from"], seed, "" if mode in ALL_AT_ONCE else next(iter(tasks)))
     over = NER["over_context"] if run["init_from"] == "afro11-context" else {"head": {}, "training": {}}
     settings = {**NER["common"], **NER["modes"][mode], **over["training"], "seed": seed, "disable_tqdm": False}

@@ -26,7 +26,6 @@ from datasets import DatasetDict
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins.data import classification_dataset, labels_of, named_tags, tagged_dataset, task_files, tigrinya
-from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate import class_scores, entity_scores
 from distillemb_plugins.evaluate.plots import line_plots
 from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
@@ -88,9 +87,7 @@ def needed_path(task: str, system: str, language: str, work: Path) -> Path:
     step = "teach" if system == "static" else "distill-without" if task == "left-out" else "distill"
     name = SYSTEMS[task][system].get("encoder", "").format(language=language)
     path = teacher_path(work, "tir") if system == "static" else encoder_path(work, name)
-    if not path.exists():
-        raise DistillEmbError(f"There is no {path}: run `python recipes/transfer/prepare.py {step}` first.")
-    return path
+    return shared.needed(path, f"transfer/prepare.py {step}")
 
 
 def run_row(run: Row, data: Path, work: Path) -> Row:
