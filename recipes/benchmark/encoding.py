@@ -19,8 +19,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
+from torch.utils.data import DataLoader
 
 from distillemb_plugins import DistillEmb, Teacher
+from distillemb_plugins.hf import DistillEmbConfig
+from distillemb_plugins.hf.encoders_distillemb import build_encoder
 from distillemb_plugins.persistence import EncoderFiles
 from distillemb_plugins.teachers import train_teacher
 from distillemb_plugins.text import tokenize
@@ -175,9 +179,6 @@ def differences(bench: Bench, words: list[str]) -> dict[str, Row]:
 
 def torch_vectors(files: EncoderFiles, words: list[str]) -> Floats:
     """The vectors of the torch module in float32, ``[n, dim]``."""
-    import torch
-
-    from distillemb_plugins.hf.encoders_distillemb import build_encoder
 
     module = build_encoder(SimpleNamespace(**files.config)).eval()
     module.load_state_dict({name: torch.from_numpy(np.asarray(tensor)) for name, tensor in files.tensors.items()})
@@ -272,10 +273,6 @@ def character_ids(words: list[str]) -> dict[str, int]:
 
 def published_network(characters: int, dim: int) -> Any:
     """The torch module of `distillemb-small` with random weights."""
-    import torch
-
-    from distillemb_plugins.hf import DistillEmbConfig
-    from distillemb_plugins.hf.encoders_distillemb import build_encoder
 
     sizes: Row = {"dim": dim, "vocab_size": characters, "max_chars": MAX_CHARS}
     config = DistillEmbConfig(encoder_type="distillemb-small", **sizes)
@@ -285,8 +282,6 @@ def published_network(characters: int, dim: int) -> Any:
 
 def published_encoder(words: list[str], dim: int) -> Callable[[list[str]], np.ndarray]:
     """`distillemb-small` in torch eager, 512 words a call: words to vectors float32 ``[n, dim]``."""
-    import torch
-
     ids = character_ids(words)
     module = published_network(len(ids) + 2, dim).eval()
 
@@ -313,8 +308,6 @@ class PublishedItems:
         return len(self.words)
 
     def __getitem__(self, place: int) -> tuple[Any, Any, Any]:
-        import torch
-
         word = self.words[place]
         near: list[str] = []
         while not near:
@@ -328,9 +321,6 @@ class PublishedItems:
 
 def published_training_speed(teacher: Teacher, corpus: Path, seconds: float, warmup_steps: int = 3) -> float:
     """Examples a second of processor time of the published training: batches of 64, float32, triplet loss."""
-    import torch
-    from torch.utils.data import DataLoader
-
     items: Any = PublishedItems(teacher, corpus)
     module = published_network(len(items.ids) + 2, teacher.dim).train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)

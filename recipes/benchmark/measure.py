@@ -25,6 +25,8 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins import load_teacher
+from distillemb_plugins.distill import DistillSettings
+from distillemb_plugins.distill.trainer import training_speed
 from distillemb_plugins.evaluate.plots import COLORS, FAINT, figure_of, svg_text
 from distillemb_plugins.files import directory_bytes
 from distillemb_plugins.persistence import WEIGHTS_FILE, read_encoder, resolve
@@ -86,9 +88,6 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def training_rows(bench: Bench) -> list[Row]:
     """Examples a second of the published training and of three of ours, interleaved, one thread, processor time."""
-    from distillemb_plugins.distill import DistillSettings
-    from distillemb_plugins.distill.trainer import training_speed
-
     teacher, seconds = bench.teacher, bench.sizes.seconds
     # The character set of the same network is the published way's: every character of the words.
     same = partial(DistillSettings, preset="distillemb", min_char_count=1, device="cpu", epochs=10_000)

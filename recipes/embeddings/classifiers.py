@@ -10,9 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler, normalize
 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.data import labels_of
+from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict, random_encoder
+from distillemb_plugins.finetune.table import table_model
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
@@ -30,8 +37,6 @@ HIDDEN = 128  # units of the BiLSTM, each way
 
 def vectors_of(task: Task, work: Path, run: Row) -> Vectors:
     """The vectors of a system; zeros for words that have none."""
-    from distillemb_plugins.finetune import random_encoder
-
     if run["system"] == "random":  # the encoder's architecture, with weights drawn from the seed
         return DistillEmb(random_encoder(read_encoder(work / ENCODER), run["seed"])).encode
     if run["system"] != "static":
@@ -43,9 +48,6 @@ def vectors_of(task: Task, work: Path, run: Row) -> Vectors:
 
 def mean_vectors(texts: Sequence[str], vectors: Vectors) -> Floats:
     """The mean of the words' vectors, each scaled to length 1: float32 ``[texts, dim]``; zeros without words."""
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.preprocessing import normalize
-
     counter = CountVectorizer(analyzer=tokenize)
     shares = normalize(counter.fit_transform(texts), "l1")  # of a text's words, float64 [texts, distinct words]
     units = unit_rows(np.asarray(vectors(list(counter.get_feature_names_out())), dtype=np.float32))
@@ -54,12 +56,6 @@ def mean_vectors(texts: Sequence[str], vectors: Vectors) -> Floats:
 
 def run_linear(task: Task, data: Path, work: Path, run: Row) -> Row:
     """Fit one model for each C, keep the best on dev, and score it once on test."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
-
     dataset, _ = texts_of(data, task.name, run["language"])
     words_alone = run["system"] == "tf-idf"
     if words_alone:
@@ -90,9 +86,6 @@ def run_bilstm(task: Task, data: Path, work: Path, run: Row) -> Row:
     The best of the evaluations by dev is kept. The system `static` has a table in the place of the encoder, with a row
     for each word of the task, that does not learn.
     """
-    from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
-    from distillemb_plugins.finetune.table import table_model
-
     dataset, _ = texts_of(data, task.name, run["language"])
     names, system = labels_of(dataset["train"]), run["system"]
     head: Row = {"tagger": False, "seed": run["seed"], "head": "bilstm", "head_hidden_size": HIDDEN}

@@ -20,16 +20,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import spacy
 import srsly
 import typer
+from spacy.vectors import Vectors
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins import DistillEmb
+from distillemb_plugins import DistillEmb, finetune
 from distillemb_plugins.data import corpus_files
+from distillemb_plugins.distill import DistillSettings, distill
 from distillemb_plugins.errors import require
 from distillemb_plugins.files import atomic_directory
 from distillemb_plugins.persistence import read_encoder
+from distillemb_plugins.teachers import load_teacher, train_by_language, train_teacher
 from distillemb_plugins.text import read_tokens
 from recipes.embeddings import grid
 from recipes.embeddings.grid import ENCODER, FASTTEXT, PPMI_SVD, TABLES, TASKS, Task, source, table_path
@@ -42,16 +46,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def train_fasttext(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> None:
     """Train fastText on all raw text of the languages: CBOW, 300 dimensions, n-grams of 4 and 5 characters."""
-    from distillemb_plugins.teachers import train_teacher
-
     files = corpus_files(data, sorted(languages))
     train_teacher(files, work / FASTTEXT, "fasttext", resume=True, **MADE["fasttext"] | settings)
 
 
 def count_ppmi_svd(data: Path, work: Path, languages: Sequence[str] = RAW_TEXT, **settings: Any) -> None:
     """Count the neighbors of each language's words, reduce them to 200 dimensions, and merge the tables."""
-    from distillemb_plugins.teachers import train_by_language
-
     texts = {language: corpus_files(data, [language]) for language in sorted(languages)}
     train_by_language(texts, work / PPMI_SVD, "ppmi-svd", **MADE["ppmi_svd"] | settings)
 
@@ -82,17 +82,12 @@ def compress(work: Path, **settings: Any) -> None:
 
 def distill_encoder(work: Path, teacher: str, name: str, limit: int | None = None, **settings: Any) -> None:
     """Distill a teacher's words (the `limit` most frequent, else all) into one encoder of all languages."""
-    from distillemb_plugins.distill import DistillSettings, distill
-    from distillemb_plugins.teachers import load_teacher
-
     taught = load_teacher(work / teacher, limit=limit)
     distill([taught], work / name, DistillSettings(**MADE["encoders"] | settings), resume=True)
 
 
 def random_encoder(work: Path, seed: int = 0) -> None:
     """The encoder's twin: the same architecture and characters, weights drawn anew, no codebook of words."""
-    from distillemb_plugins import finetune
-
     DistillEmb(finetune.random_encoder(read_encoder(work / ENCODER), seed)).save_pretrained(work / grid.RANDOM)
 
 
@@ -115,9 +110,6 @@ def write_tables(
 
 
 def _save_vectors(out: Path, rows: Any, keys: Sequence[str] = (), **settings: Any) -> None:
-    import spacy
-    from spacy.vectors import Vectors
-
     nlp = spacy.blank("xx")
     if keys:
         settings["keys"] = [nlp.vocab.strings.add(key) for key in keys]

@@ -19,9 +19,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are no installed package
 
-from distillemb_plugins import DistillEmb
 from distillemb_plugins.data import corpus_files, sentence_key, task_files
-from distillemb_plugins.facts import HELD_OUT
 from distillemb_plugins.files import atomic_file, encoder_bytes, iter_lines
 from distillemb_plugins.persistence import resolve
 from distillemb_plugins.runs import read_json, write_json
@@ -116,8 +114,7 @@ def _encoder(name: str, data: Path, work: Path) -> tuple[Path | None, Row]:
         taught, teacher = time.perf_counter(), load_teacher(table)
         distill_encoder(kind, teacher, out, system.get("student", {}))
         seconds = {"teach_seconds": round(taught - start, 1), "distil_seconds": round(time.perf_counter() - taught, 1)}
-        held_out = DistillEmb.from_pretrained(out).facts.scores[HELD_OUT]
-        write_json(cost, seconds | {"vocabulary": len(teacher), "held_out": held_out})
+        write_json(cost, seconds)
     return out, read_json(cost)
 
 

@@ -25,7 +25,11 @@ from distillemb_plugins.errors import DistillEmbError
 from distillemb_plugins.evaluate import entity_scores
 from distillemb_plugins.evaluate.tagging_errors import error_report
 from distillemb_plugins.files import atomic_directory, directory_bytes
+from distillemb_plugins.finetune import predict
+from distillemb_plugins.hf import DistillEmbForTokenClassification, DistillEmbTokenizer
+from distillemb_plugins.hf.card_distillemb import CARD_FILE, FACTS_FILE, render_card, saved_facts
 from distillemb_plugins.runs import write_json
+from distillemb_plugins.workflow import packages
 from recipes import results as shared
 from recipes.results import Cell, Languages, Row, Rows, mean_spread, megabytes, pick, score, table
 from recipes.tables import differences_plot, pos_blocks, tried_table
@@ -78,8 +82,6 @@ def ner_table(rows: Rows) -> str:
 
 def open_tagger(path: Path) -> tuple[Any, Any]:
     """A tagger and its tokenizer. Raises `DistillEmbError` when it was not trained."""
-    from distillemb_plugins.hf import DistillEmbForTokenClassification, DistillEmbTokenizer
-
     if not path.is_dir():
         raise DistillEmbError(f"{path} is not there: train it first with `python recipes/tagging/train.py ner`.")
     return DistillEmbForTokenClassification.from_pretrained(path).eval(), DistillEmbTokenizer.from_pretrained(path)
@@ -93,8 +95,6 @@ def apart(
     readme: shared.Readme = HERE / "README.md",
 ) -> None:
     """Score joint and refined taggers on the test sentences that have nothing of the added ones; into the README."""
-    from distillemb_plugins.finetune import predict
-
     tasks = {name: load_task(data, name) for name in language}
     extended = train.extend_tasks(data, tasks)
     kept = {}
@@ -123,8 +123,6 @@ def report(
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = HERE / "report.html",
 ) -> None:
     """Write report.html: scores by type, confusions, the most frequent errors, the learning curve."""
-    from distillemb_plugins.finetune import predict
-
     model, tokenizer = open_tagger(tagger)
     sentences = {}
     for name in language:
@@ -146,8 +144,6 @@ def release(
     Writes its Hugging Face directory, with its own code, and a card with the license and the scores of each language.
     It is opened in a fresh process where there is no distillemb_plugins, and tags a sentence.
     """
-    from distillemb_plugins.workflow.packages import open_alone
-
     rows = [row for row in shared.read_results(results) if row["mode"] in ALL_AT_ONCE]
     totals: Counter[tuple[str, str, int]] = Counter()
     for row in rows:
@@ -158,14 +154,13 @@ def release(
     tagger, folder = work / tagger_name(mode, init_from, seed), out / RELEASE["name"]
     typer.echo(f"{tagger.name}, the best on dev", err=True)
     save_release(tagger, pick(rows, mode=mode, init_from=init_from, seed=seed), folder)
-    found = ", ".join(" ".join(pair) for pair in open_alone(folder, RELEASE["example"])["entities"]) or "nothing"
+    entities = packages.open_alone(folder, RELEASE["example"])["entities"]
+    found = ", ".join(" ".join(pair) for pair in entities) or "nothing"
     typer.echo(f"{folder}: {megabytes(directory_bytes(folder))}; in {RELEASE['example']!r} it finds {found}")
 
 
 def save_release(tagger: Path, rows: list[Row], out: Path) -> None:
     """Write the tagger with its scores in the card."""
-    from distillemb_plugins.hf.card_distillemb import CARD_FILE, FACTS_FILE, render_card, saved_facts
-
     model, tokenizer = open_tagger(tagger)
     known, about = saved_facts(model), RELEASE["joint" if rows[0]["mode"] == "joint" else "extended"]
     titles = {f"MasakhaNER 1.0, F1 on {split} over the corpus, per cent": f"{split}_f1" for split in ("dev", "test")}

@@ -15,15 +15,19 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 import yaml
+from datasets import Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
 from distillemb_plugins import data as sets
 from distillemb_plugins.data import Sentence
 from distillemb_plugins.data import pos as pos_sets
+from distillemb_plugins.distill.losses import uses_bf16
 from distillemb_plugins.files import atomic_directory, directory_bytes
+from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
 from distillemb_plugins.locations import bundled, bundled_names
 from recipes import results as shared
 from recipes.results import DEFAULT_DATA, Data, Languages, Results, Row, Seeds, Work, check_choice, pick, run_missing
@@ -61,17 +65,12 @@ def find_encoder(encoders: Path, name: str) -> Path:
 
 def fit(encoder: Path, dataset: Any, folder: Path, head: Row, settings: Row) -> tuple[Any, Any]:
     """Fine-tune a tagger on an encoder; settings: of `FineTuneArguments`. What came out, and its tokenizer."""
-    from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune
-
     model, tokenizer = build_model(encoder, sets.labels_of(dataset["train"]), seed=settings["seed"], **head)
     return fine_tune(model, tokenizer, dataset, FineTuneArguments(str(folder), **settings)), tokenizer
 
 
 def tagger(model: Any, tokenizer: Any) -> Tag:
     """Tags sentences; the speed is by the clock."""
-    from datasets import Dataset
-
-    from distillemb_plugins.finetune import predict
 
     def tag(sentences: Sequence[Sentence]) -> tuple[list[list[str]], int]:
         begin = time.perf_counter()
@@ -141,9 +140,6 @@ def extend_tasks(data: Path, tasks: dict[str, Any]) -> dict[str, Any]:
 
 def train_ner(tasks: dict[str, Any], run: Row, source: Path, work: Path, results: Path, epochs: int) -> None:
     """Train one tagger on the tasks, and keep it, its learning curve, and a row of results a language."""
-    import torch
-
-    from distillemb_plugins.distill.losses import uses_bf16
 
     mode, seed = run["mode"], run["seed"]
     shared.needed(source, f"tagging/train.py ner --mode {GOES_ON_FROM.get(mode)} --seed {seed}")

@@ -40,7 +40,7 @@ from distillemb_plugins.persistence import read_encoder, write_facts
 from distillemb_plugins.pretrain import PretrainSettings, pretrain
 from distillemb_plugins.runs import read_json, write_json
 from distillemb_plugins.teachers import load_teacher, train_by_language, train_teacher
-from recipes.results import DEFAULT_DATA, ROOT, Data, Work, run_app
+from recipes.results import DEFAULT_DATA, ROOT, Data, Work, fill, markdown_table, run_app
 
 HERE = Path(__file__).resolve().parents[1]
 COUNTED, FASTTEXT = "counted.npz", "fasttext.npz"
@@ -105,18 +105,14 @@ def facts_of(work: Path, notes: Sequence[str] = (KNOWN["notes"],)) -> EncoderFac
     words = Counter[str]()
     for name, count in counts.items():
         words[name.split("/")[0]] += count["words"]
-    most = (words["amh"] + words["kin"]) / 1e6
     dropped = sum(count["dropped"] for count in counts.values())
-    limits = {"most": f"{most:.1f}", "all": f"{sum(words.values()) / 1e6:.1f}", "least": words["luo"]}
-    table = ["| language | words |", "|---|---:|", *(f"| {name} | {n:,} |" for name, n in sorted(words.items()))]
+    table = markdown_table(["language", "words"], [[name, f"{number:,}"] for name, number in sorted(words.items())])
     return EncoderFacts(
-        title="afro11: word vectors for eleven African languages",
+        **KNOWN["facts"],
         languages=tuple(KNOWN["languages"].values()),
-        license="cc-by-sa-4.0",
         corpora=tuple(corpora(work / TEXT)),
-        command="\n".join(f"python recipes/distill/scripts/afro11.py {step}" for step in ("text", "teach", "distill")),
-        notes="\n\n".join([*notes, "\n".join(table)]),
-        limits=KNOWN["limits"].format(**limits, dropped=dropped),
+        notes="\n\n".join([*notes, table]),
+        limits=fill(KNOWN["limits"], words=words, dropped=dropped),
     )
 
 
@@ -141,9 +137,7 @@ def context(
     """Pretrain context layers over afro11 on the same text. The encoder learns along."""
     settings = PretrainSettings(**KNOWN["pretraining"] | {"words": words, "layers": layers, "size": size})
     notes = KNOWN["context_notes"].format(layers=layers, size=size, words=words / 1e6)
-    facts = facts_of(work, [KNOWN["notes"], notes])
-    command = f"{facts.command}\npython recipes/distill/scripts/afro11.py context"
-    facts = replace(facts, title="afro11-context: words in context for eleven African languages", command=command)
+    facts = replace(facts_of(work, [KNOWN["notes"], notes]), **KNOWN["context_facts"])
     folders = [work / TEXT / "corpora" / language for language in sorted(LANGUAGES)]
     pretrain(folders, work / "afro11", work / "afro11-context", settings, facts=facts, resume=True)
 
