@@ -31,6 +31,7 @@ Work = Annotated[Path, typer.Option(help="Where teachers, encoders and tables ar
 Results = Annotated[Path, typer.Option(help="The results (JSON lines).")]
 Languages = Annotated[list[str], typer.Option("--language", help="Languages; repeat for several.")]
 Seeds = Annotated[list[int], typer.Option("--seed", help="Seeds; repeat for several.")]
+Epochs = Annotated[int, typer.Option(help="Passes over the training sentences; 0: as the recipe chose.")]
 Readme = Annotated[Path, typer.Option(help="Where the tables go; plots go beside it.")]
 
 

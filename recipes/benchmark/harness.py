@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
+from threadpoolctl import threadpool_limits
 
 from distillemb_plugins import DistillEmb, Teacher, load_teacher
 from distillemb_plugins.encoder import Runtime
 from distillemb_plugins.persistence import EncoderFiles, write_encoder
 from distillemb_plugins.quantization import STORAGES, Storage, dequantize, quantize
+from distillemb_plugins.sample import LANGUAGES, raw_lines
+from distillemb_plugins.text import tokenize
 from recipes.results import Row
 
 Work = Callable[[], int]  # does a piece of work and returns how many words (or examples) it was
@@ -110,9 +114,6 @@ class Bench:
 
 def made_up_words(count: int) -> list[str]:
     """Distinct words like the languages', drawn from the sample's text with prefixes and suffixes."""
-    from distillemb_plugins.sample import LANGUAGES, raw_lines
-    from distillemb_plugins.text import tokenize
-
     lines = (line for language in LANGUAGES for line in raw_lines(language, 1000))
     stems = dict.fromkeys(token for line in lines for token in tokenize(line) if token.isalpha())
     affixes = product(("", "ni", "na", "ji", "ው", "sha", "ka", "o"), repeat=2)
@@ -140,9 +141,6 @@ def installed(*modules: str) -> bool:
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Let NumPy's matrix products and torch use `count` threads, and put things back."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -125,11 +125,9 @@ def record(
 ) -> None:
     """Keep the figures of a whole build, for the table."""
     facts = read_json(folder / RESULTS)
-    names = ("text", "tagged", "teacher", "chosen", "encoder", "wheel", "hf", "test", "taggers", "seconds")
-    kept = {name: facts[name] for name in names}
-    for name in ("files", "letters", "examples"):
-        kept["text"].pop(name, None)
-        kept["tagged"].pop(name, None)
+    kept = {name: facts[name] for name in KNOWN["recorded"]}
+    for name in ("text", "tagged"):
+        kept[name] = {key: value for key, value in kept[name].items() if key not in KNOWN["not_recorded"]}
     write_json(out, kept)
 
 

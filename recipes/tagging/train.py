@@ -30,7 +30,7 @@ from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
 from distillemb_plugins.locations import bundled, bundled_names
 from recipes import results as shared
-from recipes.results import DEFAULT_DATA, Data, Languages, Results, Row, Seeds, Work, check_choice, pick, run_missing
+from recipes.results import DEFAULT_DATA, Data, Epochs, Languages, Results, Row, Seeds, Work, check_choice
 from recipes.tables import Tag, ner_scores, pos_scores
 
 HERE = Path(__file__).resolve().parent
@@ -52,7 +52,6 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 Encoders = Annotated[Path, typer.Option(help=f"Folder with the encoders {', '.join(ENCODERS.values())}.")]
 Sets = Annotated[list[str], typer.Option("--trained-on", help=f"Sets: {', '.join(pos_sets.SETS)}.")]
 Systems = Annotated[list[str], typer.Option("--system", help=f"Systems: {', '.join(POS['systems'])}.")]
-Epochs = Annotated[int, typer.Option(help="Passes over the training sentences; 0: as chosen on dev.")]
 DEFAULT_ENCODERS = HERE.parent / "embeddings" / "training"  # where recipes/embeddings makes them
 
 
@@ -100,7 +99,7 @@ def ner(
     tasks = {name: load_task(data, name) for name in language}
     for one_seed, one_mode in product(seed, mode):
         run = {"mode": one_mode, "init_from": init_from, "seed": one_seed}
-        done = {row["language"] for row in pick(shared.read_results(results), **run)}
+        done = {row["language"] for row in shared.pick(shared.read_results(results), **run)}
         missing = [name for name in language if name not in done]
         if not missing:
             continue
@@ -182,7 +181,7 @@ def pos(
     def do(run: Row) -> Row:
         return train_pos(data, run, find_encoder(encoders, POS["systems"][run["system"]]), epochs, language)
 
-    run_missing(results, runs, POS_KEY, do)
+    shared.run_missing(results, runs, POS_KEY, do)
 
 
 @app.command()
@@ -203,7 +202,7 @@ def study(
         row = train_pos(data, {**run, "seed": 0}, find_encoder(encoders, "fasttext"), epochs, **tried)
         return {"dev": row["dev"]["accuracy"], "cpu_seconds": row["cpu_seconds"]}
 
-    run_missing(results, runs, STUDY_KEY, do)
+    shared.run_missing(results, runs, STUDY_KEY, do)
 
 
 def train_pos(

@@ -37,7 +37,6 @@ SETTINGS: Row = yaml.safe_load((HERE / "settings.yml").read_text("utf-8"))
 WORK, RESULTS = HERE / "training", HERE / "results.jsonl"
 LEFT_OUT = ("luo", "wol", "hau", "yor")
 VOCABULARY = 80_000
-TEACHER: Row = {"dim": 300, "skipgram": False, "min_count": 5, "min_n": 4, "buckets": 200_000, "threads": 1}
 MULTILINGUAL = "afro11-fasttext.npz"
 ALL = "all"
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -69,9 +68,9 @@ def clean_text(files: Iterable[Path], out: Path, sentences: Iterable[Sentence]) 
 
 def teach_language(data: Path, language: str, work: Path, held_back: Iterable[Sentence], **sizes: Any) -> int:
     """Train fastText on a language's text, without the lines that hold one of the sentences; returns their number."""
-    text, own = work / f"{language}.txt", {"epochs": 3, "classes": [], **SETTINGS["teachers"].get(language, {})}
-    left_out = clean_text(corpus_files(data, [language], own["classes"]), text, held_back)
-    settings = {**TEACHER, "epochs": own["epochs"], "resume": True, "overwrite": True, "progress": False, **sizes}
+    text, classes = work / f"{language}.txt", SETTINGS["classes"].get(language, ())
+    left_out = clean_text(corpus_files(data, [language], classes), text, held_back)
+    settings = {**SETTINGS["teachers"]["all"], **SETTINGS["teachers"].get(language, {}), **sizes}
     train_teacher([text], teacher_path(work, language), "fasttext", **settings)
     return left_out
 

@@ -194,7 +194,7 @@ def train(
     share: Annotated[list[float], typer.Option(help="Shares of the training data.")] = list(SHARES),
     language: shared.Languages = list(LEFT_OUT),
     seed: shared.Seeds = [0, 1, 2],
-    epochs: Annotated[int, typer.Option(help="Passes over the training sentences; 0: the recipe's.")] = 0,
+    epochs: shared.Epochs = 0,
     limit: Annotated[int, typer.Option(help="Comments (sentiment) of which shares are taken; 0: all.")] = 6000,
     hidden: Annotated[int, typer.Option(help="Units of the BiLSTM, each way.")] = 128,
     data: shared.Data = shared.DEFAULT_DATA,
