@@ -10,10 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from spacy.strings import StringStore
+from spacy.tokens import Doc
+from spacy.training.batchers import minibatch_by_words
+from spacy.util import load_model_from_config
+from spacy.vectors import Vectors as Table
+
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.data import task_files
+from distillemb_plugins.sample import FOLDER
 from distillemb_plugins.spacy_plugin import build_config
+from distillemb_plugins.spacy_plugin.readers import ConllCorpus
 from distillemb_plugins.spacy_plugin.training import numpy_matmul
+from distillemb_plugins.spacy_plugin.vectors import DistillEmbVectors
 from recipes.benchmark.harness import Bench, Work, interleaved, random_rows, ratio_row, row, threads
 from recipes.results import Row
 
@@ -30,9 +39,6 @@ class Corpus:
     """Sentences of MasakhaNER in Swahili and Amharic, `count` together, else of the package's sample."""
 
     def __init__(self, bench: Bench, count: int, part: str = "train") -> None:
-        from distillemb_plugins.sample import FOLDER
-        from distillemb_plugins.spacy_plugin.readers import ConllCorpus
-
         try:
             files = [task_files(bench.data, "ner/masakhaner1", language)[part] for language in LANGUAGES]
         except DistillEmbError:
@@ -46,8 +52,6 @@ class Corpus:
 
     def batches(self, nlp: Any, order: random.Random | None = None) -> list[list[Any]]:
         """Examples in batches of about 500 words, in the order of the sentences or in one that is drawn."""
-        from spacy.training.batchers import minibatch_by_words
-
         examples = self.examples(nlp)
         if order is not None:
             order.shuffle(examples)
@@ -55,8 +59,6 @@ class Corpus:
 
     def pipeline(self, changes: Row, vectors: Vectors | None = None) -> Any:
         """The package's NER pipeline with changes (dotted keys), initialized."""
-        from spacy.util import load_model_from_config
-
         config = build_config("ner", "none", {"training.optimizer.learn_rate": RATE, **changes})
         nlp = load_model_from_config(config.interpolate(), auto_fill=True)
         if vectors is not None:
@@ -66,8 +68,6 @@ class Corpus:
 
     def tag(self, nlp: Any, forgetful: bool = False) -> int:
         """Tag all sentences; forgetful: from an empty cache of vectors on."""
-        from spacy.tokens import Doc
-
         if forgetful:
             nlp.vocab.vectors.encoder.cache_clear()
         docs = [Doc(nlp.vocab, words=sentence.words, spaces=sentence.spaces) for sentence in self.sentences]
@@ -87,9 +87,6 @@ def embedded(encoder: Path, **more: Any) -> Row:
 
 def random_table(rows: int, dim: int, words: Sequence[str] = ()) -> Any:
     """A spaCy table of words, or without words a floret table, with random rows: as fast as a trained one."""
-    from spacy.strings import StringStore
-    from spacy.vectors import Vectors as Table
-
     strings, floret = StringStore(words), {"mode": "floret", "minn": 4, "maxn": 5, "hash_count": 2, "name": "floret"}
     kind: Row = {"keys": [strings[word] for word in words]} if words else floret
     return Table(strings=strings, data=random_rows(rows, dim), **kind)
@@ -153,7 +150,6 @@ def ner_scores(forms: Mapping[str, DistillEmb], bench: Bench) -> dict[str, float
     spaCy's own NER with static vectors beside its hash embeddings, Swahili and Amharic together, corpus-level F1 in
     percent. The training is short, and the same for all: what counts is the difference between the forms.
     """
-    from distillemb_plugins.spacy_plugin.vectors import DistillEmbVectors
 
     def vectors(form: DistillEmb) -> Vectors:
         return lambda nlp: DistillEmbVectors(strings=nlp.vocab.strings, encoder=form)

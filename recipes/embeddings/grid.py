@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import spacy
 import srsly
+from datasets import DatasetDict
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.data import Layout, Sentence, labels_of, load_classification, pos, read_sentences, task_files
@@ -28,11 +31,6 @@ from distillemb_plugins.text import tokenize
 from distillemb_plugins.vectors import Floats
 from recipes.results import Row
 from recipes.tables import Tag, ner_scores, pos_scores, text_scores
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-    from spacy.tokens import Doc
-    from spacy.training import Example
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "training"
@@ -144,7 +142,7 @@ def tagger(nlp: Any, read: Callable[[Any], str]) -> Tag:
     """Tags sentences in the words of the data; read: the tag of a token. The speed is by processor time."""
 
     def tag(sentences: Sequence[Sentence]) -> tuple[list[list[str]], int]:
-        docs = [spacy.tokens.Doc(nlp.vocab, words=s.words, spaces=s.spaces) for s in sentences]
+        docs = [Doc(nlp.vocab, words=s.words, spaces=s.spaces) for s in sentences]
         with numpy_matmul():
             start = time.process_time()
             found = list(nlp.pipe(docs, batch_size=256))
@@ -230,7 +228,7 @@ class TextTask(_Task):
             files = {split: Path(folder) / f"{split}.spacy" for split in ("train", "dev")}
             for split, file in files.items():
                 texts = texts_of(data, self.name, run["language"])[0][split]
-                box, names = spacy.tokens.DocBin(store_user_data=False), labels_of(texts)
+                box, names = DocBin(store_user_data=False), labels_of(texts)
                 for doc, label in zip(_docs(texts["text"], spacy.vocab.Vocab()), texts["label"], strict=True):
                     doc.cats = {name: float(number == label) for number, name in enumerate(names)}
                     box.add(doc)
@@ -248,7 +246,7 @@ class TextTask(_Task):
 
 
 def _docs(texts: Iterable[str], vocab: Any) -> Iterator[Doc]:
-    return (spacy.tokens.Doc(vocab, words=tokenize(text) or [" "]) for text in texts)
+    return (Doc(vocab, words=tokenize(text) or [" "]) for text in texts)
 
 
 def likeliest(doc: Doc) -> str:
@@ -256,17 +254,14 @@ def likeliest(doc: Doc) -> str:
     return max(doc.cats, key=doc.cats.__getitem__)
 
 
-@spacy.registry.scorers("distillemb_recipes.weighted_f1.v1")
-def make_weighted_f1() -> Callable[..., dict[str, float]]:
-    """The scorer that chooses the checkpoint: spaCy's own scores would prefer the commonest class, or rare ones."""
-    return weighted_f1
-
-
 def weighted_f1(examples: Iterable[Example], **kwargs: Any) -> dict[str, float]:
-    """``cats_weighted_f1``, from 0 to 1, of the likeliest classes."""
+    """``cats_weighted_f1``, from 0 to 1. spaCy's own scores would prefer the commonest class, or rare ones."""
     pairs = [(likeliest(example.reference), likeliest(example.predicted)) for example in examples]
     gold, found = zip(*pairs, strict=True)
     return {"cats_weighted_f1": class_scores(gold, found)["f1"] / 100}
+
+
+spacy.registry.scorers("distillemb_recipes.weighted_f1.v1", func=lambda: weighted_f1)  # it chooses the checkpoint
 
 
 Task = NerTask | PosTask | TextTask

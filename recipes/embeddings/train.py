@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins import DistillEmb
 from distillemb_plugins.spacy_plugin.configs import build_config
 from distillemb_plugins.spacy_plugin.training import TrainedPipeline, train_pipeline
-from recipes.embeddings import grid
+from recipes.embeddings import classifiers, grid
 from recipes.embeddings.grid import HERE, SYSTEMS, TASKS, Task, source, table_path
 from recipes.results import DEFAULT_DATA, Data, Languages, Row, Seeds, Work, check_choice, run_app, run_missing
 
@@ -55,8 +55,6 @@ def train_run(task: Task, data: Path, work: Path, run: Row) -> Row:
     """Train and score one run: the rest of its row."""
     start = time.process_time()
     if run["model"] in ("linear", "bilstm"):
-        from recipes.embeddings import classifiers
-
         row: Row = getattr(classifiers, f"run_{run['model']}")(task, data, work, run)
         row["seconds"] = round(time.process_time() - start, 1)
     else:

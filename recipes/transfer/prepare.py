@@ -27,6 +27,7 @@ from distillemb_plugins.data.tigrinya import Sentence
 from distillemb_plugins.distill import DistillSettings, distill
 from distillemb_plugins.files import iter_lines
 from distillemb_plugins.locations import bundled, bundled_names
+from distillemb_plugins.persistence import WEIGHTS_FILE
 from distillemb_plugins.teachers import Teacher, load_teacher, train_teacher
 from distillemb_plugins.text import tokenize
 from recipes import results as shared
@@ -51,11 +52,6 @@ def teacher_path(work: Path, language: str) -> Path:
 def encoder_path(work: Path, name: str) -> Path:
     """The directory of an encoder: one of ours by its name, or one that is bundled."""
     return bundled(name) if name in bundled_names() else work / f"encoder-{name}"
-
-
-def weights_bytes(encoder: Path) -> int:
-    """Bytes of an encoder's weights."""
-    return (encoder / "model.safetensors").stat().st_size
 
 
 def clean_text(files: Iterable[Path], out: Path, sentences: Iterable[Sentence]) -> int:
@@ -102,7 +98,7 @@ def distill_into(teacher: Teacher, out: Path, results: Path, **settings: Any) ->
     if not out.is_dir():
         distill([teacher], out, DistillSettings(**settings), resume=True)
     row: Row = {"task": "encoder", "language": out.name.removeprefix("encoder-"), "teacher_words": len(teacher)}
-    row["bytes"] = weights_bytes(out)
+    row["bytes"] = (out / WEIGHTS_FILE).stat().st_size
     if last := shared.last_validation(out):
         row["distill_seconds"] = round(last["seconds"], 1)
         row |= {name: round(last["validation"][name], 3) for name in ("cosine", "p_at_10")}

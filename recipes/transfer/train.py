@@ -30,6 +30,7 @@ from distillemb_plugins.evaluate import class_scores, entity_scores
 from distillemb_plugins.evaluate.plots import line_plots
 from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
 from distillemb_plugins.finetune.table import table_model
+from distillemb_plugins.persistence import WEIGHTS_FILE
 from distillemb_plugins.teachers import load_teacher
 from distillemb_plugins.text import tokenize
 from recipes import results as shared
@@ -78,7 +79,7 @@ def make_model(task: str, system: str, path: Path, words: Iterable[str], labels:
         return *table_model(known.words, known.vectors, labels, **settings), path.stat().st_size
     model, tokenizer = build_model(path, labels, pretrained=system != "random", **settings)
     if system != "random":
-        return model, tokenizer, prepare.weights_bytes(path)
+        return model, tokenizer, (path / WEIGHTS_FILE).stat().st_size
     return model, tokenizer, 4 * sum(parameter.numel() for parameter in model.distillemb.encoder.parameters())
 
 

@@ -33,10 +33,7 @@ from recipes import results as shared
 from recipes.results import Cell, Data, Row, Work, fact, megabytes, run_missing, table
 
 HERE = Path(__file__).resolve().parents[1]
-SYSTEMS = {
-    kind: {row["name"]: row for row in rows}
-    for kind, rows in yaml.safe_load((HERE / "tables.yml").read_text("utf-8")).items()
-}
+SYSTEMS: dict[str, dict[str, Row]] = yaml.safe_load((HERE / "tables.yml").read_text("utf-8"))
 SETS = ("RG-65", "MC-30", "WordSim-353", "MEN", "Rare Words")
 OTHERS = ("MTurk-287", "YP-130", "VERB-143")  # they played no part in any choice
 SHOWN = ("london", "flu")
@@ -60,7 +57,7 @@ def a(data: Data = shared.DEFAULT_DATA, work: Work = HERE, seed: Seed = 0, only:
         if run["name"] == TEACHER_A:
             model, training = EmbeddingModel.from_table(teacher, extra), {}
         else:
-            path, network = _encoder_a(SYSTEMS["a"][run["name"]], teacher, seed, work / "encoders")
+            path, network = _encoder_a(run["name"], teacher, seed, work / "encoders")
             model, training = _model(path, run["name"]), _training(network)
         found = evaluate.score_similarity(model.lookup, pair_sets)
         scores = {score.label: round(score.spearman or 0.0, 4) for score in found.sets}
@@ -77,9 +74,10 @@ def a(data: Data = shared.DEFAULT_DATA, work: Work = HERE, seed: Seed = 0, only:
     run_missing(work / "results-a.jsonl", [{"name": TEACHER_A}, *_wanted("a", seed, only)], ("name",), do)
 
 
-def _encoder_a(system: Row, teacher: Teacher, seed: int, encoders: Path) -> tuple[Path, Path]:
+def _encoder_a(name: str, teacher: Teacher, seed: int, encoders: Path) -> tuple[Path, Path]:
     """The encoder of a row, and the one that was trained for it: another where only a codebook was added."""
-    path, network = (encoders / _slug(name) for name in (system["name"], system.get("network") or system["name"]))
+    system = SYSTEMS["a"][name]
+    path, network = (encoders / _slug(one) for one in (name, system.get("network", name)))
     if not network.is_dir():
         settings = DistillSettings(**system["settings"], seed=seed, validate_every=4)
         distill([teacher], network, settings, resume=True)
