@@ -14,7 +14,6 @@ import re
 import statistics
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +29,7 @@ from distillemb_plugins.evaluate import EmbeddingModel
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers import Teacher, load_teacher
 from recipes import results as shared
-from recipes.results import Cell, Data, Row, Work, fact, megabytes, run_missing, table
+from recipes.results import Cell, Data, Row, Work, fact, megabytes, pick, run_missing, table
 
 HERE = Path(__file__).resolve().parents[1]
 SYSTEMS: dict[str, dict[str, Row]] = yaml.safe_load((HERE / "tables.yml").read_text("utf-8"))
@@ -152,11 +151,9 @@ def _slug(name: str) -> str:
 @app.command()
 def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None:
     """Write the tables of all results found into the README."""
-    found = {kind: shared.read_results(work / f"results-{kind}.jsonl") for kind in SYSTEMS}
-    similarity, held_out = (
-        [(name, [row for row in found[kind] if row["name"] == name]) for name in names]
-        for kind, names in (("a", [TEACHER_A, *SYSTEMS["a"]]), ("b", [*SYSTEMS["b"], TEACHER_B]))
-    )
+    a, b = (shared.read_results(work / f"results-{kind}.jsonl") for kind in SYSTEMS)
+    similarity = [(name, pick(a, name=name)) for name in (TEACHER_A, *SYSTEMS["a"])]
+    held_out = [(name, pick(b, name=name)) for name in (*SYSTEMS["b"], TEACHER_B)]
     near = {word: fact(f"neighbours.{word}") for word in SHOWN}
     blocks = {"table-a": table("", similarity, _columns_a(similarity)), "neighbours": table("", similarity, near)}
     shared.write_blocks(readme, blocks | {"table-b": table("", held_out, _columns_b())})
@@ -165,24 +162,23 @@ def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None
 def _columns_a(groups: list[tuple[str, list[Row]]]) -> dict[str, Cell]:
     columns = {name: fact(f"spearman.{name}", ".3f") for name in SETS}
     columns["mean"] = lambda own: f"**{own[0]['mean']:.3f}**"
-    teacher = groups[0][1][0]
     for title, name in {"of the teacher": "mean", "of the teacher, other sets": "others"}.items():
-        columns[title] = partial(_retained, name, teacher)
+        columns[title] = _percent(name, *(row[name] for row in groups[0][1]))
     columns["on disk"] = lambda own: megabytes(own[0]["bytes"])
     columns["held-out cosine"] = fact("cosine", ".3f")
     columns["minutes"] = lambda own: f"{own[0]['seconds'] / 60:.1f}" if "seconds" in own[0] else ""
     return columns
 
 
-def _retained(name: str, teacher: Row, own: list[Row]) -> str:
-    return f"{100 * own[0][name] / teacher[name]:.1f} %" if name in own[0] else ""
+def _percent(name: str, of: float = 1) -> Cell:
+    return lambda own: "" if own[0].get(name) is None else f"{100 * own[0][name] / of:.1f} %"
 
 
 def _columns_b() -> dict[str, Cell]:
     columns = {name: fact(name, ",.0f") for name in ("parameters", "seconds", "examples")}
     scores = {"cosine": "cosine", "P@1": "p_at_1", "P@10": "p_at_10", "overlap@10": "overlap_at_10"}
     columns |= {title: fact(name, ".3f") for title, name in scores.items()}
-    columns["analogies"] = lambda own: "" if own[0]["analogies"] is None else f"{100 * own[0]['analogies']:.1f} %"
+    columns["analogies"] = _percent("analogies")
     return columns
 
 
