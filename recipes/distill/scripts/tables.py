@@ -151,9 +151,9 @@ def _slug(name: str) -> str:
 @app.command()
 def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None:
     """Write the tables of all results found into the README."""
-    a, b = (shared.read_results(work / f"results-{kind}.jsonl") for kind in SYSTEMS)
-    similarity = [(name, pick(a, name=name)) for name in (TEACHER_A, *SYSTEMS["a"])]
-    held_out = [(name, pick(b, name=name)) for name in (*SYSTEMS["b"], TEACHER_B)]
+    rows_a, rows_b = (shared.read_results(work / f"results-{kind}.jsonl") for kind in SYSTEMS)
+    similarity = [(name, pick(rows_a, name=name)) for name in (TEACHER_A, *SYSTEMS["a"])]
+    held_out = [(name, pick(rows_b, name=name)) for name in (*SYSTEMS["b"], TEACHER_B)]
     near = {word: fact(f"neighbours.{word}") for word in SHOWN}
     blocks = {"table-a": table("", similarity, _columns_a(similarity)), "neighbours": table("", similarity, near)}
     shared.write_blocks(readme, blocks | {"table-b": table("", held_out, _columns_b())})
