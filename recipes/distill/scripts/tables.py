@@ -163,7 +163,7 @@ def _columns_a(groups: list[tuple[str, list[Row]]]) -> dict[str, Cell]:
     columns = {name: fact(f"spearman.{name}", ".3f") for name in SETS}
     columns["mean"] = lambda own: f"**{own[0]['mean']:.3f}**"
     for title, name in {"of the teacher": "mean", "of the teacher, other sets": "others"}.items():
-        columns[title] = _percent(name, *(row[name] for row in groups[0][1]))
+        columns[title] = _percent(name, *(row[name] for row in groups[0][1] if name in row))
     columns["on disk"] = lambda own: megabytes(own[0]["bytes"])
     columns["held-out cosine"] = fact("cosine", ".3f")
     columns["minutes"] = lambda own: f"{own[0]['seconds'] / 60:.1f}" if "seconds" in own[0] else ""
