@@ -162,8 +162,11 @@ def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None
 def _columns_a(groups: list[tuple[str, list[Row]]]) -> dict[str, Cell]:
     columns = {name: fact(f"spearman.{name}", ".3f") for name in SETS}
     columns["mean"] = lambda own: f"**{own[0]['mean']:.3f}**"
-    for title, name in {"of the teacher": "mean", "of the teacher, other sets": "others"}.items():
-        columns[title] = _percent(name, *(row[name] for row in groups[0][1] if name in row))
+    teacher, shares = (
+        next(iter(groups[0][1]), Row()),
+        {"of the teacher": "mean", "of the teacher, other sets": "others"},
+    )
+    columns |= {title: _percent(name, teacher[name]) for title, name in shares.items() if name in teacher}
     columns["on disk"] = lambda own: megabytes(own[0]["bytes"])
     columns["held-out cosine"] = fact("cosine", ".3f")
     columns["minutes"] = lambda own: f"{own[0]['seconds'] / 60:.1f}" if "seconds" in own[0] else ""
