@@ -97,8 +97,11 @@ def apart(
     """Score joint and refined taggers on the test sentences that have nothing of the added ones; into the README."""
     tasks = {name: load_task(data, name) for name in language}
     extended = train.extend_tasks(data, tasks)
-    added = {name: extended[name]["train"].skip(len(task["train"])) for name, task in tasks.items()}
-    kept = {name: apart_from(task["test"], added[name]) for name, task in tasks.items()}
+    kept = {}
+    for name, task in tasks.items():
+        added = extended[name]["train"]
+        added = added.select(list(range(len(task["train"]), len(added))))
+        kept[name] = apart_from(task["test"], added)
     means = []
     for mode in ("joint", "refined"):
         tagger = open_tagger(work / tagger_name(mode, "ppmi_svd", 0))
