@@ -65,9 +65,9 @@ def build_command(
 ) -> None:
     """Build encoder, taggers, packages and a report for a language, from raw text and tagged sentences.
 
-    Trains a fastText table, distills it, compares spaCy taggers without and with encoders on dev, keeps the best one,
-    and leaves in --out: encoder/, a spaCy wheel, hf/ and report.html. The same command goes on where it was stopped,
-    and after a change does again what depends on it. Without --conll there is no tagger.
+    Makes a table of word vectors, distills it, compares spaCy taggers without and with encoders on dev, keeps the
+    best one, and leaves in --out: encoder/, a spaCy wheel, hf/ and report.html. The same command goes on where it was
+    stopped, and after a change does again what depends on it. Without --conll there is no tagger.
 
     \b
     Example:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..distill.settings import fitted_epochs
 from ..errors import DistillEmbError, require
 from ..settings import setting
-from ..teachers.amount import MIN_WORDS
+from ..teachers.amount import LITTLE_WORDS, MIN_WORDS, fitted_settings
 
 BUNDLED = "afro11"
 ENCODERS = ("own", "joint", BUNDLED)
@@ -55,7 +55,7 @@ class BuildSettings:
     maps: bool = setting(True, "Draw maps of words, which needs matplotlib.")
     words: tuple[str, ...] = setting((), "Words whose neighbors are shown; chosen by frequency when empty.")
     test_all: bool = setting(False, "Score every tagger on test, not only the one without an encoder and the chosen.")
-    teacher: Mapping[str, Any] = setting({}, "Arguments of train_teacher that differ from fitted_settings.")
+    teacher: Mapping[str, Any] = setting({}, "Arguments of train_teacher that differ from teacher_settings.")
     teacher_file: str = setting("teacher.npz", "The teacher's file within work/; the suffix says the format.")
     student: Mapping[str, Any] = setting(
         {}, "Fields of DistillSettings that differ from student_settings; hard_negatives window reads the text."
@@ -105,6 +105,17 @@ def checked(settings: BuildSettings) -> BuildSettings:
     if settings.conll is None and len(settings.encoders) > 1:
         return replace(settings, encoders=(DEFAULT_ENCODER,))
     return settings
+
+
+def teacher_settings(words: int, tagged: bool) -> dict[str, Any]:
+    """The settings of the teacher for a text of so many words.
+
+    Names and parts of speech go by the words just beside a word. Where there is text enough to count these, the counted
+    teacher is the better one for taggers: on dev, in each language of `recipes/embeddings` with millions of words.
+    """
+    if tagged and words >= LITTLE_WORDS:
+        return {"algorithm": "ppmi-svd", "dim": 200, "min_count": 5}  # as in recipes/embeddings/prepare.yml
+    return fitted_settings(words)
 
 
 def student_settings(vocabulary: int) -> dict[str, Any]:

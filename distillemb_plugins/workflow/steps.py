@@ -16,11 +16,19 @@ from ..files import atomic_directory, directory_bytes, encoder_bytes, iter_lines
 from ..persistence import resolve
 from ..runs import Facts, Steps, file_identity
 from ..teachers import load_teacher
-from ..teachers.amount import fitted_settings
 from ..text import is_word, normalize, tokenize
 from . import encoders, inputs, packages, taggers
 from .inputs import SPLITS, Splits
-from .settings import BUNDLED, SCORE_NAMES, STEPS_FILE, WITHOUT, BuildSettings, student_settings, tagger_name
+from .settings import (
+    BUNDLED,
+    SCORE_NAMES,
+    STEPS_FILE,
+    WITHOUT,
+    BuildSettings,
+    student_settings,
+    tagger_name,
+    teacher_settings,
+)
 
 VERSION = "0.1.0"  # of the wheel
 _EXAMPLES, _LONGEST_EXAMPLE = 8, 30  # sentences, words
@@ -119,14 +127,14 @@ class Build:
         if "teacher" in self.facts:
             return
         settings, words, file = self.settings, int(self.facts["text"]["words"]), self.teacher_file
-        given = {**fitted_settings(words), **settings.teacher}
+        given = {**teacher_settings(words, bool(settings.conll)), **settings.teacher}
 
         def make() -> Facts:
             options = self._given("seed", "threads", "progress")
-            teacher = encoders.teach(self.text, file, words, settings.teacher, **options)
+            teacher = encoders.teach(self.text, file, words, given, **options)
             return {"words": len(teacher), "dim": teacher.dim, "bytes": file.stat().st_size, "settings": given}
 
-        what = f"teaching fastText from {words:,} words"
+        what = f"teaching a table from {words:,} words ({given.get('algorithm', 'fasttext')})"
         asked = given | self._given("seed", "teacher_file")
         self.facts["teacher"] = self.steps.step("teacher", what, asked, make, after=["text"], outputs=[file])
 

@@ -20,10 +20,13 @@ from distillemb_plugins.hf.pretrained_distillemb import ENCODER_RATE, HEAD_RATE
 from distillemb_plugins.spacy_plugin import build_config
 from distillemb_plugins.spacy_plugin.architectures import build_embed_v1, build_tok2vec_v1
 from distillemb_plugins.spacy_plugin.rates import DEFAULT_GRAD_FACTOR, GRAD_FACTORS
+from distillemb_plugins.teachers import train_teacher
+from distillemb_plugins.teachers.amount import LITTLE_WORDS
 from distillemb_plugins.workflow.quickstart import config_text as quickstart_config
+from distillemb_plugins.workflow.settings import teacher_settings
 from distillemb_plugins.workflow.taggers import ARGUMENTS, HEADS, tagger_config
 from recipes.embeddings.grid import TASKS
-from recipes.results import read_results
+from recipes.results import pick, read_results
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 DOCS = RECIPES.parent
@@ -87,6 +90,26 @@ def test_heads_and_learning_rates_are_those_of_the_tagging_recipe() -> None:
     single, pos = chosen["ner"]["modes"]["single"], chosen["pos"]["common"]
     assert ARGUMENTS["ner"] == {name: value for name, value in single.items() if name in rates}
     assert ARGUMENTS["pos"] == {name: value for name, value in pos.items() if name in rates}
+
+
+def test_the_teacher_of_a_build_is_the_best_on_dev() -> None:
+    """Languages with millions of words, and the half million of Luo."""
+
+    def mean(rows: list[Any], name: str) -> float:
+        return statistics.mean(row[name] for row in rows)
+
+    embeddings, luo = (
+        read_results(RECIPES / name) for name in ("embeddings/tried.jsonl", "new_language/results.jsonl")
+    )
+    tried = pick(embeddings, task="ner", setting="0.3 of the learning rate")
+    counted, trained = (pick(tried, system=name) for name in ("finetuned-ppmi_svd", "finetuned"))
+    assert len(counted) == len(trained) >= 4 and mean(counted, "dev_f1") > mean(trained, "dev_f1")
+    chosen = srsly.read_yaml(RECIPES / "embeddings" / "prepare.yml")["ppmi_svd"]
+    assert teacher_settings(LITTLE_WORDS, tagged=True) == {"algorithm": "ppmi-svd", **chosen}
+    assert mean(pick(luo, system="own"), "dev") > mean(pick(luo, system="ppmi-svd"), "dev")
+    algorithm = inspect.signature(train_teacher).parameters["algorithm"].default
+    for words, tagged in ((LITTLE_WORDS - 1, True), (LITTLE_WORDS, False)):
+        assert teacher_settings(words, tagged).get("algorithm", algorithm) == "fasttext"
 
 
 def test_learning_rates_have_one_default() -> None:

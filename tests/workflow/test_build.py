@@ -22,8 +22,9 @@ from distillemb_plugins.teachers.amount import expectation, fitted_settings
 from distillemb_plugins.workflow import encoders, inputs, packages, settings, taggers
 from distillemb_plugins.workflow.build import build
 from distillemb_plugins.workflow.inputs import prepare_text, text_files
-from distillemb_plugins.workflow.report import render
+from distillemb_plugins.workflow.report import _templates, commands, render
 from distillemb_plugins.workflow.settings import BuildSettings, parse_encoders
+from distillemb_plugins.workflow.steps import Build
 
 from .conftest import LINES, NAMES, TOWNS, conll, tiny_settings
 
@@ -181,6 +182,24 @@ def test_little_text_is_used_more_thoroughly() -> None:
     assert little["min_count"] < plenty["min_count"] and little["epochs"] > plenty["epochs"]
     assert [settings.student_settings(n)["codebook_words"] for n in (50, 5_000, 50_000)] == [0, 5_000, 20_000]
     assert settings.student_settings(5_000)["epochs"] > settings.student_settings(100_000)["epochs"]
+
+
+def test_with_plenty_of_text_the_teacher_of_taggers_is_counted(
+    texts: Path, tagged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is trained, the report tells it, and the commands of the report take its options."""
+    monkeypatch.setattr(settings, "LITTLE_WORDS", 10)
+    made = Build(tiny_settings(texts, tmp_path, conll=tagged, teacher={"dim": 8, "min_count": 1}))
+    made.prepare_tagged(tagged)
+    made.facts["text"] = made.prepare_text()
+    made.teach()
+    assert made.facts["teacher"]["settings"] == {"algorithm": "ppmi-svd", "dim": 8, "min_count": 1}
+    facts = made.facts | {"encoders": {"own": {"settings": {}}}, "evaluation": {"students": []}}
+    assert "teach my-text.txt --out teacher.npz --algorithm ppmi-svd --dim 8 --min-count 1" in " ".join(
+        commands(facts).replace("\\\n", "").split()
+    )
+    said = _templates().get_template("sections.md").module.vectors(facts, {})  # type: ignore[attr-defined]
+    assert "The teacher is counted (PPMI-SVD, 8 dimensions," in said and "fastText" not in said
 
 
 def test_words_with_something_to_say_are_shown() -> None:
