@@ -321,7 +321,8 @@ def test_info(tiny_encoder_dir: Path) -> None:
     encoder = DistillEmb.from_pretrained(tiny_encoder_dir)
     assert facts["parameters"] == encoder.num_parameters
     assert (facts["encoder_type"], facts["dim"], facts["storage"]) == ("cnn", 24, "float32")
-    assert f"{encoder.num_parameters:,}" in run("info", tiny_encoder_dir).stdout
+    shown = run("info", tiny_encoder_dir).stdout
+    assert f"{encoder.num_parameters:,}" in shown and shown.count("parameters ") == 1, "one count"
     assert run("info", tiny_encoder_dir, "--card").stdout == "# A tiny encoder for tests\n"
 
 

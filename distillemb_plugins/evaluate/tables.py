@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MISSING = "-"
 _SIDE_BY_SIDE = 4  # models beside each other before the table is broken in two
 _NAME_WIDTH = 26
+_RULE = "As a rule, P@10 above 0.5 is good; below 0.2 the training was short (--epochs)."
 
 Rows = tuple[list[str], list[list[str]]]
 """The head of a table, and its rows; both empty when there is nothing to show."""
@@ -124,7 +125,7 @@ def held_out_note(evaluation: Evaluation) -> str:
     unknown = [f" {name} {UNKNOWN_SETTINGS}" for name, score in scored if not score.settings_known]
     return (
         f"Cosine, P@k, overlap@10: {first.words:,} words held out from training, their teacher vectors sought "
-        f"among {first.candidates:,}."
+        f"among {first.candidates:,}. {_RULE}"
     ) + "".join(unknown)
 
 
@@ -157,7 +158,8 @@ def similarity_note(evaluation: Evaluation) -> str:
     whose = "the teacher" if evaluation.teacher else "the first table or encoder"
     counted = "counted with similarity 0" if evaluation.every_pair else "left out for all"
     left_out = " * not in the mean." if any(one.label not in score.mean_of for one in score.sets) else ""
-    return f"Spearman's rho. Unknown: pairs with a word that {whose} lacks, {counted}.{left_out}"
+    meaning = "Spearman's rho: 1 orders the pairs as people do, 0 as chance does."
+    return f"{meaning} Unknown: pairs with a word that {whose} lacks, {counted}.{left_out}"
 
 
 def analogy_rows(models: Sequence[ModelScore]) -> Rows:

@@ -65,6 +65,7 @@ def test_json_and_table(scored: Evaluation) -> None:
     assert values["pairs"] == "every"
     text = format_evaluation(scored)
     assert "1.23 kB" in text and "made up" in text and "of the teacher" in text
+    assert "0 as chance does" in text, "what the numbers mean"
 
 
 def test_known_pairs_are_the_teachers(plane: EmbeddingModel) -> None:
@@ -106,6 +107,7 @@ def test_unknown_settings_are_told(scored: Evaluation, tmp_path: Path) -> None:
     told = Evaluation([replace(scored.students[0], held_out=score)])
     sentence = "tiny does not say how it was distilled"
     assert sentence in format_evaluation(told) and sentence not in format_evaluation(scored)
+    assert "P@10 above 0.5 is good" in format_evaluation(told), "what the numbers mean"
     assert sentence in write_report(tmp_path / "r.html", told).read_text("utf-8")
 
 

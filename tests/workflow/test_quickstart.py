@@ -149,6 +149,9 @@ def test_report(result: tuple[Path, dict[str, Any]]) -> None:
     for word in (*words, "PER", "distillemb teach", f'spacy.load("{out.as_posix()}/ner_afro11")'):
         assert word in page.text
     assert page.text.index("wanafunnzi") < page.text.index("F1 with afro11") < page.text.index("your own sentence")
+    for word in re.findall(r"see <i>(\w+)</i>|and <i>(\w+)</i>", html):
+        assert "".join(word) in words, "what the page points at is shown"
+    assert "never read" in page.text and "scratch.cfg too" in page.text, "where afro11 loses, and how to tell"
     assert "mark" in html and "entities" in html  # displaCy's
 
 
