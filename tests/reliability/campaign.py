@@ -1,8 +1,8 @@
-"""The long version of these tests, by hand:  python -m tests.reliability.campaign [all|strings|files|deaths|kills|disk|memory]
+"""The long version of these tests:  python -m tests.reliability.campaign [PART] [-n NUMBER] [--write]
 
-Prints the figures of docs/reliability.md as JSON lines. A fault (any end but success or one clear sentence) is printed
-with the seed that makes it again, and ends the program with 1.
-"""  # noqa: E501
+Prints what it measured as JSON lines; ``--write`` keeps them and writes the tables of docs/reliability.md. A fault (any
+end but success or one clear sentence) is printed with the seed that makes it again, and ends the program with 1.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from distillemb_plugins.teachers import Teacher, save_teacher, train_teacher
 from ..conftest import TINY_ARGS, make_encoder_dir
 from .damage import DAMAGES, FaultError, damaged, judge
 from .dying import die_at, forked
+from .figures import keep
 from .samples import Sample, conll_samples, encoder_samples, teacher_samples
 from .test_fuzz import reference
 
@@ -45,13 +46,15 @@ class Figures:
 
     def __init__(self) -> None:
         self.faults = 0
+        self.lines: list[dict[str, Any]] = []
 
     def line(self, **values: Any) -> None:
+        self.lines.append(values)
         print(json.dumps(values, ensure_ascii=False), flush=True)
 
     def fault(self, what: str, error: object) -> None:
         self.faults += 1
-        self.line(fault=what, error=str(error)[:300])
+        print(json.dumps({"fault": what, "error": str(error)[:300]}, ensure_ascii=False), flush=True)
 
 
 def strings(figures: Figures, n: int, folder: Path) -> None:
@@ -144,7 +147,7 @@ def deaths(figures: Figures, n: int, folder: Path) -> None:
         ("distill", run, "encoder"),
     ):
         work(folder / name / "whole" / made)
-        expected, counts = _content(folder / name / "whole" / made), Counter[str]()
+        expected, counts, before = _content(folder / name / "whole" / made), Counter[str](), figures.faults
         for event in range(n):
             out = folder / name / str(event) / made
             ended = forked(lambda to=out, do=work: do(to), die_at(out.parent, event))  # type: ignore[misc]
@@ -159,7 +162,7 @@ def deaths(figures: Figures, n: int, folder: Path) -> None:
             shutil.rmtree(out.parent)
             if ended != "killed":
                 break
-        figures.line(deaths=name, **counts)
+        figures.line(deaths=name, faults=figures.faults - before, **counts)
 
 
 def _content(path: Path) -> dict[str, bytes]:
@@ -314,16 +317,20 @@ PARTS: dict[str, tuple[Callable[[Figures, int, Path], None], int]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="?", default="all", choices=["all", *PARTS])
-    parser.add_argument("-n", type=int, help="how many of each; the default is as in docs/reliability.md")
+    parser.add_argument("-n", type=int, help="how many of each")
+    parser.add_argument("--write", action="store_true", help="write the tables of docs/reliability.md")
     arguments = parser.parse_args()
     figures = Figures()
     for name, (part, n) in PARTS.items():
         if arguments.part == name:
             with tempfile.TemporaryDirectory() as folder:
                 part(figures, arguments.n or n, Path(folder))
+            if arguments.write:
+                keep(name, figures.lines)
         elif arguments.part == "all":  # in a process of its own: one sets limits, another measures memory
             command = [sys.executable, "-m", __spec__.name, name]
-            figures.faults += subprocess.run([*command, f"-n{arguments.n or n}"], check=False).returncode
+            options = [f"-n{arguments.n or n}", *(["--write"] if arguments.write else [])]
+            figures.faults += subprocess.run([*command, *options], check=False).returncode
     return 1 if figures.faults else 0
 
 
