@@ -21,17 +21,22 @@ import pytest
 from typer.testing import CliRunner
 
 from distillemb_plugins.cli import app
+from distillemb_plugins.cli.guard import VERB_EXTRAS
 from distillemb_plugins.teachers import Teacher, save_teacher
+from recipes.results import read_results
 
 from .recipes.projects import read_project
+from .reliability import figures
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("how-to/*.md")), *sorted(DOCS.glob("reference/*.md"))]
-OWN = [page for page in PAGES if page.name != "reliability.md"]
 README = ROOT / "README.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OTHERS = {"flair", "sentence_transformers"}  # libraries that no extra of ours installs
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+# The extras of our own modules that need some.
+MODULES = {"hf": "hf", "spacy_plugin": "spacy", "distill": "train", "pretrain": "train", "finetune": "train"}
 # What makes a command of the documentation small enough for a test.
 _TEACH = "--dim 24 --buckets 1000 --min-count 2 --epochs 1 --threads 1 --min-words 0"
 SMALL = {
@@ -102,6 +107,9 @@ def run_distillemb(words: list[str]) -> None:
 def run_python(words: list[str]) -> None:
     from spacy.cli._util import app as spacy_app
 
+    if words[2] == "tests.reliability.campaign":  # half an hour: the tests beside it hold a small part
+        assert set(words[3:]) <= {*figures.TABLES, "-n", "5", "--write"}
+        return
     assert words[1:3] == ["-m", "spacy"], words
     arguments = words[3:]
     if arguments[0] == "project":  # hours: tests of the recipes run them small
@@ -115,10 +123,8 @@ def run_python(words: list[str]) -> None:
 
 
 def check_pip(words: list[str]) -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    asked = re.search(r"distillemb-plugins(?:\[([\w,]+)\])?", words[2])
-    assert words[1] == "install" and asked, words
-    assert set((asked[1] or "").split(",")) - {""} <= set(extras), words
+    assert words[1] == "install" and any(re.match(r"distillemb-plugins|\.\[", word) for word in words), words
+    assert set(asked_extras(words)) <= set(PROJECT["optional-dependencies"]), words
 
 
 def check_torchrun(words: list[str]) -> None:
@@ -169,7 +175,10 @@ def lacks(code: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("page", [README, *(p for p in OWN if blocks(p))], ids=lambda page: page.stem)
+WITH_BLOCKS = pytest.mark.parametrize("page", [README, *(p for p in PAGES if blocks(p))], ids=lambda page: page.stem)
+
+
+@WITH_BLOCKS
 def test_a_page_works_from_top_to_bottom(page: Path, folder: Path) -> None:
     """Python blocks share one namespace and commands one folder, in the order of the page."""
     if page.stem in ("own-language", "many-gpus"):
@@ -187,6 +196,56 @@ def test_a_page_works_from_top_to_bottom(page: Path, folder: Path) -> None:
             check_config(text)
         else:
             assert language in ("text", "pycon"), f"{page.name}, block {number}: nobody tries {language}"
+
+
+def asked_extras(words: list[str]) -> list[str]:
+    """The extras of ours that a pip command installs."""
+    return [extra for word in words for found in re.findall(r"^\S*\[([\w,]+)\]$", word) for extra in found.split(",")]
+
+
+def brought(names: list[str]) -> set[str]:
+    """Extras and libraries, with all that our extras among them bring."""
+    found = set(names)
+    for requirement in (one for name in names for one in PROJECT["optional-dependencies"].get(name, ())):
+        found |= brought(asked_extras([requirement])) | set(re.findall(r"^[\w-]+", requirement))
+    return found
+
+
+def needed(language: str, text: str) -> set[str]:
+    """The extras and libraries without which a block does not run."""
+    if language == "python":
+        modules = [node.module or "" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+        modules += [n.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import) for n in node.names]
+        ours = {MODULES.get(name.split(".")[1], "") for name in modules if name.startswith("distillemb_plugins.")}
+        others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"distillemb_plugins"}
+        return ours | {name.replace("_", "-") for name in others}
+    found: set[str] = set()
+    for words in commands(text) if language == "sh" else ():
+        if words[:3] == ["python", "-m", "spacy"]:
+            found.add("recipes" if words[3] == "project" else "spacy")
+        elif words[0] in ("torchrun", "accelerate"):  # they launch a verb of ours
+            found |= {"accelerate", *VERB_EXTRAS[words[words.index("distillemb_plugins.cli") + 1]].split(",")}
+        elif words[0] == "distillemb" and (words[1] != "evaluate" or "--report" in words):
+            found |= set(VERB_EXTRAS.get(words[1], "").split(","))
+    return found
+
+
+@WITH_BLOCKS
+def test_a_page_installs_what_its_blocks_need(page: Path) -> None:
+    """Before a block that needs an extra or another library, the page shows the command that installs it."""
+    there = {"", "numpy", "safetensors"}
+    for number, (language, text) in enumerate(blocks(page), start=1):
+        for words in commands(text) if language == "sh" else ():
+            if words[0] == "pip":
+                there |= brought([*asked_extras(words), *words[2:]])
+        assert not needed(language, text) - there, f"{page.name}, block {number}"
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
+def test_all_code_is_fenced(page: Path) -> None:
+    """An indented block would be shown, and tried by nobody."""
+    text = _BLOCK.sub("", page.read_text("utf-8"))
+    assert not re.findall(r"^\n(?: {4}|\t)\S.*$", text, re.MULTILINE)
 
 
 def check_config(text: str) -> None:
@@ -235,13 +294,29 @@ def test_presets_results_and_card_come_from_their_sources() -> None:
     assert table[0].count("|") == len(PRESETS) + 3
     assert {row.split("`")[1] for row in table[2:]} == set(DistillSettings().to_dict()) - {"preset"}
     assert "afrisenti" in hooks.card_section("Corpora")
-    marks = [found for page in OWN for found in re.findall(r"<!-- results: (.+) -->", page.read_text("utf-8"))]
+    marks = [found for page in PAGES for found in re.findall(r"<!-- results: (.+) -->", page.read_text("utf-8"))]
     assert marks and all(hooks.results(mark) for mark in marks)
     with pytest.raises(ValueError, match="no block 'nothing'"):
         hooks.results("embeddings/nothing")
     head, _, teacher, *_ = hooks.results("distill/table-a: mean, on disk").splitlines()
     assert head == "|  | mean | on disk |" and re.fullmatch(r"\| teacher \| \*\*[.\d]+\*\* \| \d+ MB \|", teacher)
     assert "github.com/<wbr>" in hooks.card_section("Corpora"), "addresses may break in a narrow table"
+
+
+def test_the_figures_on_reliability_are_what_the_campaign_kept(tmp_path: Path) -> None:
+    """`python -m tests.reliability.campaign --write` keeps and writes them anew; no fault may stand there."""
+    kept = read_results(figures.KEPT)
+    assert {row["part"] for row in kept} <= set(figures.TABLES) and figures.tables([])["kills"] == figures.NOTHING
+    assert not [row for row in kept if row.get("fault") or row.get("faults") or row.get("wrong")]
+    page = figures.PAGE.read_text("utf-8")
+    for name, table in figures.tables(kept).items():
+        assert f"<!-- {name} -->\n{table}\n<!-- /{name} -->" in page
+    shutil.copy(figures.KEPT, tmp_path)
+    shutil.copy(figures.PAGE, tmp_path)
+    figures.keep("strings", [{"strings": 7, "wrong": 2}], tmp_path / figures.KEPT.name, tmp_path / figures.PAGE.name)
+    assert "| random words | 7 | 2 |" in (tmp_path / figures.PAGE.name).read_text("utf-8")
+    rest = [row for row in read_results(tmp_path / figures.KEPT.name) if row["part"] != "strings"]
+    assert rest == [row for row in kept if row["part"] != "strings"]
 
 
 def test_the_release_notes_are_the_page() -> None:
@@ -297,7 +372,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_page_is_built_and_nothing_comes_from_elsewhere(site: Path) -> None:
-    for page in OWN:
+    for page in PAGES:
         html = site / page.relative_to(DOCS).with_suffix(".html")
         text = html.read_text("utf-8")
         loaded = re.findall(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=\"?([^\" >]+)", text)

@@ -36,6 +36,16 @@ def test_its_figures_are_those_of_the_kept_results_and_of_what_ships() -> None:
         assert f"<!-- {name} -->\n{text}\n<!-- /{name} -->" in README
 
 
+def test_its_figures_show_every_system_and_low_data() -> None:
+    """On a log axis what ships, its rivals and the published models; beside it less training data."""
+    drawn = (RECIPES / readme.PLOT).read_text("utf-8")
+    names = {one["name"] for one in readme.read_entries(RECIPES)} - set(readme.KNOWN["not_drawn"])
+    assert {"no vectors", "fastText", "compress-fasttext", "floret", "afro11", "afro11-context", "XLM-R-base"} <= names
+    assert not [name for name in names if f">{name}</text>" not in drawn] and "(log scale)" in drawn
+    shares = (RECIPES / "embeddings" / "low-data.svg").read_text("utf-8")
+    assert "embeddings/low-data.svg" in README and ">no vectors</text>" in shares and "afro11, which ships" in shares
+
+
 @pytest.mark.parametrize("block", CONFIG, ids=range(len(CONFIG)))
 def test_blocks_for_ones_own_config_train_two_steps(block: str, tmp_path: Path) -> None:
     """Laid over a pipeline that ships, each trains and loads again."""
@@ -58,6 +68,30 @@ def test_blocks_for_ones_own_config_train_two_steps(block: str, tmp_path: Path) 
     train(init_nlp(config.interpolate()), tmp_path, use_gpu=-1)
     doc = spacy.load(tmp_path / "model-best")("Juma anaishi Nairobi")
     assert len(doc) == 3
+
+
+def test_a_stock_config_takes_the_block_and_the_reader(tmp_path: Path) -> None:
+    """`spacy init config` reads .spacy files: given CoNLL it ends as the page says, until its readers change."""
+    from spacy.cli.init_config import init_config
+    from spacy.training.initialize import init_nlp
+    from thinc.api import Config
+
+    conll = tmp_path / "train.txt"
+    conll.write_text("Juma B-PER\nanaishi O\nNairobi B-LOC\n\n" * 4, "utf-8")
+    [block] = [one for one in CONFIG if "Embed.v1" in one]
+    embed = Config().from_str(
+        "[components]\n[components.tok2vec]\n[components.tok2vec.model]\n" + block, interpolate=False
+    )
+    stock = init_config(lang="xx", pipeline=["ner"], optimize="efficiency").merge(embed)
+    stock = stock.merge({"paths": {"train": str(conll), "dev": str(conll)}})
+    with pytest.warns(UserWarning, match="W090"), pytest.raises(AssertionError, match="E923"):
+        init_nlp(stock.interpolate())
+    readers = {
+        part: {"@readers": "distillemb.ConllCorpus.v1", "path": f"${{paths.{part}}}", "task": "ner"}
+        for part in ("train", "dev")
+    }
+    config = Config({**stock, "corpora": readers})
+    assert init_nlp(config.interpolate()).get_pipe("ner").labels == ("LOC", "PER")
 
 
 def test_links_and_targets_exist() -> None:
