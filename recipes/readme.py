@@ -88,9 +88,9 @@ def entries(pipelines: Iterable[Row], taggers: Iterable[Row], settings: Mapping[
         rows = whole_seeds(pick(ner, system=system), "language", languages)
         size = alone + rows[0]["embedding_bytes"] if system in KNOWN["tables"] and rows else _bytes(rows, "model_bytes")
         found += _entry(name, SPACY, rows, languages, size)
-    for encoder in KNOWN["taggers"]:
-        rows = whole_seeds(pick(taggers, mode="joint", init_from=encoder), "language", languages)
-        found += _entry(encoder, HF, rows, languages, _bytes(rows, "bytes"))
+    for name, run in KNOWN["taggers"].items():
+        rows = whole_seeds(pick(taggers, **run), "language", languages)
+        found += _entry(name, HF, rows, languages, _bytes(rows, "bytes"))
     for name, scores in settings["published"].items():
         if millions := re.search(r" \(([\d.]+)M\)$", name):
             rows = [{"language": one, "seed": 0, "test_f1": f1} for one, f1 in zip(languages, scores, strict=True)]

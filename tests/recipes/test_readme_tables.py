@@ -81,6 +81,9 @@ def test_numbers_are_those_that_the_results_give() -> None:
     given = readme.numbers(readme.entries(rows, taggers("afro11-context", 80, 71), SETTINGS)).splitlines()
     assert len(given) == 3 and "**+13.0 points of F1**" in given[1] and "+3.0 over" in given[1]
     assert "**F1 75.5 in 20 MB**" in given[2] and "75.5 in 800 MB" in given[2]
+    refined = taggers("afro11-context", 80, 71) + taggers("afro11-context", 82, 73, mode="refined")
+    best = readme.numbers(readme.entries(rows, refined, SETTINGS)).splitlines()[2]
+    assert "**F1 77.5 in 20 MB**" in best and "MasakhaNER 2.0 too" in best, "it says which labels it read"
     assert readme.numbers([]) == readme.table([]) == ""
 
 
