@@ -118,7 +118,9 @@ def numbers(found: Rows) -> str:
     values: Row = {
         key: next(iter(pick(found, name=name, kind=(SPACY, PUBLISHED))), None) for key, name in named.items()
     }
-    values["best"] = max(pick(found, kind=HF), key=lambda one: float(one["mean"]), default=None)
+    for key, mode in {"best": "joint", "more": "refined"}.items():  # the first is like with like
+        names = tuple(name for name, run in KNOWN["taggers"].items() if run["mode"] == mode)
+        values[key] = max(pick(found, kind=HF, name=names), key=lambda one: float(one["mean"]), default=None)
     ships = {name: encoder_bytes(bundled(name)) for name in KNOWN["taggers"] if name in bundled_names()}
     return shared.fill(Path(__file__).with_name("front.md").read_text("utf-8"), ships=ships, **values)
 
