@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import spacy
-from thinc.api import get_current_ops
+from thinc.api import get_current_ops, set_current_ops
 
 from distillemb_plugins.inference import threads
 from distillemb_plugins.spacy_plugin.training import numpy_matmul, train_pipeline
@@ -60,6 +60,23 @@ def test_matrix_products_are_numpys_inside_alone() -> None:
     with numpy_matmul():
         assert get_current_ops().use_blis is False  # type: ignore[attr-defined]
     assert get_current_ops() is before
+
+
+def test_a_config_can_ask_for_numpys_matrix_products(tmp_path: Path) -> None:
+    from spacy.util import load_config_from_str, load_model_from_config
+
+    before = get_current_ops()
+    asked = {"paths.train": "", "nlp.before_creation": {"@callbacks": "distillemb.numpy_matmul.v1"}}
+    try:
+        nlp = load_model_from_config(load_config_from_str(CONFIG, overrides=asked), auto_fill=True)
+        assert all(node.ops.use_blis is False for node in nlp.get_pipe("tagger").model.walk())
+        nlp.to_disk(tmp_path / "saved")
+        set_current_ops(before)
+        assert all(
+            node.ops.use_blis is False for node in spacy.load(tmp_path / "saved").get_pipe("tagger").model.walk()
+        )
+    finally:
+        set_current_ops(before)
 
 
 @pytest.mark.skipif(threads._blas() is None, reason="a BLAS whose threads cannot be told")
