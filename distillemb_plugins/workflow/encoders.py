@@ -15,7 +15,6 @@ from ..evaluate.evaluation import Tasks
 from ..files import encoder_bytes, iter_lines
 from ..persistence import find_word_list, resolve
 from ..teachers import Teacher, load_teacher, train_teacher
-from ..teachers.amount import fitted_settings
 from ..text import is_word
 from .settings import BUNDLED, student_settings
 
@@ -26,18 +25,18 @@ _SHOWN_WORDS, _NEIGHBORS = 8, 6
 def teach(
     text: Path,
     out: Path,
-    words: int,
     settings: Mapping[str, Any],
     *,
     seed: int = 0,
     threads: int | None = 1,
     progress: bool = False,
 ) -> Teacher:
-    """Train the teacher on a text of so many words. An interrupted training goes on.
+    """Train the teacher on a text. An interrupted training goes on.
 
-    settings: what differs from `fitted_settings`. The same seed gives the same table only with one thread.
+    settings: arguments of `train_teacher`, which fits the others to the text. The same seed gives the same table only
+    with one thread.
     """
-    given = {"storage": "float16", **fitted_settings(words), **settings}
+    given = {"storage": "float16", **settings}
     train_teacher([text], out, threads=threads, seed=seed, resume=True, overwrite=True, progress=progress, **given)
     return load_teacher(out)
 

@@ -131,7 +131,7 @@ class Build:
 
         def make() -> Facts:
             options = self._given("seed", "threads", "progress")
-            teacher = encoders.teach(self.text, file, words, given, **options)
+            teacher = encoders.teach(self.text, file, given, **options)
             return {"words": len(teacher), "dim": teacher.dim, "bytes": file.stat().st_size, "settings": given}
 
         what = f"teaching a table from {words:,} words ({given.get('algorithm', 'fasttext')})"

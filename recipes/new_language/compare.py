@@ -109,8 +109,7 @@ def _encoder(name: str, data: Path, work: Path) -> tuple[Path | None, Row]:
     if not cost.is_file():
         start = time.perf_counter()
         if not table.is_file():
-            text = _text(data, work, system.get("words", 0))
-            teach(text, table, sum(len(tokenize(line)) for line in iter_lines([text])), system.get("teacher", {}))
+            teach(_text(data, work, system.get("words", 0)), table, system.get("teacher", {}))
         taught, teacher = time.perf_counter(), load_teacher(table)
         distill_encoder(kind, teacher, out, system.get("student", {}))
         seconds = {"teach_seconds": round(taught - start, 1), "distil_seconds": round(time.perf_counter() - taught, 1)}

@@ -162,10 +162,8 @@ def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None
 def _columns_a(groups: list[tuple[str, list[Row]]]) -> dict[str, Cell]:
     columns = {name: fact(f"spearman.{name}", ".3f") for name in SETS}
     columns["mean"] = lambda own: f"**{own[0]['mean']:.3f}**"
-    teacher, shares = (
-        next(iter(groups[0][1]), Row()),
-        {"of the teacher": "mean", "of the teacher, other sets": "others"},
-    )
+    teacher = next(iter(groups[0][1]), Row())
+    shares = {"of the teacher": "mean", "of the teacher, other sets": "others"}
     columns |= {title: _percent(name, teacher[name]) for title, name in shares.items() if name in teacher}
     columns["on disk"] = lambda own: megabytes(own[0]["bytes"])
     columns["held-out cosine"] = fact("cosine", ".3f")
