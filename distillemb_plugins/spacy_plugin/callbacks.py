@@ -40,8 +40,8 @@ def create_numpy_matmul() -> Callable[[type[Language]], type[Language]]:
     """Build `distillemb.numpy_matmul.v1`, for ``[nlp] before_creation``.
 
     thinc then multiplies matrices with NumPy's BLAS in the place of its own, in every model of the process that is made
-    from then on. That is faster on many processors, most of all on those with AVX-512. It is best on one thread
-    (``OMP_NUM_THREADS=1``). On a GPU nothing changes.
+    from then on. That is faster on some processors. It is best on one thread (``OMP_NUM_THREADS=1``). On a GPU nothing
+    changes.
     """
 
     def callback(nlp_class: type[Language]) -> type[Language]:
