@@ -65,6 +65,7 @@ def pretrain_command(
     Example:
       distillemb pretrain corpora/ --encoder my-encoder -o my-context
       distillemb pretrain news.txt web.txt.xz -e afro11 -o small --layers 2 --size 192 --epochs 2
+      distillemb pretrain own.txt -e afro11-context -o closer --learning-rate 0.0005   # its layers go on learning
 
     On several GPUs or processes: torchrun --nproc-per-node 2 -m distillemb_plugins.cli pretrain ...
     """

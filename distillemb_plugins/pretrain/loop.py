@@ -54,7 +54,8 @@ def pretrain(
     Args:
         texts: Text files, plain or compressed, or folders of them. The folder that a file lies in names its language;
             ``NAME=FILE`` names another one.
-        encoder: An encoder directory, a bundled name or a hub id.
+        encoder: An encoder directory, a bundled name or a hub id. Context layers that it has go on learning. Otherwise
+            new ones begin.
         out: The directory to write. ``<out>.work`` holds the text as numbers, the log and the last checkpoint until
             the run is complete.
         settings: Sizes and training.
@@ -76,6 +77,7 @@ def pretrain(
     if is_main_process():  # the others may find what this one has begun
         check_output(out, resume=resume, overwrite=overwrite)
     groups, files = texts_by_language(texts), read_encoder(encoder)
+    settings = settings.for_encoder(files.config)
     identity = {name: value for name, value in settings.to_dict().items() if name not in _FREE}
     identity |= {"texts": file_identity([file for some in groups.values() for file in some]), "encoder": _digest(files)}
     main = work_directory(out, identity, resume=resume, overwrite=overwrite)
@@ -101,7 +103,7 @@ def _with_texts(facts: EncoderFacts, texts: Mapping[str, Sequence[Path]]) -> Enc
 
 def _digest(files: EncoderFiles) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(files.tensors.items()):
+    for name, tensor in [*sorted(files.tensors.items()), *sorted(files.context.items())]:
         digest.update(name.encode() + np.ascontiguousarray(tensor).tobytes())
     return digest.hexdigest()[:16]
 
@@ -230,6 +232,7 @@ class Pretraining(TrainingRun):
         """Write the encoder with its context layers."""
         config = self.model.model.config
         sizes = {name: value for name, value in config.to_dict().items() if name.startswith("context_")}
+        sizes["static_vectors"] = config.static_vectors
         body: Any = self.model.model.distillemb
         weights, context = (
             {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,7 +24,10 @@ _SCORED_AT_ONCE = 512  # words
 
 
 def build_model(files: EncoderFiles, settings: PretrainSettings, vocabulary: int) -> DistillEmbForMaskedLM:
-    """Build an encoder's masked-word model: its weights, and fresh context layers and head."""
+    """Build an encoder's masked-word model: its weights, those of its context layers or new ones, and a new head.
+
+    settings: with every size, see `PretrainSettings.for_encoder`.
+    """
     config = DistillEmbConfig(
         **{name: files.config[name] for name in ("encoder_type", "encoder_args", "dim", "vocab_size", "max_chars")},
         memory=files.config.get("memory"),
@@ -36,9 +42,15 @@ def build_model(files: EncoderFiles, settings: PretrainSettings, vocabulary: int
         character_classes=files.characters.classes,
     )
     model = DistillEmbForMaskedLM(config)
-    weights = {name: torch.from_numpy(np.array(tensor)) for name, tensor in files.tensors.items()}
-    model.distillemb.encoder.load_state_dict(weights)
+    body: Any = model.distillemb
+    body.encoder.load_state_dict(_as_torch(files.tensors))
+    if files.context:
+        body.context_layers.load_state_dict(_as_torch(files.context))
     return model
+
+
+def _as_torch(tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
 
 
 class PretrainModel(nn.Module):

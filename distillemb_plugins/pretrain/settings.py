@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DistillEmbError
@@ -11,17 +12,24 @@ from ..settings import FROM_ZERO, SHARE, TO_ONE, check_settings, meanings, setti
 if TYPE_CHECKING:
     from ..quantization import Storage
 
+_NEW_LAYERS: dict[str, Any] = {"layers": 3, "size": 256, "heads": 4, "range": 96}
+_SIZES = (*_NEW_LAYERS, "feed_forward")
+
+
+def _size(doc: str, new: str) -> Any:
+    return setting(0, f"{doc}; 0 takes that of the encoder's own context layers, or {new} for new ones.", least=0)
+
 
 @dataclass(frozen=True)
 class PretrainSettings:
     """Sizes of the context layers, and how they learn from raw text by masked words. `describe_settings` tells each."""
 
-    layers: int = setting(3, "Transformer layers.", least=1)
-    size: int = setting(256, "Width of a word in context.", least=1)
-    heads: int = setting(4, "Attention heads of a layer; they divide `size`.", least=1)
-    feed_forward: int = setting(0, "Units of a layer's feed-forward network; 0 takes four times `size`.", least=0)
+    layers: int = _size("Transformer layers", "3")
+    size: int = _size("Width of a word in context", "256")
+    heads: int = _size("Attention heads of a layer, which divide `size`", "4")
+    feed_forward: int = _size("Units of a layer's feed-forward network", "four times `size`")
     dropout: float = setting(0.1, "Probability in training.", number=SHARE)
-    range: int = setting(96, "How far a word sees, in words. Longer lines are cut.", least=1)
+    range: int = _size("How far a word sees, in words, where longer lines are cut", "96")
     vocabulary: int = setting(
         50_000,
         "Words that can be predicted, the most frequent ones. Rarer words are read and never predicted.",
@@ -65,11 +73,31 @@ class PretrainSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        if self.size % self.heads or self.size // self.heads % 2:
+        if self.heads and (self.size % self.heads or self.size // self.heads % 2):
             raise DistillEmbError(
                 f"size is {self.size} and heads {self.heads}: size has to be an even multiple of heads, such as "
                 f"{max(1, round(self.size / self.heads / 2)) * 2 * self.heads}."
             )
+
+    def for_encoder(self, config: Mapping[str, Any]) -> PretrainSettings:
+        """The settings with every size: the encoder's own where it has context layers, which then go on learning.
+
+        Args:
+            config: The encoder's configuration.
+
+        Raises:
+            DistillEmbError: A size was given that the encoder's context layers do not have.
+        """
+        if not config.get("context_layers"):
+            return replace(self, **{name: getattr(self, name) or new for name, new in _NEW_LAYERS.items()})
+        sizes = {name: config["context_layers" if name == "layers" else f"context_{name}"] for name in _SIZES}
+        for name, own in sizes.items():
+            if getattr(self, name) not in (0, own):
+                raise DistillEmbError(
+                    f"{name} is {getattr(self, name)}, and the encoder has context layers already, of {own}: leave it "
+                    "out to go on from them, or give an encoder without context layers."
+                )
+        return replace(self, **sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -131,7 +131,7 @@ def test_masking(corpus: Corpus) -> None:
     ("values", "message"),
     [
         ({"size": 30, "heads": 4}, "size has to be an even multiple of heads, such as 32"),
-        ({"layers": 0}, "layers is 0: give a whole number of at least 1"),
+        ({"layers": -1}, "layers is -1: give a whole number of at least 0"),
         ({"mask": 1.0}, "mask is 1.0: give a number from 0 to below 1"),
         ({"balance": 2.0}, "balance is 2.0: give a number from 0 to 1"),
         ({"storage": "int4"}, "storage is 'int4'"),

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from distillemb_plugins import DistillEmb, DistillEmbError
-from distillemb_plugins.persistence import encoder_from_bytes, encoder_to_bytes, read_encoder
+from distillemb_plugins.persistence import encoder_from_bytes, encoder_to_bytes, read_encoder, write_encoder
 from distillemb_plugins.pretrain import PretrainSettings, pretrain
 from distillemb_plugins.pretrain import loop as loop_module
 
@@ -154,3 +154,36 @@ def test_storage(text: Path, tiny_encoder_dir: Path, tmp_path: Path) -> None:
 def test_what_is_there_is_not_replaced_unasked(text: Path, tiny_encoder_dir: Path, done: Path) -> None:
     with pytest.raises(DistillEmbError, match="already exists"):
         pretrain([text], tiny_encoder_dir, done, TINY, progress=False)
+
+
+def test_context_layers_of_the_encoder_go_on_learning(text: Path, done: Path, tmp_path: Path) -> None:
+    sizeless = replace(TINY, layers=0, size=0, heads=0, range=0, words=1, warmup=0, learning_rate=1e-9)
+    more = read_encoder(pretrain([text], done, tmp_path / "more", sizeless, progress=False))
+    before = read_encoder(done)
+    assert {name: more.config[name] for name in more.config if name.startswith("context_")} == {
+        name: before.config[name] for name in before.config if name.startswith("context_")
+    }
+    for name, tensor in before.context.items():
+        np.testing.assert_allclose(more.context[name], tensor, atol=1e-6, err_msg=name)
+    assert more.facts.settings["pretraining"]["layers"] == 1, "the sizes that were taken are in the facts"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [({"layers": 2}, "layers is 2"), ({"range": 9}, "range is 9"), ({"feed_forward": 9}, "is 9")]
+)
+def test_other_sizes_than_those_of_the_encoder_are_refused(
+    text: Path, done: Path, tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(DistillEmbError, match=f"{told}, and the encoder has context layers already.*leave it out"):
+        pretrain([text], done, tmp_path / "out", replace(TINY, **changes), progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_heads_read_vectors_beside_states(text: Path, done: Path, tmp_path: Path) -> None:
+    assert read_encoder(done).config["static_vectors"] is True
+    old = tmp_path / "old"  # pretrained before there was such a choice
+    files = read_encoder(done)
+    config = {name: value for name, value in files.config.items() if name != "static_vectors"}
+    write_encoder(old, config, files.tensors, files.characters, context=files.context)
+    sizeless = replace(TINY, layers=0, size=0, heads=0, range=0, words=1)
+    assert read_encoder(pretrain([text], old, tmp_path / "more", sizeless, progress=False)).config["static_vectors"]
