@@ -94,7 +94,8 @@ def run_bilstm(task: Task, data: Path, work: Path, run: Row) -> Row:
         model, tokenizer = table_model(words, unit_rows(vectors_of(task, work, run)(words)), names, **head)
     else:
         head |= {"pretrained": system != "random", "freeze_encoder": system == "frozen"}
-        model, tokenizer = build_model(work / ENCODER, names, **head)
+        encoder = work / ENCODER if system == "random" else source(system, work)
+        model, tokenizer = build_model(encoder, names, **head)
     batches = math.ceil(len(dataset["train"]) / FineTuneArguments.per_device_train_batch_size)
     epochs = max(2, round(run["steps"] / batches))
     with tempfile.TemporaryDirectory() as folder:

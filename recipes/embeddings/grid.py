@@ -34,7 +34,6 @@ from recipes.tables import Tag, ner_scores, pos_scores, text_scores
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "training"
-BUNDLED = "bundled"  # of the linear model alone: afro11
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ DISTILLED = ("frozen", "finetuned", "frozen-ppmi_svd", "finetuned-ppmi_svd")
 
 def source(name: str, work: Path, seed: int = 0) -> Path:
     """What a system reads. Raises `DistillEmbError` when it is the encoder of a tagger that is not there."""
-    path = work / SYSTEMS["frozen-afro11" if name == BUNDLED else name].reads.format(seed=seed)
+    path = work / SYSTEMS[name].reads.format(seed=seed)
     if path.name in bundled_names():
         return bundled(path.name)
     if name in TAGGERS and not path.is_dir():
@@ -99,7 +98,7 @@ def source(name: str, work: Path, seed: int = 0) -> Path:
 
 def embedding_bytes(name: str, work: Path, seed: int = 0) -> int:
     """Bytes of what a user of a system loads beside the pipeline's weights: the whole model, not a task's table."""
-    if name != BUNDLED and not SYSTEMS.get(name, System()).reads:
+    if not SYSTEMS.get(name, System()).reads:
         return 0
     path = source(name, work, seed)
     inside = "" if path.is_file() else "vocab/vectors" if name == "floret" else WEIGHTS_FILE

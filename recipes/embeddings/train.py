@@ -30,7 +30,7 @@ from recipes.results import DEFAULT_DATA, Data, Languages, Row, Seeds, Work, che
 
 KEY = ("task", "model", "language", "system", "seed", "share", "steps")
 TRIED_KEY = ("task", "language", "system", "setting", "seed")
-ONCE = ("tf-idf", "static", "bundled", "frozen")  # of the linear model: nothing is drawn
+ONCE = ("tf-idf", "static", "frozen-afro11", "frozen")  # of the linear model: nothing is drawn
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 

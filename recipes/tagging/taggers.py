@@ -70,10 +70,12 @@ def ner_table(rows: Rows) -> str:
     columns: dict[str, Cell] = {language: score("test_f1", language=language) for language in languages}
     columns["mean"] = lambda own: mean_spread(shared.seed_means(own, "test_f1", languages), 2)
     columns["dev mean"] = lambda own: mean_spread(shared.seed_means(own, "dev_f1", languages), 2)
+    for name, key in {"seen": "test_f1_seen", "never seen": "test_f1_unseen"}.items():
+        columns[name] = lambda own, key=key: mean_spread(shared.seed_means(own, key, languages))  # type: ignore[misc]
     columns |= {"seeds": shared.seeds, "on disk": lambda own: megabytes(max(row["bytes"] for row in own))}
     columns["minutes"] = shared.minutes
     published = [
-        [f"*{name}*", *(f"{one:.1f}" for one in scores), f"{statistics.fmean(scores):.2f}", "", "", "", ""]
+        [f"*{name}*", *(f"{one:.1f}" for one in scores), f"{statistics.fmean(scores):.2f}", *[""] * 6]
         for name, scores in SETTINGS["published"].items()
     ]
     groups = [(f"{mode}, {init}", pick(rows, mode=mode, init_from=init)) for mode, init in kinds]

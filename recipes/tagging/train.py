@@ -29,6 +29,7 @@ from distillemb_plugins.distill.losses import uses_bf16
 from distillemb_plugins.files import atomic_directory, directory_bytes
 from distillemb_plugins.finetune import FineTuneArguments, build_model, fine_tune, predict
 from distillemb_plugins.locations import bundled, bundled_names
+from distillemb_plugins.runs import read_json
 from recipes import results as shared
 from recipes.results import DEFAULT_DATA, Data, Epochs, Languages, Results, Row, Seeds, Work, check_choice
 from recipes.tables import Tag, ner_scores, pos_scores
@@ -64,6 +65,8 @@ def find_encoder(encoders: Path, name: str) -> Path:
 
 def fit(encoder: Path, dataset: Any, folder: Path, head: Row, settings: Row) -> tuple[Any, Any]:
     """Fine-tune a tagger on an encoder; settings: of `FineTuneArguments`. What came out, and its tokenizer."""
+    if read_json(encoder / "config.json").get("context_layers"):
+        head, settings = head | SETTINGS["over_context"]["head"], settings | SETTINGS["over_context"]["training"]
     model, tokenizer = build_model(encoder, sets.labels_of(dataset["train"]), seed=settings["seed"], **head)
     return fine_tune(model, tokenizer, dataset, FineTuneArguments(str(folder), **settings)), tokenizer
 
@@ -85,8 +88,9 @@ def ner(
     language: Languages = NER["languages"],
     mode: Annotated[list[str], typer.Option(help=", ".join(NER["modes"]) + ".")] = ["single", "joint"],
     init_from: Annotated[
-        str, typer.Option(help=f"What comes with the package, or the teacher of the encoder: {', '.join(STARTS)}.")
-    ] = "afro11",
+        list[str],
+        typer.Option(help=f"What comes with the package, or the teacher of the encoder: {', '.join(STARTS)}."),
+    ] = ["afro11"],
     encoders: Encoders = DEFAULT_ENCODERS,
     seed: Seeds = [0, 1, 2],
     epochs: Epochs = 0,
@@ -95,17 +99,17 @@ def ner(
 ) -> None:
     """Train NER taggers and score dev and test."""
     check_choice("mode", mode, NER["modes"])
-    check_choice("encoder", [init_from], STARTS)
+    check_choice("encoder", init_from, STARTS)
     tasks = {name: load_task(data, name) for name in language}
-    for one_seed, one_mode in product(seed, mode):
-        run = {"mode": one_mode, "init_from": init_from, "seed": one_seed}
+    for one_seed, one_mode, start in product(seed, mode, init_from):
+        run = {"mode": one_mode, "init_from": start, "seed": one_seed}
         done = {row["language"] for row in shared.pick(shared.read_results(results), **run)}
         missing = [name for name in language if name not in done]
         if not missing:
             continue
-        source = work / tagger_name(GOES_ON_FROM.get(one_mode, ""), init_from, one_seed)
+        source = work / tagger_name(GOES_ON_FROM.get(one_mode, ""), start, one_seed)
         if one_mode not in GOES_ON_FROM:
-            source = find_encoder(encoders, init_from)
+            source = find_encoder(encoders, start)
         chosen = extend_tasks(data, tasks) if one_mode == "extended" else tasks
         for group in [language] if one_mode in ALL_AT_ONCE else [[name] for name in missing]:
             train_ner({name: chosen[name] for name in group}, run, source, work, results, epochs)
@@ -143,12 +147,10 @@ def train_ner(tasks: dict[str, Any], run: Row, source: Path, work: Path, results
     mode, seed = run["mode"], run["seed"]
     shared.needed(source, f"tagging/train.py ner --mode {GOES_ON_FROM.get(mode)} --seed {seed}")
     out = work / tagger_name(mode, run["init_from"], seed, "" if mode in ALL_AT_ONCE else next(iter(tasks)))
-    over = NER["over_context"] if run["init_from"] == "afro11-context" else {"head": {}, "training": {}}
-    settings = {**NER["common"], **NER["modes"][mode], **over["training"], "seed": seed, "disable_tqdm": False}
+    settings = {**NER["common"], **NER["modes"][mode], "seed": seed, "disable_tqdm": False}
     settings |= {"num_train_epochs": epochs} if epochs else {}
     settings["bf16"] = uses_bf16("auto", torch.device("cpu"))
-    head = {**NER["head"], **over["head"]}
-    trained, tokenizer = fit(source, sets.join_datasets(tasks), work / f"{out.name}.work", head, settings)
+    trained, tokenizer = fit(source, sets.join_datasets(tasks), work / f"{out.name}.work", NER["head"], settings)
     with atomic_directory(out, overwrite=True) as folder:
         trained.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

@@ -58,6 +58,7 @@ def done(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
             patch.setitem(settings, "num_train_epochs", 1)
             patch.setitem(settings, "evaluations", 1)
         patch.setitem(train.NER, "languages", LANGUAGES)
+        patch.setattr(train, "bundled", lambda name: tiny_encoder_dir)
         run_project(train.HERE, {**values, "some": f"{small} --seed 0"}, ["ner", "ner-refined"])
         run_project(train.HERE, {**values, "some": small}, ["ner-single"])
         few = "--trained-on swa --trained-on hau --seed 0 --system random --system frozen"
@@ -79,13 +80,29 @@ def done(data: Path, tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFa
 def test_every_mode_is_trained_and_scored(done: Any) -> None:
     rows = read_results(done.work / "ner.jsonl")
     kinds = {(row["language"], row["mode"], row["init_from"]) for row in rows}
-    assert kinds == {(n, mode, i) for n in LANGUAGES for mode in train.NER["modes"] for i in ("fasttext", "ppmi_svd")}
+    begun = {mode: {"fasttext", "ppmi_svd"} for mode in train.NER["modes"]}
+    begun["joint"] |= {"afro11", "afro11-context"}
+    begun["extended"] |= {"afro11-context"}
+    begun["refined"] |= {"afro11-context"}
+    assert kinds == {(name, mode, one) for name in LANGUAGES for mode, starts in begun.items() for one in starts}
     assert all(0 <= row["test_f1"] <= 100 and row["bytes"] > 0 and "test_f1_unseen" in row for row in rows)
     assert all(set(row["test_per_type"]) <= {"PER", "LOC", "ORG", "DATE"} for row in rows)
 
 
 def test_what_is_there_is_not_trained_again(done: Any) -> None:
     assert done.before == done.again
+
+
+def test_an_encoder_with_context_layers_is_fine_tuned_with_their_settings(
+    data: Path, tiny_context_dir: Path, tiny_encoder_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "fine_tune", lambda model, tokenizer, dataset, args: (model.config, args))
+    monkeypatch.setitem(train.SETTINGS["over_context"], "head", {"context_dropout": 0.3})
+    task = train.load_task(data, "swa")
+    settings = {"seed": 0, "context_learning_rate": 0.5}
+    for encoder, dropout, rate in ((tiny_context_dir, 0.3, 0.0003), (tiny_encoder_dir, 0.1, 0.5)):
+        (config, args), _ = train.fit(encoder, task, tmp_path, train.NER["head"], settings)
+        assert (config.context_dropout, args.context_learning_rate) == (dropout, rate)
 
 
 def test_extended_tasks_hold_the_new_sentences_alone(data: Path) -> None:
@@ -158,9 +175,9 @@ def test_a_frozen_encoder_does_not_move(tiny_encoder_dir: Path) -> None:
 
 def test_missing_steps_are_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DistillEmbError, match=r"prepare\.py all"):
-        train.ner(data, LANGUAGES, ["joint"], "ppmi_svd", tmp_path, [0], 1, tmp_path, tmp_path / "r")
+        train.ner(data, LANGUAGES, ["joint"], ["ppmi_svd"], tmp_path, [0], 1, tmp_path, tmp_path / "r")
     with pytest.raises(DistillEmbError, match="ner --mode extended --seed 0` first"):
-        train.ner(data, LANGUAGES, ["refined"], "fasttext", tmp_path, [0], 1, tmp_path, tmp_path / "r")
+        train.ner(data, LANGUAGES, ["refined"], ["fasttext"], tmp_path, [0], 1, tmp_path, tmp_path / "r")
     with pytest.raises(DistillEmbError, match="no joint tagger"):
         taggers.release(tmp_path / "out", work=tmp_path, results=tmp_path / "none.jsonl")
     with pytest.raises(DistillEmbError, match="is not there: train it first"):
