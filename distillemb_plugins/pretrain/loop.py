@@ -238,10 +238,12 @@ class Pretraining(TrainingRun):
             {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
             for module in (body.encoder, body.context_layers)
         )
+        rounds = self.files.facts.settings.get("pretraining", []) if self.files.context else []
+        rounds = [*(rounds if isinstance(rounds, list) else [rounds]), self.settings.to_dict()]
         facts = replace(
             facts,
             scores={**facts.scores, SCORES: self.state.progress.scores},
-            settings={**facts.settings, "pretraining": self.settings.to_dict()},
+            settings={**facts.settings, "pretraining": rounds if len(rounds) > 1 else rounds[0]},
             versions=current_versions(),
         )
         write_encoder(

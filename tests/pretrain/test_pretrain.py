@@ -165,7 +165,9 @@ def test_context_layers_of_the_encoder_go_on_learning(text: Path, done: Path, tm
     }
     for name, tensor in before.context.items():
         np.testing.assert_allclose(more.context[name], tensor, atol=1e-6, err_msg=name)
-    assert more.facts.settings["pretraining"]["layers"] == 1, "the sizes that were taken are in the facts"
+    rounds = more.facts.settings["pretraining"]
+    assert [one["words"] for one in rounds] == [0, 1], "the facts tell both rounds"
+    assert [one["layers"] for one in rounds] == [1, 1], "with the sizes that were taken"
 
 
 @pytest.mark.parametrize(
