@@ -60,6 +60,7 @@ def tokenizer_files(char_table: dict[str, Any], model_max_length: int = MODEL_MA
 
 def remote_code_files() -> dict[str, str]:
     """Return the modules that ``trust_remote_code=True`` runs where this package is not installed, by file name."""
-    sources = {path.name: path for path in sorted((_HERE / "hf").glob("*_distillemb.py"))}
-    sources["characters_distillemb.py"] = _HERE / "characters.py"  # the one in hf/ only imports it
+    # What hf/ only imports stands in layers/, and the character table above both.
+    sources = {path.name: path for room in ("hf", "layers") for path in sorted((_HERE / room).glob("*_distillemb.py"))}
+    sources["characters_distillemb.py"] = _HERE / "characters.py"
     return {name: path.read_text("utf-8") for name, path in sources.items()}

@@ -208,7 +208,7 @@ def make_encoder_dir(path: Path, encoder_type: str, words: list[str], dim: int =
     import torch
 
     from distillemb_plugins.hf.configuration_distillemb import ALIGNMENTS, DistillEmbConfig
-    from distillemb_plugins.hf.encoders_distillemb import build_encoder
+    from distillemb_plugins.layers.encoders_distillemb import build_encoder
 
     characters = CharTable.learn(words, max_chars=13, align=ALIGNMENTS[encoder_type])
     config = DistillEmbConfig(

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from distillemb_plugins import DistillEmb, DistillEmbError
-from distillemb_plugins.hf.encoders_distillemb import ENCODERS, build_encoder
+from distillemb_plugins.layers.encoders_distillemb import ENCODERS, build_encoder
 from distillemb_plugins.persistence import EncoderFiles, read_encoder, resolve
 
 from .conftest import TINY_ARGS

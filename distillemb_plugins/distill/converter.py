@@ -16,7 +16,7 @@ from ..characters import CharTable
 from ..errors import DistillEmbError, brief
 from ..facts import EncoderFacts
 from ..hf.configuration_distillemb import DistillEmbConfig
-from ..hf.encoders_distillemb import build_encoder
+from ..layers.encoders_distillemb import build_encoder
 from ..persistence import write_encoder
 
 _CONVOLUTIONS = [f"conv{number}.weight" for number in range(1, 5)]

@@ -13,7 +13,7 @@ from torch.nn import functional
 from ..characters import CLASSES, PAD_ID, CharTable
 from ..errors import DistillEmbError
 from ..hf.configuration_distillemb import ALIGNMENTS, DistillEmbConfig
-from ..hf.encoders_distillemb import DistillEmbEncoder, build_encoder
+from ..layers.encoders_distillemb import DistillEmbEncoder, build_encoder
 from .settings import DistillSettings
 from .targets import Targets
 

@@ -15,7 +15,7 @@ from ..hf import (
     DistillEmbForTokenClassification,
     DistillEmbTokenizer,
 )
-from ..hf.encoders_distillemb import build_encoder
+from ..layers.encoders_distillemb import build_encoder
 from ..persistence import EncoderFiles
 
 

@@ -1,7 +1,7 @@
 """The Hugging Face face: configuration, model, heads and tokenizer, registered with the Auto classes on import.
 
-``import distillemb_plugins.hf`` is enough for ``AutoModel.from_pretrained(encoder_dir)``. Without transformers the
-torch encoders (`encoders_distillemb`) can still be imported, and the other names say what to install.
+``import distillemb_plugins.hf`` is enough for ``AutoModel.from_pretrained(encoder_dir)``. Without transformers, its
+names say what to install. The torch modules below the models stand in ``layers/``, which needs no transformers.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class ContextForward:
         return result
 
     def _shapes(self, char_ids: NDArray[np.int32]) -> Floats:
-        """See `ShapeFeatures` in hf/heads_distillemb.py."""
+        """See `ShapeFeatures` in layers/heads_distillemb.py."""
         classes = self.weights["shapes.classes"][char_ids]
         upper, letter, digit, other = (classes == kind for kind in (UPPER, LETTER, DIGIT, OTHER))
         begun = (char_ids != 0).cumsum(axis=1)

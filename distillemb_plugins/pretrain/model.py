@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..hf.configuration_distillemb import DistillEmbConfig
-from ..hf.encoders_distillemb import without_padding
 from ..hf.modeling_distillemb import DistillEmbForMaskedLM
+from ..layers.encoders_distillemb import without_padding
 from ..persistence import EncoderFiles
 from ..vectors import unit_rows
 from .batches import Batch

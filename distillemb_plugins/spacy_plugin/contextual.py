@@ -58,7 +58,7 @@ class ContextShim(EncoderShim):
         """Build the torch modules with the weights of `files`."""
         import torch
 
-        from ..hf.context_distillemb import ContextLayers
+        from ..layers.context_distillemb import ContextLayers
 
         module = torch.nn.ModuleDict({"encoder": super().build(files)})
         classes = torch.from_numpy(files.context["shapes.classes"]).tolist()

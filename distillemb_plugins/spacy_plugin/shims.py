@@ -4,7 +4,7 @@ thinc's own PyTorchShim ignores ``use_averages`` and lets copies of a model shar
 it would also need torch to predict, which is slow for repeated words and hangs after a fork. So in `EncoderShim`
 
 * predicting runs `DistillEmb` (NumPy, each word computed once, then cached), rebuilt after every update;
-* learning runs the torch module of ``hf/encoders_distillemb.py``, built at the first update and not before, so a
+* learning runs the torch module of ``layers/encoders_distillemb.py``, built at the first update and not before, so a
   trained pipeline runs without torch;
 * the optimizer's step is scaled (``lr_scale``), not the gradient: Adam divides by the gradient's own size, so a
   scaled gradient moves the weights as far as before.
@@ -127,7 +127,7 @@ class EncoderShim(Shim):
         """Build the torch module with the weights of `files`."""
         import torch
 
-        from ..hf.encoders_distillemb import build_encoder
+        from ..layers.encoders_distillemb import build_encoder
 
         module = build_encoder(SimpleNamespace(**files.config))
         module.load_state_dict({name: torch.from_numpy(t.copy()) for name, t in files.tensors.items()})

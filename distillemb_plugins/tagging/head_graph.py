@@ -1,8 +1,8 @@
 """What stands over word vectors as an ONNX graph, written operator by operator.
 
 It takes milliseconds, where tracing torch takes minutes, and recurrent layers become ONNX's own operators, which run
-several times as fast as a traced loop. The layers are those of ``hf/context_distillemb.py`` and
-``hf/heads_distillemb.py``; the tests compare the two. Padding stands at the end of a sentence.
+several times as fast as a traced loop. The layers are those of ``layers/context_distillemb.py`` and
+``layers/heads_distillemb.py``; the tests compare the two. Padding stands at the end of a sentence.
 """
 
 from __future__ import annotations

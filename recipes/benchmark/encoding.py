@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 
 from distillemb_plugins import DistillEmb, Teacher
 from distillemb_plugins.hf import DistillEmbConfig
-from distillemb_plugins.hf.encoders_distillemb import build_encoder
+from distillemb_plugins.layers.encoders_distillemb import build_encoder
 from distillemb_plugins.persistence import EncoderFiles
 from distillemb_plugins.teachers import train_teacher
 from distillemb_plugins.text import tokenize

@@ -7,7 +7,7 @@ import torch
 
 from distillemb_plugins.distill.student import fast_forward
 from distillemb_plugins.hf.configuration_distillemb import DistillEmbConfig
-from distillemb_plugins.hf.encoders_distillemb import DistillEmbEncoder, build_encoder
+from distillemb_plugins.layers.encoders_distillemb import DistillEmbEncoder, build_encoder
 
 
 @pytest.mark.parametrize("kind", ["distillemb-small", "distillemb-mid"])

@@ -15,7 +15,7 @@ from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.characters import split_characters
 from distillemb_plugins.distill import DistillSettings, distill, fit_residual_codebook
 from distillemb_plugins.distill.targets import build_targets
-from distillemb_plugins.hf.encoders_distillemb import build_encoder
+from distillemb_plugins.layers.encoders_distillemb import build_encoder
 from distillemb_plugins.persistence import EncoderFiles, read_encoder
 from distillemb_plugins.teachers import Teacher
 from distillemb_plugins.vectors import unit_rows

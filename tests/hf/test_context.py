@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distillemb_plugins.hf.context_distillemb import ContextLayers
+from distillemb_plugins.layers.context_distillemb import ContextLayers
 
 DIM, SIZE, RANGE, CHARS = 6, 8, 5, 4
 

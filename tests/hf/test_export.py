@@ -11,8 +11,8 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from distillemb_plugins.hf import DistillEmbConfig
-from distillemb_plugins.hf.hashing_distillemb import row_hashes
-from distillemb_plugins.hf.heads_distillemb import Bidirectional
+from distillemb_plugins.layers.hashing_distillemb import row_hashes
+from distillemb_plugins.layers.heads_distillemb import Bidirectional
 
 from ..conftest import TINY_ARGS
 from .conftest import make_tagger

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distillemb_plugins.characters import CharTable
-from distillemb_plugins.hf.heads_distillemb import (
+from distillemb_plugins.layers.heads_distillemb import (
     Bidirectional,
     ChainCrf,
     ShapeFeatures,

@@ -26,7 +26,7 @@ from distillemb_plugins.hf import (
     DistillEmbForTokenClassification,
     DistillEmbModel,
 )
-from distillemb_plugins.hf import encoders_distillemb as encoders
+from distillemb_plugins.layers import encoders_distillemb as encoders
 
 from .conftest import SENTENCES, make_tagger
 

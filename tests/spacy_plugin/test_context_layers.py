@@ -166,6 +166,20 @@ def test_saved_pipelines_need_neither_the_directory_nor_torch(
     assert found.stdout.strip() == "3", found.stderr
 
 
+def test_training_needs_no_transformers(tiny_context_dir: Path, tmp_path: Path) -> None:
+    pipeline(tiny_context_dir)[0].to_disk(tmp_path / "saved")
+    program = (
+        "import sys; sys.modules['transformers'] = None\n"
+        "import spacy; from spacy.training import Example\n"
+        f"nlp = spacy.load({str(tmp_path / 'saved')!r})\n"
+        "example = Example.from_dict(nlp.make_doc('kita soma'), {'entities': [(0, 4, 'PER')]})\n"
+        "nlp.update([example], sgd=nlp.resume_training())\n"
+        "print('torch' in sys.modules, 'distillemb_plugins.hf' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert found.stdout.split() == ["True", "False"], found.stderr
+
+
 def test_several_processes_give_the_same(tiny_context_dir: Path) -> None:
     nlp, examples = pipeline(tiny_context_dir)
     nlp.update(examples, sgd=nlp.resume_training())

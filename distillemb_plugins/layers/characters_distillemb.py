@@ -1,0 +1,8 @@
+"""The character table, under the name that the files of this folder import.
+
+A saved encoder directory carries the whole of ``distillemb_plugins/characters.py`` under this name.
+"""
+
+from ..characters import DIGIT, LETTER, OTHER, PAD_ID, UPPER, CharTable
+
+__all__ = ["DIGIT", "LETTER", "OTHER", "PAD_ID", "UPPER", "CharTable"]
