@@ -69,16 +69,10 @@ def read_entries(recipes: Path) -> Rows:
 
 
 def entries(pipelines: Iterable[Row], taggers: Iterable[Row], settings: Mapping[str, Any]) -> Rows:
-    """Everything that has been run on all languages, and what has been published.
+    """Everything that has been run on all languages (pipelines of embeddings, taggers of tagging) and been published.
 
-    Args:
-        pipelines: Results of recipes/embeddings.
-        taggers: Results of recipes/tagging.
-        settings: The settings of recipes/tagging, with the languages and the published figures.
-
-    Returns:
-        Of each system its ``name`` and ``kind``, the F1 by language (``scores``), its ``means`` over the languages, one
-        for each seed, their ``mean``, and the ``bytes`` that one has on disk to tag.
+    Of each system: its ``name`` and ``kind``, the F1 by language (``scores``), its ``means`` over the languages of each
+    seed, their ``mean``, and the ``bytes`` that one has on disk to tag. settings: those of recipes/tagging.
     """
     languages = settings["ner"]["languages"]
     ner = pick(pipelines, task="ner", share=100)

@@ -122,7 +122,7 @@ def _label_points(
         )
 
 
-def line_plots(panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]], x_label: str, y_label: str) -> str:
+def line_plots(panels: Mapping[str, Mapping[str, Mapping[Any, Sequence[float]]]], x_label: str, y_label: str) -> str:
     """Lines through means, with bands from the lowest to the highest value, as SVG.
 
     panels: by title, side by side: the lines by label, each with its values (of several seeds) at places on the axis.

@@ -121,10 +121,7 @@ def cold(encoder: DistillEmb, text: list[str]) -> int:
 
 
 def rivals(seen: list[str], dim: int, buckets: int) -> dict[str, Encode]:
-    """fastText's C++ (which floret carries), gensim's and a quantized fastText, floret and spaCy's floret table.
-
-    All are fitted to the seen words.
-    """
+    """fastText's C++ (in floret), gensim's and a quantized one, floret, spaCy's floret table, all of the seen words."""
     import compress_fasttext
     import floret
     from gensim.models.fasttext import load_facebook_vectors
@@ -179,7 +176,6 @@ def differences(bench: Bench, words: list[str]) -> dict[str, Row]:
 
 def torch_vectors(files: EncoderFiles, words: list[str]) -> Floats:
     """The vectors of the torch module in float32, ``[n, dim]``."""
-
     module = build_encoder(SimpleNamespace(**files.config)).eval()
     module.load_state_dict({name: torch.from_numpy(np.asarray(tensor)) for name, tensor in files.tensors.items()})
     rows = torch.from_numpy(files.characters.encode(words)).long()
@@ -273,7 +269,6 @@ def character_ids(words: list[str]) -> dict[str, int]:
 
 def published_network(characters: int, dim: int) -> Any:
     """The torch module of `distillemb-small` with random weights."""
-
     sizes: Row = {"dim": dim, "vocab_size": characters, "max_chars": MAX_CHARS}
     config = DistillEmbConfig(encoder_type="distillemb-small", **sizes)
     torch.manual_seed(0)

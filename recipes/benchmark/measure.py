@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are 
 from distillemb_plugins import load_teacher
 from distillemb_plugins.distill import DistillSettings
 from distillemb_plugins.distill.trainer import training_speed
-from distillemb_plugins.evaluate.plots import COLORS, FAINT, figure_of, svg_text
+from distillemb_plugins.evaluate.plots import line_plots
 from distillemb_plugins.files import directory_bytes
 from distillemb_plugins.persistence import WEIGHTS_FILE, read_encoder, resolve
 from distillemb_plugins.quantization import STORAGES
@@ -200,18 +200,9 @@ def write(results: Path, readme: Path) -> None:
     for section in dict.fromkeys(row["section"] for row in rows):
         parts += [f"### {section}", _table(pick(rows, section=section))]
     shared.write_blocks(readme, {"tables": "\n\n".join(parts)})
-    with figure_of(10, 2.6, len(GROWTH)) as (drawing, panels):
-        for axes, what in zip(panels, GROWTH, strict=True):
-            found = sorted(pick(rows, what=what), key=lambda row: row["value"])  # the file sorts names as text
-            low, median, high = ([row[name] / 1e3 for row in found] for name in ("low", "median", "high"))
-            axes.fill_between(range(len(found)), low, high, color=COLORS[0], alpha=0.2)
-            axes.plot(range(len(found)), median, marker="o", markersize=3, color=COLORS[0])
-            axes.set_xticks(range(len(found)), [f"{row['value']:,}" for row in found])
-            axes.set_xlabel(what)
-            axes.set_ylabel("thousand words/s")
-            axes.set_ylim(bottom=0)
-            axes.grid(color=FAINT, alpha=0.3)
-        shared.write_text(readme.with_name("scaling.svg"), svg_text(drawing))
+    grown = {what: sorted(pick(rows, what=what), key=lambda row: row["value"]) for what in GROWTH}
+    lines = {w: {"median": {f"{row['value']:,}": [row["median"] / 1e3] for row in found}} for w, found in grown.items()}
+    shared.write_text(readme.with_name("scaling.svg"), line_plots(lines, "", "thousand words/s"))
 
 
 def _targets(rows: list[Row]) -> str:

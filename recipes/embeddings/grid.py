@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class System:
     embedding: str = "none"
     reads: str = ""
     grad_factor: float = 1.0
+    together: Mapping[str, Any] = field(default_factory=dict)
     low_data: str = ""
 
 
@@ -77,7 +78,8 @@ OPENERS: dict[str, Callable[[Path], Teacher]] = {  # of the systems with a table
 }
 TABLES = tuple(OPENERS)
 TAGGERS = ("joint", "refined")
-COMMON = tuple(name for name in SYSTEMS if name not in TAGGERS)  # those of every task with tagged words
+TOGETHER = tuple(name for name, system in SYSTEMS.items() if system.together)
+COMMON = tuple(name for name in SYSTEMS if name not in (*TAGGERS, *TOGETHER))  # of every task with tagged words
 DISTILLED = ("frozen", "finetuned", "frozen-ppmi_svd", "finetuned-ppmi_svd")
 
 
@@ -177,6 +179,16 @@ class NerTask(_Task):
         part = self.training_part(data, run)
         files = {f"paths.{split}": str(self._file(data, run, split)) for split in ("train", "dev")}
         yield {**files, "corpora.train.shuffle": part.shuffle, "corpora.train.limit": part.limit}
+
+    @contextmanager
+    def all_corpora(self, data: Path) -> Iterator[Row]:
+        """The sentences of all languages, for a pipeline of all."""
+        with tempfile.TemporaryDirectory() as folder:
+            files = {split: Path(folder) / f"{split}.txt" for split in ("train", "dev")}
+            for split, file in files.items():
+                parts = [self._file(data, {"language": one}, split).read_text("utf-8") for one in self.languages]
+                file.write_text("\n\n".join(part.strip() for part in parts) + "\n", "utf-8")
+            yield {f"paths.{split}": str(file) for split, file in files.items()}
 
     def score(self, nlp: Any, data: Path, run: Row, splits: Sequence[str] = ("dev", "test")) -> Row:
         part = list(self.training_part(data, run).sentences())

@@ -15,13 +15,15 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
+import spacy
 import srsly
 import typer
 from thinc.api import Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins import DistillEmb
+from distillemb_plugins.files import directory_bytes
+from distillemb_plugins.runs import read_json, write_json
 from distillemb_plugins.spacy_plugin.configs import build_config
 from distillemb_plugins.spacy_plugin.training import TrainedPipeline, train_pipeline
 from recipes.embeddings import classifiers, grid
@@ -66,8 +68,22 @@ def train_run(task: Task, data: Path, work: Path, run: Row) -> Row:
 
 def train_spacy(task: Task, data: Path, work: Path, run: Row, **overrides: Any) -> TrainedPipeline:
     """Train the pipeline of a run; overrides: of its config, with dotted keys."""
+    if run["system"] in grid.TOGETHER:
+        return train_together(task, data, work, run)
     with task.corpora(data, run) as files:
         return train_pipeline(run_config(task, work, run, {**files, **overrides}))
+
+
+def train_together(task: Task, data: Path, work: Path, run: Row) -> TrainedPipeline:
+    """The pipeline of all languages. It is trained once, with as many updates a language, and kept."""
+    assert isinstance(task, grid.NerTask)
+    kept, cost = (work / f"{task.name}-{run['system']}-{run['seed']}{end}" for end in ("", ".json"))
+    if not cost.is_file():
+        with task.all_corpora(data) as files:
+            whole = run | {"steps": run["steps"] * len(task.languages)}
+            trained = train_pipeline(run_config(task, work, whole, {**files, **SYSTEMS[run["system"]].together}), kept)
+        write_json(cost, {"seconds": trained.seconds / len(task.languages)})
+    return TrainedPipeline(spacy.load(kept), read_json(cost)["seconds"], directory_bytes(kept))
 
 
 def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
@@ -98,26 +114,12 @@ def study(task: Task, data: Path, work: Path, languages: list[str], seeds: list[
     ]
 
     def do(run: Row) -> Row:
-        one = tries[run["system"], run["setting"]]
-        changes = dict(one.get("overrides", {}))
-        if "ngram_dropout" in one:
-            encoder = with_ngram_dropout(source(run["system"], work), one["ngram_dropout"])
-            changes["paths.encoder"] = str(encoder)
+        changes = tries[run["system"], run["setting"]].get("overrides", {})
         whole = {**run, "share": 100, "steps": steps or task.steps_for(run["language"], 100)}
         trained = train_spacy(task, data, work, whole, **changes)
         return {"seconds": round(trained.seconds, 1), **task.score(trained.nlp, data, whole, ["dev"])}
 
     run_missing(out, runs, TRIED_KEY, do)
-
-
-def with_ngram_dropout(encoder: Path, rate: float) -> Path:
-    """A copy of an encoder that leaves out another share of the n-grams while it learns."""
-    out = encoder.with_name(f"{encoder.name}-dropout-{rate}")
-    if not out.is_dir():
-        copy = DistillEmb.from_pretrained(encoder)
-        copy.config["encoder_args"]["ngram_dropout"] = rate
-        copy.save_pretrained(out)
-    return out
 
 
 @app.command(help=__doc__)

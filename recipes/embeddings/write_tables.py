@@ -2,6 +2,7 @@
 
 python recipes/embeddings/write_tables.py write     # from the results alone
 python recipes/embeddings/write_tables.py data      # what the data sets hold; a few minutes
+python recipes/embeddings/write_tables.py release   # the pipeline of all languages as a wheel, ready to be given away
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from distillemb_plugins import data as sets
 from distillemb_plugins.data import pos
 from distillemb_plugins.evaluate import seen_accuracy
 from distillemb_plugins.evaluate.plots import line_plots
+from distillemb_plugins.workflow import packages
 from recipes import results as shared
 from recipes.embeddings import grid
 from recipes.embeddings.grid import HERE, SPLITS, SYSTEMS, TASKS, TEXT_TASKS
-from recipes.results import RAW_TEXT, Languages, Rows, mean_spread, pick, score, seed_means
+from recipes.results import RAW_TEXT, Languages, Rows, mean_spread, megabytes, pick, score, seed_means
 from recipes.tables import languages_table, pos_blocks, starred, systems_table, tried_table
 
 LOW_DATA_SYSTEMS = {name: system.low_data for name, system in SYSTEMS.items() if system.low_data}
@@ -195,6 +197,22 @@ def write_data(
     if places := [(name, one) for name in chosen if name in TEXT_TASKS for one in chosen[name]]:
         blocks["text-data"] = text_data_block(data, places)
     shared.write_blocks(readme, blocks)
+
+
+@app.command()
+def release(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write into.")] = grid.WORK / "release",
+    work: shared.Work = grid.WORK,
+    results: shared.Results = HERE / "results.jsonl",
+) -> None:
+    """Make the pipeline of all languages (seed 0) a wheel with its scores, and open it in a fresh process."""
+    [system], known = grid.TOGETHER, srsly.read_yaml(HERE / "release.yml")
+    pipeline = shared.needed(work / f"ner-{system}-0", f"embeddings/train.py ner --system {system} --seed 0")
+    rows = pick(shared.read_results(results), task="ner", system=system, seed=0)
+    scores = {f"test_f1_{row['language']}": row["test_f1"] / 100 for row in rows}
+    wheel = packages.build_wheel(pipeline, out, known["name"], known["meta"] | {"performance": scores})
+    found = packages.open_wheel(wheel, known["example"])["entities"]
+    typer.echo(f"{wheel}: {megabytes(wheel.stat().st_size)}; in {known['example']!r} it finds {found}")
 
 
 if __name__ == "__main__":

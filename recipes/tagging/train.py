@@ -143,7 +143,6 @@ def extend_tasks(data: Path, tasks: dict[str, Any]) -> dict[str, Any]:
 
 def train_ner(tasks: dict[str, Any], run: Row, source: Path, work: Path, results: Path, epochs: int) -> None:
     """Train one tagger on the tasks, and keep it, its learning curve, and a row of results a language."""
-
     mode, seed = run["mode"], run["seed"]
     shared.needed(source, f"tagging/train.py ner --mode {GOES_ON_FROM.get(mode)} --seed {seed}")
     out = work / tagger_name(mode, run["init_from"], seed, "" if mode in ALL_AT_ONCE else next(iter(tasks)))

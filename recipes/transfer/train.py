@@ -115,10 +115,8 @@ def run_row(run: Row, data: Path, work: Path) -> Row:
 
 def settled(rows: Rows) -> Rows:
     """The rows without those of a task that were trained with other settings than most of that task's rows."""
-    settings = [(row["task"], *(row.get(name) for name in KEY[5:])) for row in rows]
-    most: dict[str, tuple[Any, ...]] = {}
-    for setting, _ in Counter(settings).most_common():
-        most.setdefault(setting[0], setting)
+    settings = [(row["task"], *map(row.get, KEY[5:])) for row in rows]
+    most = {setting[0]: setting for setting, _ in reversed(Counter(settings).most_common())}
     return [row for row, setting in zip(rows, settings, strict=True) if setting == most[row["task"]]]
 
 
