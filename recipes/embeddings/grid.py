@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class System:
     embedding: str = "none"
     reads: str = ""
     grad_factor: float = 1.0
-    together: Mapping[str, Any] = field(default_factory=dict)
+    together: bool = False
     low_data: str = ""
 
 

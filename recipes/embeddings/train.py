@@ -81,7 +81,7 @@ def train_together(task: Task, data: Path, work: Path, run: Row) -> TrainedPipel
     if not cost.is_file():
         with task.all_corpora(data) as files:
             whole = run | {"steps": run["steps"] * len(task.languages)}
-            trained = train_pipeline(run_config(task, work, whole, {**files, **SYSTEMS[run["system"]].together}), kept)
+            trained = train_pipeline(run_config(task, work, whole, files), kept)
         write_json(cost, {"seconds": trained.seconds / len(task.languages)})
     return TrainedPipeline(spacy.load(kept), read_json(cost)["seconds"], directory_bytes(kept))
 
