@@ -3,6 +3,6 @@
 A saved encoder directory carries the whole of ``distillemb_plugins/characters.py`` under this name.
 """
 
-from ..characters import DIGIT, LETTER, OTHER, PAD_ID, UPPER, CharTable
+from ..characters import PAD_ID, CharTable
 
-__all__ = ["DIGIT", "LETTER", "OTHER", "PAD_ID", "UPPER", "CharTable"]
+__all__ = ["PAD_ID", "CharTable"]

@@ -54,8 +54,8 @@ def pretrain(
     Args:
         texts: Text files, plain or compressed, or folders of them. The folder that a file lies in names its language;
             ``NAME=FILE`` names another one.
-        encoder: An encoder directory, a bundled name or a hub id. Context layers that it has go on learning. Otherwise
-            new ones begin.
+        encoder: An encoder directory, a bundled name or a hub id. If it has context layers, they go on learning. If
+            not, new ones begin.
         out: The directory to write. ``<out>.work`` holds the text as numbers, the log and the last checkpoint until
             the run is complete.
         settings: Sizes and training.

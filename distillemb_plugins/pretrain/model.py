@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,14 +42,10 @@ def build_model(files: EncoderFiles, settings: PretrainSettings, vocabulary: int
     )
     model = DistillEmbForMaskedLM(config)
     body: Any = model.distillemb
-    body.encoder.load_state_dict(_as_torch(files.tensors))
-    if files.context:
-        body.context_layers.load_state_dict(_as_torch(files.context))
+    for module, tensors in ((body.encoder, files.tensors), (body.context_layers, files.context)):
+        if tensors:
+            module.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()})
     return model
-
-
-def _as_torch(tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
 
 
 class PretrainModel(nn.Module):

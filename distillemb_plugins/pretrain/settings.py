@@ -17,19 +17,19 @@ _SIZES = (*_NEW_LAYERS, "feed_forward")
 
 
 def _size(doc: str, new: str) -> Any:
-    return setting(0, f"{doc}; 0 takes that of the encoder's own context layers, or {new} for new ones.", least=0)
+    return setting(0, f"{doc}; 0 keeps that of the encoder, and takes {new} for new layers.", least=0)
 
 
 @dataclass(frozen=True)
 class PretrainSettings:
     """Sizes of the context layers, and how they learn from raw text by masked words. `describe_settings` tells each."""
 
-    layers: int = _size("Transformer layers", "3")
+    layers: int = _size("Number of transformer layers", "3")
     size: int = _size("Width of a word in context", "256")
     heads: int = _size("Attention heads of a layer, which divide `size`", "4")
     feed_forward: int = _size("Units of a layer's feed-forward network", "four times `size`")
     dropout: float = setting(0.1, "Probability in training.", number=SHARE)
-    range: int = _size("How far a word sees, in words, where longer lines are cut", "96")
+    range: int = _size("How far a word sees, in words (longer lines are cut)", "96")
     vocabulary: int = setting(
         50_000,
         "Words that can be predicted, the most frequent ones. Rarer words are read and never predicted.",
@@ -80,7 +80,7 @@ class PretrainSettings:
             )
 
     def for_encoder(self, config: Mapping[str, Any]) -> PretrainSettings:
-        """The settings with every size: the encoder's own where it has context layers, which then go on learning.
+        """The settings with every size. If the encoder has context layers, their sizes are kept.
 
         Args:
             config: The encoder's configuration.
@@ -94,8 +94,8 @@ class PretrainSettings:
         for name, own in sizes.items():
             if getattr(self, name) not in (0, own):
                 raise DistillEmbError(
-                    f"{name} is {getattr(self, name)}, and the encoder has context layers already, of {own}: leave it "
-                    "out to go on from them, or give an encoder without context layers."
+                    f"{name} is {getattr(self, name)}, and the encoder has context layers already, with {name} {own}: "
+                    "leave it out to go on from them, or give an encoder without context layers."
                 )
         return replace(self, **sizes)
 
