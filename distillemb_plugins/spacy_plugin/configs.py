@@ -21,7 +21,7 @@ from .rates import GRAD_FACTORS
 # The overlays of each task; the header of the rendered file is that of the last one.
 TASKS = {"ner": ["ner"], "pos": ["pos"], "ner-pos": ["ner", "pos", "ner-pos"], "textcat": ["textcat"]}
 EMBEDDINGS = ("none", "static", "trainable", "context")
-_WIDTH = "${components.tok2vec.model.%swidth}"  # of what the components listen to
+_ENCODE = "components.tok2vec.model.encode."  # the CNN over the embedded words
 _NAMES = {f"{task}-{embedding}": (task, embedding) for task in TASKS for embedding in EMBEDDINGS}
 _LANGUAGES = '# lang is "xx" for languages that spaCy has no code for; am, lg, ti, tn and yo have theirs.'
 _FOLDER = Path(__file__).parent / "configs"
@@ -49,8 +49,7 @@ def build_config(task: str, embedding: str = "trainable", overrides: Mapping[str
     _check("embedding", embedding, EMBEDDINGS)
     config = Config(section_order=CONFIG_SECTION_ORDER)
     for name in ("base", *TASKS[task], embedding):
-        text = _text(name).replace(_WIDTH % "encode.", _WIDTH % "") if embedding == "context" else _text(name)
-        _lay_over(config, Config().from_str(text, interpolate=False))
+        _lay_over(config, Config().from_str(_text(name), interpolate=False))
     tok2vec = config["components"]["tok2vec"]["model"]
     if embedding in ("trainable", "context"):
         tok2vec.get("embed", tok2vec)["grad_factor"] = GRAD_FACTORS[task]
@@ -60,6 +59,10 @@ def build_config(task: str, embedding: str = "trainable", overrides: Mapping[str
         for section in reversed([*sections, last]):
             value = {section: value}  # noqa: PLW2901
         _lay_over(config, value)
+    if embedding == "context":  # one function makes words in context, its CNN included
+        tok2vec.update(tok2vec.pop("encode", {}))
+        text = config.to_str(interpolate=False).replace(_ENCODE, _ENCODE.removesuffix("encode."))
+        config = Config(section_order=CONFIG_SECTION_ORDER).from_str(text, interpolate=False)
     for unused in config["components"].keys() - set(config["nlp"]["pipeline"]):
         del config["components"][unused]
     config.is_interpolated = False

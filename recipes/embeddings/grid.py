@@ -6,12 +6,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import spacy
 import srsly
 from datasets import DatasetDict
@@ -44,6 +43,9 @@ class System:
     reads: str = ""
     grad_factor: float = 1.0
     together: bool = False
+    begins_with: str = ""
+    steps: int = 0
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     low_data: str = ""
 
 
@@ -60,11 +62,6 @@ def _ppmi_svd_table(path: Path) -> Teacher:
     return replace(table, subwords=lambda words: table.lookup([word.lower() for word in words])[0])
 
 
-def _compressed_table(path: Path) -> Teacher:
-    model = require("compress_fasttext", "recipes").models.CompressedFastTextKeyedVectors.load(str(path))
-    return _computed(lambda words: np.stack([model[word] for word in words]))
-
-
 def _computed(vectors: Callable[[Sequence[str]], Floats]) -> Teacher:
     """A table without rows of words: the vector of any word is computed."""
     return Teacher("computed", [], vectors(["a"])[:0], subwords=vectors)
@@ -73,13 +70,15 @@ def _computed(vectors: Callable[[Sequence[str]], Floats]) -> Teacher:
 OPENERS: dict[str, Callable[[Path], Teacher]] = {  # of the systems with a table: what opens it
     "static": load_teacher,
     "floret": lambda path: _computed(spacy.load(path).vocab.vectors.get_batch),
-    "compressed": _compressed_table,
+    "compressed": lambda path: _computed(
+        require("compress_fasttext", "recipes").models.CompressedFastTextKeyedVectors.load(str(path)).__getitem__
+    ),
     "static-ppmi_svd": _ppmi_svd_table,
 }
 TABLES = tuple(OPENERS)
 TAGGERS = ("joint", "refined")
-TOGETHER = tuple(name for name, system in SYSTEMS.items() if system.together)
-COMMON = tuple(name for name in SYSTEMS if name not in (*TAGGERS, *TOGETHER))  # of every task with tagged words
+# Of every task with tagged words.
+COMMON = tuple(n for n, one in SYSTEMS.items() if not (n in TAGGERS or one.together or one.begins_with))
 DISTILLED = ("frozen", "finetuned", "frozen-ppmi_svd", "finetuned-ppmi_svd")
 
 

@@ -27,7 +27,7 @@ from distillemb_plugins.runs import read_json, write_json
 from distillemb_plugins.spacy_plugin.configs import build_config
 from distillemb_plugins.spacy_plugin.training import TrainedPipeline, train_pipeline
 from recipes.embeddings import classifiers, grid
-from recipes.embeddings.grid import HERE, SYSTEMS, TASKS, Task, source, table_path
+from recipes.embeddings.grid import HERE, SYSTEMS, TASKS, System, Task, source, table_path
 from recipes.results import DEFAULT_DATA, Data, Languages, Row, Seeds, Work, check_choice, run_app, run_missing
 
 KEY = ("task", "model", "language", "system", "seed", "share", "steps")
@@ -48,7 +48,7 @@ def runs_of(
     for seed, language, share, system in product(seeds, chosen, shares, systems or known):
         run: Row = {"task": task.name, "model": model, "language": language, "system": system}
         run |= {"seed": 0 if linear and system in ONCE else seed, "share": share}
-        run["steps"] = 0 if linear else steps or task.steps_for(language, share)
+        run["steps"] = 0 if linear else steps or SYSTEMS.get(system, System()).steps or task.steps_for(language, share)
         runs += [run] if run not in runs else []
     return runs
 
@@ -68,22 +68,29 @@ def train_run(task: Task, data: Path, work: Path, run: Row) -> Row:
 
 def train_spacy(task: Task, data: Path, work: Path, run: Row, **overrides: Any) -> TrainedPipeline:
     """Train the pipeline of a run; overrides: of its config, with dotted keys."""
-    if run["system"] in grid.TOGETHER:
-        return train_together(task, data, work, run)
+    system = SYSTEMS[run["system"]]
+    if system.together:
+        path = pipeline_of_all(task, data, work, run)
+        return TrainedPipeline(spacy.load(path), read_json(path.with_suffix(".json"))["seconds"], directory_bytes(path))
     with task.corpora(data, run) as files:
-        return train_pipeline(run_config(task, work, run, {**files, **overrides}))
+        config = run_config(task, work, run, {**files, **overrides})
+        if system.begins_with:
+            kept = pipeline_of_all(task, data, work, {**run, "system": system.begins_with, "steps": task.steps})
+            config["components"] = {name: {"source": str(kept)} for name in config["components"]}
+        return train_pipeline(config)
 
 
-def train_together(task: Task, data: Path, work: Path, run: Row) -> TrainedPipeline:
+def pipeline_of_all(task: Task, data: Path, work: Path, run: Row) -> Path:
     """The pipeline of all languages. It is trained once, with as many updates a language, and kept."""
     assert isinstance(task, grid.NerTask)
-    kept, cost = (work / f"{task.name}-{run['system']}-{run['seed']}{end}" for end in ("", ".json"))
-    if not cost.is_file():
+    check_choice("share", [str(run["share"])], ["100"], f"{run['system']} has")
+    kept = work / f"{task.name}-{run['system']}-{run['seed']}"
+    if not kept.with_suffix(".json").is_file():
+        whole = run | {"steps": run["steps"] * len(task.languages)}
         with task.all_corpora(data) as files:
-            whole = run | {"steps": run["steps"] * len(task.languages)}
             trained = train_pipeline(run_config(task, work, whole, files), kept)
-        write_json(cost, {"seconds": trained.seconds / len(task.languages)})
-    return TrainedPipeline(spacy.load(kept), read_json(cost)["seconds"], directory_bytes(kept))
+        write_json(kept.with_suffix(".json"), {"seconds": trained.seconds / len(task.languages)})
+    return kept
 
 
 def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
@@ -101,7 +108,7 @@ def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
         rate = system.grad_factor if task.grad_factor is None else task.grad_factor
         embed = "embed." if system.embedding == "trainable" else ""
         changes[f"components.tok2vec.model.{embed}grad_factor"] = rate
-    return build_config(task.config, system.embedding, {**changes, **overrides})
+    return build_config(task.config, system.embedding, {**changes, **system.overrides, **overrides})
 
 
 def study(task: Task, data: Path, work: Path, languages: list[str], seeds: list[int], steps: int, out: Path) -> None:

@@ -349,9 +349,10 @@ def test_one_pipeline_of_all_languages_is_trained_once_and_given_away(
     own, work, results = tmp_path / "data", tmp_path / "work", tmp_path / "r.jsonl"
     for language in ("swa", "amh"):
         shutil.copytree(data / "tasks/ner/masakhaner1/swa", own / "tasks/ner/masakhaner1" / language)
-    steps, train_one = [], train.train_pipeline
+    steps, configs, train_one = [], [], train.train_pipeline
 
-    def counted(config: Any, keep: Path) -> Any:
+    def counted(config: Any, keep: Path | None = None) -> Any:
+        configs.append(config)
         steps.append((config["training"]["max_steps"], len(Path(config["paths"]["train"]).read_text("utf-8"))))
         return train_one(config, keep)
 
@@ -366,6 +367,14 @@ def test_one_pipeline_of_all_languages_is_trained_once_and_given_away(
     assert steps == [(4, pytest.approx(2 * length, abs=4))], "as many updates a language, over all sentences"
     rows = read_results(results)
     assert [row["language"] for row in rows] == ["amh", "swa"] and rows[0]["test_f1"] == rows[1]["test_f1"]
+    with small_tables():
+        train.train("ner", system=["finetuned-afro11-continued"], **run)
+    source = str(work / "ner-finetuned-afro11-together-0")
+    assert [config["components"].get("ner") for config in configs[1:]] == [{"source": source}] * 2, "trained once"
+    assert configs[1]["training"]["optimizer"]["learn_rate"]["initial_rate"] == 0.001
+    assert steps[1:] == [(2, length)] * 2 and len(read_results(results)) == 4, "each language by itself"
+    with pytest.raises(DistillEmbError, match="finetuned-afro11-together has no share 10: choose from 100"):
+        train.train("ner", system=["finetuned-afro11-together"], share=[10], **run)
     monkeypatch.setattr(packages, "open_wheel", lambda wheel, sentence: {"entities": []})
     with pytest.raises(DistillEmbError, match="train.py ner --system finetuned-afro11-together --seed 0"):
         write_tables.release(tmp_path / "release", tmp_path, results)

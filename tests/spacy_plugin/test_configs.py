@@ -111,6 +111,16 @@ def test_overrides() -> None:
     assert schedule["rate"] == 0.1 and build_config("pos")["training"]["max_steps"] == 10000
 
 
+def test_the_cnn_of_a_config_is_also_set_where_words_are_in_context() -> None:
+    """An overlay is written once, for every embedding: there the sizes are those of the whole layer."""
+    listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": "${components.tok2vec.model.encode.width}"}
+    given = {"components.tok2vec.model.encode": {"width": 32, "depth": 2}, "components.textcat.model.tok2vec": listener}
+    components = build_config("textcat", "context", given).interpolate()["components"]
+    model = components["tok2vec"]["model"]
+    assert (model["width"], model["depth"]) == (32, 2) and "encode" not in model
+    assert components["textcat"]["model"]["tok2vec"]["width"] == 32
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
