@@ -6,7 +6,9 @@ import pickle
 import shutil
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,9 @@ from thinc.api import SGD, Adam, Model, NumpyOps, Ragged, fix_random_seed
 
 from distillemb_plugins import DistillEmb, DistillEmbError
 from distillemb_plugins.persistence import read_encoder, write_encoder
+from distillemb_plugins.spacy_plugin import shims
 from distillemb_plugins.spacy_plugin.architectures import build_embed_v1
+from distillemb_plugins.spacy_plugin.context import build_bilstm_encoder_v1
 from distillemb_plugins.spacy_plugin.layers import ENCODER_NODE, pipeline_encoder
 
 from ..conftest import make_encoder_dir
@@ -125,6 +129,25 @@ def test_grad_factor_is_a_share_of_the_step(tiny_encoder_dir: Path, optimizer: A
         model.finish_update(fresh)
         moved[factor] = distance(before, encoder_tensors(nlp))
     assert moved[0.1] == pytest.approx(0.1 * moved[1.0], rel=1e-3) and moved[1.0] > 0
+
+
+def test_freed_memory_is_given_back_while_torch_learns(tiny_encoder_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """glibc would keep it: a long training of context layers took 30 GB."""
+    docs = [Doc(spacy.blank("xx").vocab, words=["soma", "mji"])]
+    embed, bilstm = build_embed_v1(4, tiny_encoder_dir), build_bilstm_encoder_v1(4)
+    embed.initialize(X=docs)
+    returned: list[int] = []
+    monkeypatch.setattr(shims.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=returned.append))
+    inputs: list[tuple[Model, Any]] = [(embed, docs), (bilstm, [np.ones((2, 4), "f")])]
+    for model, given in inputs:
+        monkeypatch.setattr(shims, "_UPDATES", count(1))
+        model(given, is_train=True)
+        for _ in range(99):
+            model.finish_update(SGD(0.01))
+        assert returned.pop() == 0 and not returned
+        monkeypatch.setattr(shims.ctypes, "CDLL", lambda name: object())  # a C library without it
+        model.finish_update(SGD(0.01))
+        monkeypatch.setattr(shims.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=returned.append))
 
 
 def test_gradients_of_repeated_words_are_summed(tiny_encoder_dir: Path) -> None:
