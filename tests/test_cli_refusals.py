@@ -81,6 +81,7 @@ def folder(tmp_path: Path, tiny_teacher: Teacher, monkeypatch: pytest.MonkeyPatc
         ("teach text.txt -o out.npz -a word2vec --min-n 2", "--min-n does nothing here"),
         ("teach text.txt -o out.vec --storage int8", "--storage does nothing for out.vec"),
         ("config ner --embedding none --encoder afro11", "--encoder does nothing here"),
+        ("config ner --source out --embedding static", "--embedding does nothing here .out has its own"),
     ],
 )
 def test_it_is_refused_before_any_loading(

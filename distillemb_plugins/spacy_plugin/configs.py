@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import spacy
 from spacy.util import CONFIG_SECTION_ORDER
 from thinc.api import Config
 
@@ -24,10 +25,13 @@ EMBEDDINGS = ("none", "static", "trainable", "context")
 _ENCODE = "components.tok2vec.model.encode."  # the CNN over the embedded words
 _NAMES = {f"{task}-{embedding}": (task, embedding) for task in TASKS for embedding in EMBEDDINGS}
 _LANGUAGES = '# lang is "xx" for languages that spaCy has no code for; am, lg, ti, tn and yo have theirs.'
+_SOURCE = "# Embedding: that of the pipeline whose components learn on here (--paths.source: a directory or package)."
 _FOLDER = Path(__file__).parent / "configs"
 
 
-def build_config(task: str, embedding: str = "trainable", overrides: Mapping[str, Any] | None = None) -> Config:
+def build_config(
+    task: str, embedding: str = "trainable", overrides: Mapping[str, Any] | None = None, source: str | None = None
+) -> Config:
     """Build a complete configuration for ``spacy train``.
 
     Args:
@@ -38,17 +42,20 @@ def build_config(task: str, embedding: str = "trainable", overrides: Mapping[str
         overrides: Values that differ, with keys as on spaCy's command line: ``{"training.max_steps": 400}``. A value
             may be a whole block. It replaces a block of another registered function and is merged into any other.
             Components that ``nlp.pipeline`` does not name are left out.
+        source: A trained pipeline (directory or package) whose components learn on; the embedding is theirs. Types of
+            entities that it does not know are learned too.
 
     Returns:
         The configuration, its variables not filled in (``interpolate()`` does that).
 
     Raises:
-        DistillEmbError: There is no such task, embedding or section.
+        DistillEmbError: There is no such task, embedding or section, or `source` is not a pipeline with the task's
+            components.
     """
     _check("task", task, TASKS)
     _check("embedding", embedding, EMBEDDINGS)
     config = Config(section_order=CONFIG_SECTION_ORDER)
-    for name in ("base", *TASKS[task], embedding):
+    for name in ("base", *TASKS[task], *([] if source else [embedding])):
         _lay_over(config, Config().from_str(_text(name), interpolate=False))
     tok2vec = config["components"]["tok2vec"]["model"]
     if embedding in ("trainable", "context"):
@@ -65,6 +72,8 @@ def build_config(task: str, embedding: str = "trainable", overrides: Mapping[str
         config = Config(section_order=CONFIG_SECTION_ORDER).from_str(text, interpolate=False)
     for unused in config["components"].keys() - set(config["nlp"]["pipeline"]):
         del config["components"][unused]
+    if source:
+        _learn_on(config, source)
     config.is_interpolated = False
     return config
 
@@ -77,6 +86,23 @@ def _lay_over(config: dict[str, Any], overlay: Mapping[str, Any]) -> None:
             _lay_over(there, value)
         else:
             config[key] = value
+
+
+def _learn_on(config: Config, source: str) -> None:
+    """Take all components from a trained pipeline, and static vectors, if any, from the encoder of its training."""
+    try:
+        trained = spacy.load(source)
+    except OSError as error:
+        raise DistillEmbError(f"{source} is no pipeline: give the directory or the package of one.") from error
+    if missing := [name for name in config["nlp"]["pipeline"] if name not in trained.pipe_names]:
+        has = ", ".join(trained.pipe_names)
+        raise DistillEmbError(f"{source} has no component {', '.join(missing)}, it has {has}: choose another task.")
+    vectors = trained.config["nlp"]["vectors"]
+    if "pretrained" in vectors:  # which takes no variables
+        encoder = trained.config["paths"].get("encoder")
+        config["nlp"]["vectors"] = {**vectors, "pretrained": vectors["pretrained"] or encoder}
+    config["paths"]["source"] = source
+    config["components"] = {name: {"source": "${paths.source}"} for name in config["components"]}
 
 
 def _function(block: Mapping[str, Any]) -> tuple[str, Any] | None:
@@ -92,10 +118,14 @@ def _text(name: str) -> str:
     return (_FOLDER / f"{name}.cfg").read_text(encoding="utf-8")
 
 
-def config_text(task: str, embedding: str = "trainable", overrides: Mapping[str, Any] | None = None) -> str:
+def config_text(
+    task: str, embedding: str = "trainable", overrides: Mapping[str, Any] | None = None, source: str | None = None
+) -> str:
     """Render what `build_config` gives as a file, with comments that say how to use it."""
-    config = build_config(task, embedding, overrides)
+    config = build_config(task, embedding, overrides, source)
     about = [_text(name).partition("\n\n")[0].strip() for name in (TASKS[task][-1], embedding)]
+    if source:
+        about[1] = _SOURCE
     return "\n".join([*about, _LANGUAGES, "", config.to_str(interpolate=False), ""])
 
 

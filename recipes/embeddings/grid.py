@@ -279,11 +279,13 @@ Task = NerTask | PosTask | TextTask
 
 def _tasks() -> Iterator[Task]:
     classes: dict[str, type[Task]] = {"ner": NerTask, "pos": PosTask, "textcat": TextTask}
-    groups = {"common": COMMON, "all": tuple(SYSTEMS)}
     sets = {"languages": pos.SETS, "network_languages": (*pos.LANGUAGES, *pos.TREEBANKS)}
     for name, given in srsly.read_yaml(HERE / "tasks.yml").items():
         some = sets if name == "pos" else {key: tuple(given[key]) for key in sets if key in given}
-        models = {model: groups.get(str(systems)) or tuple(systems) for model, systems in given["models"].items()}
+        models = {
+            model: tuple(n for n in SYSTEMS if n in (*COMMON, *names)) if "common" in names else tuple(names)
+            for model, names in given["models"].items()
+        }
         yield classes[given["config"]](name, **given | some | {"models": models})
 
 

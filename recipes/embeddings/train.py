@@ -69,22 +69,21 @@ def train_run(task: Task, data: Path, work: Path, run: Row) -> Row:
 def train_spacy(task: Task, data: Path, work: Path, run: Row, **overrides: Any) -> TrainedPipeline:
     """Train the pipeline of a run; overrides: of its config, with dotted keys."""
     system = SYSTEMS[run["system"]]
+    if task.name == "ner" and (system.together or system.begins_with):
+        check_choice("share", [str(run["share"])], ["100"], f"{run['system']} has")
     if system.together:
-        path = pipeline_of_all(task, data, work, run)
+        path = pipeline_of_all(data, work, run)
         return TrainedPipeline(spacy.load(path), read_json(path.with_suffix(".json"))["seconds"], directory_bytes(path))
+    first = {**run, "system": system.begins_with, "steps": TASKS["ner"].steps}
+    begin = str(pipeline_of_all(data, work, first)) if system.begins_with else None
     with task.corpora(data, run) as files:
-        config = run_config(task, work, run, {**files, **overrides})
-        if system.begins_with:
-            kept = pipeline_of_all(task, data, work, {**run, "system": system.begins_with, "steps": task.steps})
-            config["components"] = {name: {"source": str(kept)} for name in config["components"]}
-        return train_pipeline(config)
+        return train_pipeline(run_config(task, work, run, {**files, **overrides}, begin))
 
 
-def pipeline_of_all(task: Task, data: Path, work: Path, run: Row) -> Path:
-    """The pipeline of all languages. It is trained once, with as many updates a language, and kept."""
+def pipeline_of_all(data: Path, work: Path, run: Row) -> Path:
+    """The NER pipeline of all languages. It is trained once, with as many updates a language, and kept."""
+    task, kept = TASKS["ner"], work / f"ner-{run['system']}-{run['seed']}"
     assert isinstance(task, grid.NerTask)
-    check_choice("share", [str(run["share"])], ["100"], f"{run['system']} has")
-    kept = work / f"{task.name}-{run['system']}-{run['seed']}"
     if not kept.with_suffix(".json").is_file():
         whole = run | {"steps": run["steps"] * len(task.languages)}
         with task.all_corpora(data) as files:
@@ -93,8 +92,8 @@ def pipeline_of_all(task: Task, data: Path, work: Path, run: Row) -> Path:
     return kept
 
 
-def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
-    """The config of a run: the package's, the overlay in configs/, the system with what it reads, overrides."""
+def run_config(task: Task, work: Path, run: Row, overrides: Row, begin: str | None = None) -> Any:
+    """The config of a run: the package's, the overlay in configs/, the system, overrides. begin: what learns on."""
     system = SYSTEMS[run["system"]]
     changes: Row = dict(Config().from_disk(HERE / "configs" / f"{task.config}.cfg", interpolate=False))
     changes |= {"system.seed": run["seed"], "training.max_steps": run["steps"]}
@@ -102,13 +101,13 @@ def run_config(task: Task, work: Path, run: Row, overrides: Row) -> Any:
     if run["system"] in grid.TABLES:
         table = table_path(run["system"], task.name, run["language"], work)
         changes |= {"components.tok2vec.model.embed.include_static_vectors": True, "paths.vectors": str(table)}
-    elif system.reads:
+    elif system.reads and not begin:
         changes["paths.encoder"] = str(source(run["system"], work, run["seed"]))
     if system.embedding in ("trainable", "context"):
         rate = system.grad_factor if task.grad_factor is None else task.grad_factor
         embed = "embed." if system.embedding == "trainable" else ""
         changes[f"components.tok2vec.model.{embed}grad_factor"] = rate
-    return build_config(task.config, system.embedding, {**changes, **system.overrides, **overrides})
+    return build_config(task.config, system.embedding, {**changes, **system.overrides, **overrides}, begin)
 
 
 def study(task: Task, data: Path, work: Path, languages: list[str], seeds: list[int], steps: int, out: Path) -> None:

@@ -153,12 +153,12 @@ def write(
     ner, tagged = pick(rows, task="ner"), pick(rows, task="pos")
     blocks = {}
     scores = {"dev F1": "dev_f1", "test F1": "test_f1", "seen": "test_f1_seen", "never seen": "test_f1_unseen"}
-    for task in ("ner", "ner-new"):
-        if full := pick(rows, task=task, share=100):
+    for name, task, share in (("ner", "ner", 100), ("ner-new", "ner-new", 100), ("ner-few", "ner-new", 10)):
+        if full := pick(rows, task=task, share=share):
             speed = [row | {"words_per_second": row["test_words_per_second"]} for row in full]
             languages = languages_of(full)
-            blocks[f"{task}-languages"] = languages_table(full, SYSTEMS, languages, "test_f1", "test F1", mean=True)
-            blocks[f"{task}-systems"] = systems_table(systems_of(speed), scores)
+            blocks[f"{name}-languages"] = languages_table(full, SYSTEMS, languages, "test_f1", "test F1", mean=True)
+            blocks[f"{name}-systems"] = systems_table(systems_of(speed), scores)
     if {row["share"] for row in ner} >= set(SHARES):
         blocks["ner-low-data"] = low_data_table(ner)
         lines: dict[str, Any] = {LOW_DATA_SYSTEMS[system]: points for system, points in low_data_points(ner).items()}

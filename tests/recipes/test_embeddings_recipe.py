@@ -244,7 +244,8 @@ def small_tables() -> Iterator[None]:
     rows = {"components.tok2vec.model.embed.rows": [20, 20, 20, 20]}
     with pytest.MonkeyPatch.context() as patch:
         make = train.run_config
-        patch.setattr(train, "run_config", lambda task, work, run, more: make(task, work, run, {**rows, **more}))
+        small = lambda task, work, run, more, begin=None: make(task, work, run, {**rows, **more}, begin)  # noqa: E731
+        patch.setattr(train, "run_config", small)
         yield
 
 
@@ -370,11 +371,16 @@ def test_one_pipeline_of_all_languages_is_trained_once_and_given_away(
     with small_tables():
         train.train("ner", system=["finetuned-afro11-continued"], **run)
     source = str(work / "ner-finetuned-afro11-together-0")
-    assert [config["components"].get("ner") for config in configs[1:]] == [{"source": source}] * 2, "trained once"
+    assert [config["paths"].get("source") for config in configs] == [None, source, source], "trained once"
     assert configs[1]["training"]["optimizer"]["learn_rate"]["initial_rate"] == 0.001
     assert steps[1:] == [(2, length)] * 2 and len(read_results(results)) == 4, "each language by itself"
-    with pytest.raises(DistillEmbError, match="finetuned-afro11-together has no share 10: choose from 100"):
-        train.train("ner", system=["finetuned-afro11-together"], share=[10], **run)
+    for system in ("together", "continued"):
+        with pytest.raises(DistillEmbError, match=f"finetuned-afro11-{system} has no share 10: choose from 100"):
+            train.train("ner", system=[f"finetuned-afro11-{system}"], share=[10], **run)
+    shutil.copytree(data / "tasks/ner/masakhaner1/swa", own / "tasks/ner/masakhaner2/ewe")
+    with small_tables():
+        train.train("ner-new", system=["finetuned-afro11-transferred"], language=["ewe"], share=[10], **run)
+    assert configs[-1]["paths"]["source"] == source and steps[-1][1] == length and len(configs) == 4
     monkeypatch.setattr(packages, "open_wheel", lambda wheel, sentence: {"entities": []})
     with pytest.raises(DistillEmbError, match="train.py ner --system finetuned-afro11-together --seed 0"):
         write_tables.release(tmp_path / "release", tmp_path, results)

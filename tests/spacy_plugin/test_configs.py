@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import spacy
 from spacy.cli.debug_config import debug_config
@@ -14,12 +15,14 @@ from spacy.cli.evaluate import evaluate
 from spacy.cli.package import package
 from spacy.cli.train import train
 from spacy.tokens import DocBin
+from spacy.training.initialize import init_nlp
 from typer.testing import CliRunner
 
 from distillemb_plugins import DistillEmbError
 from distillemb_plugins.cli import app
 from distillemb_plugins.spacy_plugin import build_config, config_path, config_paths, config_text
 from distillemb_plugins.spacy_plugin.readers import ConllCorpus
+from distillemb_plugins.spacy_plugin.training import train_pipeline
 
 from .conftest import encoder_tensors
 
@@ -179,6 +182,46 @@ def test_it_trains_and_the_result_runs(name: str, trained: dict[str, Path]) -> N
         assert nlp.vocab.vectors_length == 24 and doc[0].has_vector
     elif "trainable" in name:
         assert encoder_tensors(nlp)
+
+
+@pytest.mark.parametrize(
+    "name", ["ner-none", "ner-static", "ner-trainable", "ner-context", "ner-pos-trainable", "textcat-trainable"]
+)
+def test_a_trained_pipeline_learns_on(
+    name: str, trained: dict[str, Path], overrides: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Its weights are what the training begins with, and what it says at first is what it said before."""
+    task, out = name.rsplit("-", 1)[0], tmp_path / "config.cfg"
+    done = CliRunner().invoke(app, ["config", task, "--source", str(trained[name]), "-o", str(out)])
+    assert done.exit_code == 0 and f"{task}, learns on from {trained[name]}" in done.stderr
+    given = {key: value for key, value in overrides[name].items() if "components" not in key and "encoder" not in key}
+    debug_config(out, overrides=given)
+    config = spacy.util.load_config(out, given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nlp = init_nlp(config.interpolate())
+    before, text = spacy.load(trained[name]), "Rafiki anasoma mjini"
+    assert np.array_equal(nlp(text).tensor, before(text).tensor) and nlp(text).to_json() == before(text).to_json()
+
+
+def test_a_pipeline_that_learns_on_takes_up_other_entities(
+    trained: dict[str, Path], ner_file: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text(ner_file.read_text("utf-8").replace("PER", "EVENT"), "utf-8")
+    files = {"paths.train": str(other), "paths.dev": str(other), "training.max_steps": 2}
+    config = build_config("ner", overrides=files, source=str(trained["ner-trainable"]))
+    assert set(train_pipeline(config).nlp.get_pipe("ner").labels) == {"PER", "LOC", "ORG", "EVENT"}
+
+
+def test_what_cannot_learn_on_is_named(trained: dict[str, Path], tmp_path: Path) -> None:
+    path = trained["ner-none"]
+    for task, source, message in (
+        ("textcat", str(path), "has no component textcat, it has tok2vec, ner: choose another task"),
+        ("ner", str(tmp_path), "is no pipeline: give the directory or the package of one"),
+    ):
+        with pytest.raises(DistillEmbError, match=message):
+            build_config(task, source=source)
 
 
 def test_an_encoder_in_paths_that_no_block_reads_is_told(
