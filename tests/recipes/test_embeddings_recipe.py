@@ -241,10 +241,13 @@ def test_what_does_not_exist_is_refused(tmp_path: Path, options: dict[str, Any],
 @contextmanager
 def small_tables() -> Iterator[None]:
     """Train with small tables of hashes, which are made and saved faster."""
-    rows = {"components.tok2vec.model.embed.rows": [20, 20, 20, 20]}
+    make = train.run_config
+
+    def small(task: Any, work: Path, run: Any, more: Any, begin: str | None = None) -> Any:
+        block = "model" if SYSTEMS[run["system"]].embedding == "context" else "model.embed"
+        return make(task, work, run, {f"components.tok2vec.{block}.rows": [20, 20, 20, 20], **more}, begin)
+
     with pytest.MonkeyPatch.context() as patch:
-        make = train.run_config
-        small = lambda task, work, run, more, begin=None: make(task, work, run, {**rows, **more}, begin)  # noqa: E731
         patch.setattr(train, "run_config", small)
         yield
 
