@@ -16,7 +16,7 @@ import spacy
 from spacy.util import CONFIG_SECTION_ORDER
 from thinc.api import Config
 
-from ..errors import DistillEmbError
+from ..errors import DistillEmbError, brief
 from .rates import GRAD_FACTORS
 
 # The overlays of each task; the header of the rendered file is that of the last one.
@@ -25,7 +25,7 @@ EMBEDDINGS = ("none", "static", "trainable", "context")
 _ENCODE = "components.tok2vec.model.encode."  # the CNN over the embedded words
 _NAMES = {f"{task}-{embedding}": (task, embedding) for task in TASKS for embedding in EMBEDDINGS}
 _LANGUAGES = '# lang is "xx" for languages that spaCy has no code for; am, lg, ti, tn and yo have theirs.'
-_SOURCE = "# Embedding: that of the pipeline whose components learn on here (--paths.source: a directory or package)."
+_SOURCE = "# Embedding: that of the trained pipeline, which learns on (--paths.source takes a directory or a package)."
 _FOLDER = Path(__file__).parent / "configs"
 
 
@@ -92,8 +92,9 @@ def _learn_on(config: Config, source: str) -> None:
     """Take all components from a trained pipeline, and static vectors, if any, from the encoder of its training."""
     try:
         trained = spacy.load(source)
-    except OSError as error:
-        raise DistillEmbError(f"{source} is no pipeline: give the directory or the package of one.") from error
+    except (OSError, ValueError) as error:  # a damaged one raises the latter
+        why = f"give the directory or the package of one ({brief(error)})."
+        raise DistillEmbError(f"{source} is no pipeline: {why}") from error
     if missing := [name for name in config["nlp"]["pipeline"] if name not in trained.pipe_names]:
         has = ", ".join(trained.pipe_names)
         raise DistillEmbError(f"{source} has no component {', '.join(missing)}, it has {has}: choose another task.")
@@ -114,6 +115,10 @@ def _check(what: str, name: str, known: Any) -> None:
         raise DistillEmbError(f"There is no {what} {name!r}: choose one of {', '.join(known)}.")
 
 
+def _header(name: str) -> str:
+    return _text(name).partition("\n\n")[0].strip()
+
+
 def _text(name: str) -> str:
     return (_FOLDER / f"{name}.cfg").read_text(encoding="utf-8")
 
@@ -123,9 +128,7 @@ def config_text(
 ) -> str:
     """Render what `build_config` gives as a file, with comments that say how to use it."""
     config = build_config(task, embedding, overrides, source)
-    about = [_text(name).partition("\n\n")[0].strip() for name in (TASKS[task][-1], embedding)]
-    if source:
-        about[1] = _SOURCE
+    about = [_header(TASKS[task][-1]), _SOURCE if source else _header(embedding)]
     return "\n".join([*about, _LANGUAGES, "", config.to_str(interpolate=False), ""])
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Array = Any  # a NumPy or CuPy array
 Backprop = Callable[[Array], None]
 _UPDATES = count(1)  # of all torch modules in this process
-_UPDATES_BETWEEN = 50  # two times that freed memory is returned, which takes some milliseconds
+_UPDATES_BETWEEN = 50  # from one return of freed memory, which takes some milliseconds, to the next
 
 
 @contextmanager
@@ -56,10 +56,10 @@ def averaged(module: torch.nn.Module, averages: dict[str, Array]) -> Iterator[No
 
 
 def return_freed_memory() -> None:
-    """Count an update, and give the system back what torch has freed at every 50th, where the C library is glibc.
+    """Count an update. From time to time, give the system back what torch has freed, where the C library is glibc.
 
-    glibc itself keeps it and seldom uses it again, because torch asks for aligned blocks of ever other sizes. Context
-    layers grew by 4 MB with every update: 30 GB in 8,000.
+    glibc keeps freed memory, and did not use it again here: a training of context layers grew by 4 MB an update,
+    to more than 20 GB.
     """
     if next(_UPDATES) % _UPDATES_BETWEEN:
         return

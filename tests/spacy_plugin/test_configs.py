@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -215,8 +216,11 @@ def test_a_pipeline_that_learns_on_takes_up_other_entities(
 
 
 def test_what_cannot_learn_on_is_named(trained: dict[str, Path], tmp_path: Path) -> None:
-    path = trained["ner-none"]
+    path, damaged = trained["ner-none"], tmp_path / "damaged"
+    shutil.copytree(path, damaged)
+    (damaged / "config.cfg").write_text("[nlp]\nlang = xx\n", "utf-8")
     for task, source, message in (
+        ("ner", str(damaged), "damaged is no pipeline: give the directory or the package of one"),
         ("textcat", str(path), "has no component textcat, it has tok2vec, ner: choose another task"),
         ("ner", str(tmp_path), "is no pipeline: give the directory or the package of one"),
     ):

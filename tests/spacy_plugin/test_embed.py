@@ -132,7 +132,7 @@ def test_grad_factor_is_a_share_of_the_step(tiny_encoder_dir: Path, optimizer: A
 
 
 def test_freed_memory_is_given_back_while_torch_learns(tiny_encoder_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """glibc would keep it: a long training of context layers took 30 GB."""
+    """glibc would keep it: a long training of context layers took more than 20 GB."""
     docs = [Doc(spacy.blank("xx").vocab, words=["soma", "mji"])]
     embed, bilstm = build_embed_v1(4, tiny_encoder_dir), build_bilstm_encoder_v1(4)
     embed.initialize(X=docs)
