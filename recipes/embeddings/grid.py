@@ -165,32 +165,33 @@ class NerTask(_Task):
         files = task_files(data, self.folder, language).values()
         return {word for file in files for s in read_sentences(file, Layout()) for word in s.words}
 
-    def training_part(self, data: Path, run: Row) -> ConllCorpus:
-        """The sentences that a run learns from: a prefix of one shuffle, the same for every system and seed."""
-        file = self._file(data, run, "train")
-        if run["share"] == 100:
+    def part(self, data: Path, run: Row, split: str = "train") -> ConllCorpus:
+        """What a run reads. Its share of the training sentences is a prefix of one shuffle, the same for every run."""
+        file = self._file(data, run, split)
+        if run["share"] == 100 or split != "train":
             return ConllCorpus(file)
         whole = sum(1 for _ in ConllCorpus(file).sentences())
         return ConllCorpus(file, shuffle=True, limit=max(1, round(run["share"] / 100 * whole)))
 
     @contextmanager
     def corpora(self, data: Path, run: Row) -> Iterator[Row]:
-        part = self.training_part(data, run)
+        part = self.part(data, run)
         files = {f"paths.{split}": str(self._file(data, run, split)) for split in ("train", "dev")}
         yield {**files, "corpora.train.shuffle": part.shuffle, "corpora.train.limit": part.limit}
 
     @contextmanager
-    def all_corpora(self, data: Path) -> Iterator[Row]:
+    def all_corpora(self, data: Path, share: int) -> Iterator[Row]:
         """The sentences of all languages, for a pipeline of all."""
         with tempfile.TemporaryDirectory() as folder:
             files = {split: Path(folder) / f"{split}.txt" for split in ("train", "dev")}
             for split, file in files.items():
-                parts = [self._file(data, {"language": one}, split).read_text("utf-8") for one in self.languages]
-                file.write_text("\n\n".join(part.strip() for part in parts) + "\n", "utf-8")
+                parts = (self.part(data, {"language": one, "share": share}, split) for one in self.languages)
+                found = (zip(s.words, s.tags, strict=True) for part in parts for s in part.sentences())
+                file.write_text("\n".join("".join(f"{word} {tag}\n" for word, tag in one) for one in found), "utf-8")
             yield {f"paths.{split}": str(file) for split, file in files.items()}
 
     def score(self, nlp: Any, data: Path, run: Row, splits: Sequence[str] = ("dev", "test")) -> Row:
-        part = list(self.training_part(data, run).sentences())
+        part = list(self.part(data, run).sentences())
         gold = {split: list(read_sentences(self._file(data, run, split), Layout())) for split in splits}
         tag = tagger(nlp, lambda token: f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O")
         return {"sentences": len(part), **ner_scores(tag, part, gold)}

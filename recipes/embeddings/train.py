@@ -69,12 +69,11 @@ def train_run(task: Task, data: Path, work: Path, run: Row) -> Row:
 def train_spacy(task: Task, data: Path, work: Path, run: Row, **overrides: Any) -> TrainedPipeline:
     """Train the pipeline of a run; overrides: of its config, with dotted keys."""
     system = SYSTEMS[run["system"]]
-    if task.name == "ner" and (system.together or system.begins_with):
-        check_choice("share", [str(run["share"])], ["100"], f"{run['system']} has")
     if system.together:
         path = pipeline_of_all(data, work, run)
         return TrainedPipeline(spacy.load(path), read_json(path.with_suffix(".json"))["seconds"], directory_bytes(path))
-    first = {**run, "system": system.begins_with, "steps": TASKS["ner"].steps}
+    share = run["share"] if task.name == "ner" else 100  # all of its own sentences for a new language
+    first = {**run, "system": system.begins_with, "share": share, "steps": TASKS["ner"].steps_for("", share)}
     begin = str(pipeline_of_all(data, work, first)) if system.begins_with else None
     with task.corpora(data, run) as files:
         return train_pipeline(run_config(task, work, run, {**files, **overrides}, begin))
@@ -82,12 +81,13 @@ def train_spacy(task: Task, data: Path, work: Path, run: Row, **overrides: Any) 
 
 def pipeline_of_all(data: Path, work: Path, run: Row) -> Path:
     """The NER pipeline of all languages. It is trained once, with as many updates a language, and kept."""
-    task, kept = TASKS["ner"], work / f"ner-{run['system']}-{run['seed']}"
+    part = "" if run["share"] == 100 else f"-{run['share']}"
+    task, kept = TASKS["ner"], work / f"ner-{run['system']}{part}-{run['seed']}"
     assert isinstance(task, grid.NerTask)
     if not kept.with_suffix(".json").is_file():
-        whole = run | {"steps": run["steps"] * len(task.languages)}
-        with task.all_corpora(data) as files:
-            trained = train_pipeline(run_config(task, work, whole, files), kept)
+        with task.all_corpora(data, run["share"]) as files:
+            steps = run["steps"] * len(task.languages)
+            trained = train_pipeline(run_config(task, work, run | {"steps": steps}, files), kept)
         write_json(kept.with_suffix(".json"), {"seconds": trained.seconds / len(task.languages)})
     return kept
 
@@ -149,8 +149,7 @@ def train(
         return
     check_choice("model", model, chosen.models)
     check_choice("language", language, chosen.languages)
-    planned = (runs_of(chosen, one, language, system, seed, share, steps) for one in model or chosen.models)
-    runs = [run for some in planned for run in some]
+    runs = [run for one in model or chosen.models for run in runs_of(chosen, one, language, system, seed, share, steps)]
     run_missing(results or HERE / "results.jsonl", runs, KEY, lambda run: train_run(chosen, data, work, run))
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
     AutoModel,
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     BertConfig,
@@ -190,6 +191,13 @@ def test_a_head_reads_word_vectors_beside_states(tiny_context_dir: Path, tmp_pat
         alone, among = both(char_ids[:, :1]).logits, both(char_ids).logits
     torch.testing.assert_close(alone[0, 0], among[0, 0])
     assert (among[0, 0] != among[0, 1]).any()
+
+
+def test_a_masked_word_head_is_begun_when_its_size_is_given(tiny_context_dir: Path, batch: Any) -> None:
+    with pytest.raises(ValueError, match="context_layers is 2 and word_vocabulary 0: .* word_vocabulary=25000 begins"):
+        AutoModelForMaskedLM.from_pretrained(tiny_context_dir)
+    model = AutoModelForMaskedLM.from_pretrained(tiny_context_dir, word_vocabulary=9)
+    assert model(**batch).logits.shape[-1] == 9
 
 
 def test_lower_context_layers_learn_more_slowly(tiny_context_dir: Path) -> None:
