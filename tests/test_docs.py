@@ -33,7 +33,7 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("how-to/*.md")), *sorted(DOCS.glob("reference/*.md"))]
 README = ROOT / "README.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-OTHERS = {"flair", "sentence_transformers"}  # libraries that no extra of ours installs
+OTHERS = {"flair", "ray", "sentence_transformers"}  # libraries that the tests do not install
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 # The extras of our own modules that need some.
 MODULES = {"hf": "hf", "spacy_plugin": "spacy", "distill": "train", "pretrain": "train", "finetune": "train"}

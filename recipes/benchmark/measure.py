@@ -24,7 +24,6 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the recipes are not installed
 
-from distillemb_plugins import load_teacher
 from distillemb_plugins.distill import DistillSettings
 from distillemb_plugins.distill.trainer import training_speed
 from distillemb_plugins.evaluate.plots import line_plots
@@ -35,7 +34,7 @@ from distillemb_plugins.workflow.packages import fresh_process
 from recipes import results as shared
 from recipes.benchmark import encoding, harness
 from recipes.benchmark.encoding import GROWTH, PUBLISHED
-from recipes.benchmark.harness import SIZES, Bench, Rates, installed, ratio_row, running_text, threads
+from recipes.benchmark.harness import SIZES, Bench, Rates, ratio_row, running_text, threads
 from recipes.benchmark.pipelines import spacy_rows
 from recipes.benchmark.taggers import tagging_rows
 from recipes.results import Row, markdown_table, pick
@@ -143,7 +142,7 @@ def footprint_rows(bench: Bench) -> list[Row]:
 
 
 def bulk_rows(bench: Bench) -> list[Row]:
-    """Words a second and peak memory of `distillemb vectors` for two lengths of the list, and of Ray Data if there."""
+    """Words a second and peak memory of `distillemb vectors` for two lengths of the list."""
     rows, unit = [], "words/s, start included"
     with tempfile.TemporaryDirectory() as folder:
         encoder = bench.write(Path(folder) / "encoder")
@@ -158,16 +157,6 @@ def bulk_rows(bench: Bench) -> list[Row]:
                     rows.append(
                         harness.row("bulk", name, unit, [count / found["seconds"]], peak_mb=round(found["peak"]))
                     )
-            if installed("ray"):
-                from recipes.benchmark.ray_vectors import embed_on_ray, read_parts
-
-                start = time.perf_counter()
-                out = embed_on_ray(str(encoder), words, Path(folder) / f"ray-{count}")
-                rate = count / (time.perf_counter() - start)
-                theirs, ours = read_parts(out), load_teacher(Path(folder) / "1.npz")
-                most = np.abs(np.stack([theirs[word] for word in ours.words]) - ours.vectors).max()
-                name, largest = f"{count:,} words, Ray Data, local", float(f"{most:.2g}")
-                rows.append(harness.row("bulk", name, unit, [rate], largest_difference=largest))
     return rows
 
 

@@ -18,7 +18,7 @@ from distillemb_plugins.cli.vectors import packed_rows
 from distillemb_plugins.finetune import build_model
 from distillemb_plugins.persistence import read_encoder
 from distillemb_plugins.teachers.io.writing import npz_rows, text_rows
-from recipes.benchmark import encoding, harness, measure, pipelines, ray_vectors, taggers
+from recipes.benchmark import encoding, harness, measure, pipelines, taggers
 from recipes.benchmark.harness import SIZES, Bench
 from recipes.results import pick
 
@@ -181,15 +181,3 @@ def test_several_processes_give_the_same_rows_in_order(
 
     for (_, one), (_, other) in zip(alone, together, strict=True):
         np.testing.assert_allclose(numbers(one), numbers(other), atol=1e-5)
-
-
-def test_ray_gives_the_same_vectors(tiny_encoder_dir: Path, tiny_words: list[str], tmp_path: Path) -> None:
-    ray = pytest.importorskip("ray", reason="Ray is not installed")
-    words = tmp_path / "words.txt"
-    words.write_text("\n".join(tiny_words[:100]), "utf-8")
-    try:
-        found = ray_vectors.read_parts(ray_vectors.embed_on_ray(str(tiny_encoder_dir), words, tmp_path / "out", 1))
-    finally:
-        ray.shutdown()
-    wanted = DistillEmb.from_pretrained(tiny_encoder_dir).encode(tiny_words[:100])
-    np.testing.assert_allclose(np.stack([found[word] for word in tiny_words[:100]]), wanted, atol=1e-5)
