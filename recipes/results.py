@@ -63,9 +63,9 @@ def run_missing(path: Path, runs: Iterable[Row], key: Sequence[str], do: Callabl
             add_result(path, {**run, **do(run)}, key)
 
 
-def last_validation(encoder: Path) -> Row:
-    """What the log of a distillation said when held-out words were scored last; empty when they never were."""
-    lines = read_results(encoder / "distill_log.jsonl")
+def last_validation(encoder: Path, log: str = "distill_log.jsonl") -> Row:
+    """What the log of a training said when held-out words were scored last; empty when they never were."""
+    lines = read_results(encoder / log)
     return next((line for line in reversed(lines) if "validation" in line), {})
 
 

@@ -78,6 +78,19 @@ def test_the_shipped_encoders_are_made_small(tiny_data: Path, tmp_path: Path, mo
     assert context.files.config["context_layers"] == 1
     assert (tmp_path / "bundled" / "afro11" / "vocabulary.txt.gz").is_file()
     assert not (tmp_path / "encoders" / "afro11.work").exists()
+    # Then context layers of several sizes on the same text.
+    monkeypatch.setitem(
+        tables.SYSTEMS, "c", {f"1 x 16, {n}": {"layers": 1, "size": 16, "words": n} for n in (900, 9000)}
+    )
+    monkeypatch.setattr(tables, "AFRICAN", ["swa", "amh"])
+    monkeypatch.setattr(tables, "NER_LANGUAGES", ["swa"])
+    values["readme"] = shutil.copy(tables.HERE / "README.md", tmp_path / "README.md")
+    run_project(tables.HERE, values, ["table-c", "write"])
+    few, more = read_results(tmp_path / "results-c.jsonl")
+    assert 900 <= few["words"] < 9000 <= more["words"] and few["bytes"] == more["bytes"] < 4e6
+    assert all(0 < row["accuracy"] <= 1 and 0 <= row["dev_f1"] <= 100 for row in (few, more))
+    assert (tmp_path / "context.svg").read_text("utf-8").startswith("<?xml")
+    assert "| 1 x 16, 900 |" in (tmp_path / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", [tables.HERE / "README.md", ROOT / "docs" / "how-to" / "data.md"])

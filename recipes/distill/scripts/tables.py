@@ -1,11 +1,11 @@
-"""The two tables of the distillation recipe.
+"""The tables of the distillation recipe.
 
     python scripts/tables.py a      # Tiny Word Embeddings, Table 1: English similarity against bytes
     python scripts/tables.py b      # DistillEmb: held-out words of the African teachers, at equal training time
-    python scripts/tables.py write  # both tables into README.md, from what has been run
+    python scripts/tables.py c      # context layers over afro11, by the words that they read and by their size
+    python scripts/tables.py write  # all into README.md, from what has been run
 
-The rows are in tables.yml. One that is in results-a.jsonl or results-b.jsonl is not run again. Delete the line to
-repeat it.
+The rows are in tables.yml. One that is in results-a.jsonl, -b or -c is not run again. Delete the line to repeat it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,28 @@ import re
 import statistics
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+import torch
 import typer
 import yaml
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from transformers import AutoModel, AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the recipes are not an installed package
 
-from distillemb_plugins import DistillEmb, evaluate
-from distillemb_plugins.data import corpus_files
+from distillemb_plugins import DistillEmb, evaluate, hf  # noqa: F401, hf registers
+from distillemb_plugins.data import Layout, Sentence, corpus_files, read_sentences, task_files
 from distillemb_plugins.distill import DistillSettings, distill, fit_residual_codebook
-from distillemb_plugins.evaluate import EmbeddingModel
-from distillemb_plugins.persistence import read_encoder
+from distillemb_plugins.evaluate import EmbeddingModel, entity_scores
+from distillemb_plugins.evaluate.plots import line_plots
+from distillemb_plugins.locations import bundled
+from distillemb_plugins.persistence import WEIGHTS_FILE, read_encoder
+from distillemb_plugins.pretrain import PretrainSettings, pretrain
 from distillemb_plugins.teachers import Teacher, load_teacher
 from recipes import results as shared
 from recipes.results import Cell, Data, Row, Work, fact, megabytes, pick, run_missing, table
@@ -37,6 +46,8 @@ SETS = ("RG-65", "MC-30", "WordSim-353", "MEN", "Rare Words")
 OTHERS = ("MTurk-287", "YP-130", "VERB-143")  # they played no part in any choice
 SHOWN = ("london", "flu")
 AFRICAN = list(shared.RAW_TEXT)
+NER_LANGUAGES = [one for one in AFRICAN if one != "tir"]
+PRETRAINING = yaml.safe_load((HERE / "afro11.yml").read_text("utf-8"))["pretraining"]
 TEACHER_A, TEACHER_B = "teacher", "teacher (fastText)"
 CODEBOOK = "memory."  # the prefix of the tensors of a residual codebook
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -122,6 +133,39 @@ def b(
     run_missing(work / "results-b.jsonl", [*_wanted("b", seed, only), {"name": TEACHER_B}], ("name",), do)
 
 
+@app.command()
+def c(data: Data = shared.DEFAULT_DATA, work: Work = HERE, seed: Seed = 0, only: Only = None) -> None:
+    """Run the rows of table C that have not been run. They need the text that `afro11.py text` writes."""
+    texts = shared.needed(work / "encoders" / "text", "distill/scripts/afro11.py text") / "corpora"
+    parts: dict[str, list[Sentence]] = {"train": [], "dev": []}
+    for split, language in product(parts, NER_LANGUAGES):
+        parts[split] += read_sentences(task_files(data, "ner/masakhaner1", language)[split], Layout())
+
+    def do(run: Row) -> Row:
+        path = work / "encoders" / _slug(run["name"])
+        settings = PretrainSettings(**PRETRAINING | SYSTEMS["c"][run["name"]], seed=seed)
+        pretrain([texts / language for language in AFRICAN], bundled("afro11"), path, settings, resume=True)
+        last = shared.last_validation(path, "pretrain_log.jsonl")
+        row = {"words": last["examples"], "seconds": round(last["seconds"], 1), **last["validation"]}
+        return {**row, "bytes": (path / WEIGHTS_FILE).stat().st_size, "dev_f1": round(_linear_f1(path, **parts), 2)}
+
+    run_missing(work / "results-c.jsonl", _wanted("c", seed, only), ("name",), do)
+
+
+def _linear_f1(path: Path, train: list[Sentence], dev: list[Sentence]) -> float:
+    """F1 on dev, in per cent, of a linear classifier that reads a word's frozen state in context and nothing else."""
+    model, tokenizer = AutoModel.from_pretrained(path).eval(), AutoTokenizer.from_pretrained(path)
+
+    def states(sentences: list[Sentence]) -> NDArray[np.float32]:
+        given = (tokenizer(s.words, is_split_into_words=True, return_tensors="pt") for s in sentences)
+        with torch.inference_mode():
+            return np.concatenate([model(**one).last_hidden_state[0].numpy() for one in given])
+
+    classifier = LogisticRegression(max_iter=300).fit(states(train), [tag for s in train for tag in s.tags])
+    found = iter(classifier.predict(states(dev)))
+    return entity_scores([s.tags for s in dev], [[next(found) for _ in s.words] for s in dev])["f1"]
+
+
 def _wanted(kind: str, seed: int, only: list[str] | None) -> list[Row]:
     return [{"name": one, "seed": seed} for one in SYSTEMS[kind] if not only or any(text in one for text in only)]
 
@@ -151,12 +195,19 @@ def _slug(name: str) -> str:
 @app.command()
 def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None:
     """Write the tables of all results found into the README."""
-    rows_a, rows_b = (shared.read_results(work / f"results-{kind}.jsonl") for kind in SYSTEMS)
+    rows_a, rows_b, rows_c = (shared.read_results(work / f"results-{kind}.jsonl") for kind in SYSTEMS)
     similarity = [(name, pick(rows_a, name=name)) for name in (TEACHER_A, *SYSTEMS["a"])]
     held_out = [(name, pick(rows_b, name=name)) for name in (*SYSTEMS["b"], TEACHER_B)]
     near = {word: fact(f"neighbours.{word}") for word in SHOWN}
     blocks = {"table-a": table("", similarity, _columns_a(similarity)), "neighbours": table("", similarity, near)}
-    shared.write_blocks(readme, blocks | {"table-b": table("", held_out, _columns_b())})
+    layers = [(name, pick(rows_c, name=name)) for name in SYSTEMS["c"]]
+    blocks |= {"table-b": table("", held_out, _columns_b()), "table-c": table("", layers, _columns_c())}
+    shared.write_blocks(readme, blocks)
+    sizes: dict[str, dict[float, list[float]]] = {}
+    for name, row in ((name, row) for name, own in layers for row in own):
+        sizes.setdefault(name.partition(",")[0], {})[round(row["words"] / 1e6, 1)] = [row["dev_f1"]]
+    plot = line_plots({"": sizes}, "million words read", "F1 on dev, linear classifier of the states")
+    shared.write_text(readme.with_name("context.svg"), plot)
 
 
 def _columns_a(groups: list[tuple[str, list[Row]]]) -> dict[str, Cell]:
@@ -181,6 +232,11 @@ def _columns_b() -> dict[str, Cell]:
     columns |= {title: fact(name, ".3f") for title, name in scores.items()}
     columns["analogies"] = _percent("analogies")
     return columns
+
+
+def _columns_c() -> dict[str, Cell]:
+    columns = {"hidden words guessed": _percent("accuracy"), "entities, dev F1": fact("dev_f1", ".1f")}
+    return columns | {"on disk": lambda own: megabytes(own[0]["bytes"]), "minutes": shared.minutes}
 
 
 if __name__ == "__main__":
