@@ -30,12 +30,15 @@ _GROWTH = 4  # times the words held, when the cache needs more room
 class DistillEmb:
     """Word vectors computed from characters.
 
-    >>> encoder = DistillEmb.from_pretrained("afro11")
-    >>> encoder.encode(["habari", "ሰላም"]).shape
-    (2, 300)
-
     Every string has a vector; equal words have equal vectors, whatever is encoded beside them. Computed vectors are
     kept in a cache of at most `cache_size` words. One encoder may be used by several threads.
+
+    Examples:
+        >>> encoder = DistillEmb.from_pretrained("afro11")
+        >>> encoder.encode(["habari", "ሰላም"]).shape
+        (2, 200)
+        >>> encoder.encode("habari", normalize=True).shape
+        (200,)
     """
 
     def __init__(self, files: EncoderFiles, cache_size: int = 200_000, runtime: Runtime = "numpy") -> None:

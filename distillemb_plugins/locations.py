@@ -35,6 +35,12 @@ def bundled(name: str) -> Path:
 
     Raises:
         DistillEmbError: No encoder of that name comes with the package.
+
+    Examples:
+        >>> import distillemb_plugins.hf
+        >>> from transformers import AutoModel
+        >>> AutoModel.from_pretrained(bundled("afro11")).config.dim
+        200
     """
     known = bundled_names()
     if name not in known:

@@ -38,6 +38,10 @@ def tokenize(line: str) -> list[str]:
 
     Returns:
         The tokens in order, as they stand in the line. What is invisible inside one stays (`normalize` removes it).
+
+    Examples:
+        >>> tokenize("Juma anaishi Nairobi, ng'ambo 3.5.")
+        ['Juma', 'anaishi', 'Nairobi', ',', "ng'ambo", '3.5', '.']
     """
     return _TOKEN.findall(line)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import doctest
 import importlib.util
 import inspect
 import logging
@@ -356,6 +357,13 @@ def test_every_message_of_the_troubleshooting_page_is_in_the_sources() -> None:
     patterns = {text: r".*?\0.*?".join(re.escape(part.strip()) for part in text.split("…")) for text in quoted}
     missing = [text for text, pattern in patterns.items() if not any(re.search(pattern, one) for one in sources)]
     assert not missing
+
+
+def test_the_examples_of_the_reference_are_right() -> None:
+    files = [f for f in sorted((ROOT / "distillemb_plugins").rglob("*.py")) if ">>>" in f.read_text("utf-8")]
+    modules = [importlib.import_module(".".join(f.relative_to(ROOT).with_suffix("").parts)) for f in files]
+    results = [doctest.testmod(module) for module in modules]
+    assert sum(result.attempted for result in results) >= 15 and not any(result.failed for result in results)
 
 
 # -- the site ------------------------------------------------------------------------------------------------

@@ -85,6 +85,11 @@ def score_tagging(gold: Sentences, predicted: Sentences) -> TaggingScore:
 
     Raises:
         DistillEmbError: When a sentence has two lengths (the message names it), or there is no sentence.
+
+    Examples:
+        >>> score = score_tagging([["B-PER", "O", "B-LOC"]], [["B-PER", "O", "O"]])
+        >>> score.overall.precision, score.overall.recall
+        (1.0, 0.5)
     """
     confusion: Counter[tuple[str, str]] = Counter()
     tokens = same = number = 0

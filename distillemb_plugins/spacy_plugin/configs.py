@@ -51,6 +51,11 @@ def build_config(
     Raises:
         DistillEmbError: There is no such task, embedding or section, or `source` is not a pipeline with the task's
             components.
+
+    Examples:
+        >>> config = build_config("ner", "trainable", {"paths.train": "train.txt", "training.max_steps": 400})
+        >>> config["components"]["tok2vec"]["model"]["embed"]["@architectures"]
+        'distillemb.Embed.v1'
     """
     _check("task", task, TASKS)
     _check("embedding", embedding, EMBEDDINGS)

@@ -31,6 +31,12 @@ class Teacher:
 
     Raises:
         DistillEmbError: The shapes do not agree, the table is empty, a number is not finite, or a count is negative.
+
+    Examples:
+        >>> teacher = Teacher("mine", ["moja", "mbili"], np.eye(2))
+        >>> vectors, known = teacher.lookup(["mbili", "tatu"])
+        >>> known.tolist()
+        [True, False]
     """
 
     name: str
