@@ -164,7 +164,7 @@ def release(
 def save_release(tagger: Path, rows: list[Row], out: Path) -> None:
     """Write the tagger with its scores in the card."""
     model, tokenizer = open_tagger(tagger)
-    known, about = saved_facts(model), RELEASE["joint" if rows[0]["mode"] == "joint" else "extended"]
+    known, about = saved_facts(model), RELEASE["joint" if rows[0]["mode"] in ("joint", "tenth") else "extended"]
     titles = {f"MasakhaNER 1.0, F1 on {split} over the corpus, per cent": f"{split}_f1" for split in ("dev", "test")}
     own = {title: {row["language"]: row[name] for row in rows} for title, name in titles.items()}
     known["scores"] = own | known.get("scores", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
@@ -81,12 +82,22 @@ def test_every_mode_is_trained_and_scored(done: Any) -> None:
     rows = read_results(done.work / "ner.jsonl")
     kinds = {(row["language"], row["mode"], row["init_from"]) for row in rows}
     begun = {mode: {"fasttext", "ppmi_svd"} for mode in train.NER["modes"]}
+    begun["tenth"] = {"afro11", "afro11-context"}
     begun["joint"] |= {"afro11", "afro11-context"}
     begun["extended"] |= {"afro11-context"}
     begun["refined"] |= {"afro11-context"}
     assert kinds == {(name, mode, one) for name in LANGUAGES for mode, starts in begun.items() for one in starts}
     assert all(0 <= row["test_f1"] <= 100 and row["bytes"] > 0 and "test_f1_unseen" in row for row in rows)
     assert all(set(row["test_per_type"]) <= {"PER", "LOC", "ORG", "DATE"} for row in rows)
+
+
+def test_a_tenth_of_the_sentences_is_that_of_the_spacy_recipe(data: Path) -> None:
+    task = train.load_task(data, "swa")
+    many = task["train"].select([number % len(task["train"]) for number in range(30)])
+    tokens = train.with_a_tenth({**task, "train": many})["train"]["tokens"]
+    order = list(range(30))
+    random.Random(0).shuffle(order)  # as `ConllCorpus` shuffles
+    assert list(tokens) == [many["tokens"][number] for number in order[:3]]
 
 
 def test_what_is_there_is_not_trained_again(done: Any) -> None:
