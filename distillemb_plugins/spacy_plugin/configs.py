@@ -26,6 +26,7 @@ _ENCODE = "components.tok2vec.model.encode."  # the CNN over the embedded words
 _NAMES = {f"{task}-{embedding}": (task, embedding) for task in TASKS for embedding in EMBEDDINGS}
 _LANGUAGES = '# lang is "xx" for languages that spaCy has no code for; am, lg, ti, tn and yo have theirs.'
 _SOURCE = "# Embedding: that of the trained pipeline, which learns on (--paths.source takes a directory or a package)."
+_NEW_LABELS = "distillemb.learn_new_labels.v1"
 _FOLDER = Path(__file__).parent / "configs"
 
 
@@ -43,7 +44,7 @@ def build_config(
             may be a whole block. It replaces a block of another registered function and is merged into any other.
             Components that ``nlp.pipeline`` does not name are left out.
         source: A trained pipeline (directory or package) whose components learn on; the embedding is theirs. Types of
-            entities that it does not know are learned too.
+            entities, tags and features that it does not know are learned too.
 
     Returns:
         The configuration, its variables not filled in (``interpolate()`` does that).
@@ -107,6 +108,7 @@ def _learn_on(config: Config, source: str) -> None:
     if "pretrained" in vectors:  # which takes no variables
         encoder = trained.config["paths"].get("encoder")
         config["nlp"]["vectors"] = {**vectors, "pretrained": vectors["pretrained"] or encoder}
+    config["initialize"]["before_init"] = config["initialize"]["before_init"] or {"@callbacks": _NEW_LABELS}
     config["paths"]["source"] = source
     config["components"] = {name: {"source": "${paths.source}"} for name in config["components"]}
 

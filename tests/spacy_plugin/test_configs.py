@@ -215,6 +215,37 @@ def test_a_pipeline_that_learns_on_takes_up_other_entities(
     assert set(train_pipeline(config).nlp.get_pipe("ner").labels) == {"PER", "LOC", "ORG", "EVENT"}
 
 
+def test_a_pipeline_that_learns_on_takes_up_other_tags_and_features(trained: dict[str, Path], tmp_path: Path) -> None:
+    source, other = str(trained["pos-trainable"]), tmp_path / "other.conllu"
+    before = spacy.load(source)
+    known = before.get_pipe("tagger").labels
+    words = [("haraka", "ADV", "Degree=Pos"), ("Rafiki", known[0], "_"), ("!", "SYM", "_")]
+    rows = [f"{n}\t{word}\t_\t{tag}\t_\t{feats}\t0\t_\t_\t_" for n, (word, tag, feats) in enumerate(words, start=1)]
+    other.write_text("\n".join(rows) + "\n\n", "utf-8")
+    files: dict[str, Any] = {"paths.train": str(other), "paths.dev": str(other)}
+    begun = init_nlp(build_config("pos", overrides=files, source=source).interpolate())
+    scores = [nlp.get_pipe("tagger").predict([before("Rafiki anasoma mjini")])[0] for nlp in (before, begun)]
+    assert np.array_equal(*scores) and begun.get_pipe("tagger").labels == (*known, "ADV", "SYM")
+    steps = {"training.max_steps": 30, "training.eval_frequency": 10}
+    train_pipeline(build_config("pos", overrides=files | steps, source=source)).nlp.to_disk(tmp_path / "learned")
+    doc = spacy.load(tmp_path / "learned")("haraka Rafiki !")
+    assert [(token.tag_, str(token.morph)) for token in doc] == [("ADV", "Degree=Pos"), (known[0], ""), ("SYM", "")]
+    frozen = build_config("pos", overrides=files | {"training.frozen_components": ["tagger"]}, source=source)
+    assert init_nlp(frozen.interpolate()).get_pipe("tagger").labels == known
+
+
+def test_a_text_classifier_that_learns_on_takes_up_no_classes(
+    trained: dict[str, Path], spacy_file: Path, tmp_path: Path
+) -> None:
+    docs = list(DocBin().from_disk(spacy_file).get_docs(spacy.blank("xx").vocab))
+    docs[0].cats = {"weather": 1.0, "news": 0.0}
+    DocBin(docs=docs).to_disk(tmp_path / "other.spacy")
+    files = {"paths.train": str(tmp_path / "other.spacy"), "paths.dev": str(spacy_file)}
+    config = build_config("textcat", overrides=files, source=str(trained["textcat-trainable"]))
+    with pytest.raises(DistillEmbError, match=r"classes weather, which .* does not know. It knows news, sport"):
+        init_nlp(config.interpolate())
+
+
 def test_what_cannot_learn_on_is_named(trained: dict[str, Path], tmp_path: Path) -> None:
     path, damaged = trained["ner-none"], tmp_path / "damaged"
     shutil.copytree(path, damaged)
