@@ -161,7 +161,8 @@ def write(
             blocks[f"{name}-systems"] = systems_table(systems_of(speed), scores)
     if {row["share"] for row in ner} >= set(SHARES):
         blocks["ner-low-data"] = low_data_table(ner)
-        lines: dict[str, Any] = {LOW_DATA_SYSTEMS[system]: points for system, points in low_data_points(ner).items()}
+        points = low_data_points(ner).items()
+        lines: dict[str, Any] = {LOW_DATA_SYSTEMS[one]: own for one, own in points if len(own) == len(SHARES)}
         plot = line_plots({"": lines}, "training sentences (per cent)", "mean test F1")
         shared.write_text(readme.with_name("low-data.svg"), plot)
     if tagged:

@@ -468,6 +468,23 @@ def test_parts_of_the_sentences_are_averaged_over_the_seeds() -> None:
     assert table.splitlines()[-1] == "| hash | 7.0 ± 2.8 | 14.5 ± 2.8 | 27.0 ± 2.8 | 52.0 ± 2.8 |"
 
 
+def test_a_system_with_few_shares_stands_in_the_table_and_is_not_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = {"hash": write_tables.SHARES, "static": (10, 100)}
+    for system, some in shares.items():
+        for row in (ner_rows(system, {"swa": 50.0})[0] | {"share": share, "steps": 1} for share in some):
+            row |= {"seconds": 1.0, "model_bytes": 1, "test_words_per_second": 1, "dev_f1": 1.0}
+            row |= {"test_f1_seen": 1.0, "test_f1_unseen": 1.0}
+            results.add_result(tmp_path / "r.jsonl", row, train.KEY)
+    drawn: list[Any] = []
+    monkeypatch.setattr(write_tables, "line_plots", lambda panels, *labels: str(drawn.append(panels)))
+    readme = tmp_path / "README.md"
+    readme.write_text((train.HERE / "README.md").read_text("utf-8"), "utf-8")
+    write_tables.write(tmp_path / "r.jsonl", tmp_path / "none.jsonl", readme)
+    assert list(drawn[0][""]) == ["no vectors"] and "| static | 50.0 |  |  | 50.0 |" in readme.read_text("utf-8")
+
+
 def test_a_mean_counts_only_seeds_with_all_languages() -> None:
     rows = ner_rows("hash", {"swa": 60, "amh": 40}) + ner_rows("hash", {"swa": 90}, seed=1)
     assert results.seed_means(rows, "test_f1", ["amh", "swa"]) == [50]
