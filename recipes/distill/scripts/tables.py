@@ -236,7 +236,7 @@ def _columns_b() -> dict[str, Cell]:
 
 def _columns_c() -> dict[str, Cell]:
     columns = {"hidden words guessed": _percent("accuracy"), "entities, dev F1": fact("dev_f1", ".1f")}
-    return columns | {"on disk": lambda own: megabytes(own[0]["bytes"]), "minutes": shared.minutes}
+    return columns | {"on disk": lambda own: megabytes(own[0]["bytes"])}
 
 
 if __name__ == "__main__":
