@@ -8,7 +8,7 @@ from typing import Any
 
 from spacy.language import Language
 from spacy.morphology import Morphology
-from spacy.pipeline import Morphologizer, Tagger, TextCategorizer
+from spacy.pipeline import Morphologizer, SentenceRecognizer, Tagger, TextCategorizer
 from spacy.training import Example
 from spacy.util import resolve_dot_names
 from thinc.api import Model
@@ -33,8 +33,9 @@ def create_learn_new_labels() -> Callable[[Language], Language]:
     def callback(nlp: Language) -> Language:
         config = nlp.config.interpolate()
         training = config["training"]
-        pipes = [pipe for _, pipe in nlp.components if isinstance(pipe, Tagger | TextCategorizer) and pipe.labels]
-        pipes = [pipe for pipe in pipes if pipe.name not in training["frozen_components"]]
+        trained = [pipe for name, pipe in nlp.components if name not in training["frozen_components"]]
+        pipes = [pipe for pipe in trained if isinstance(pipe, Tagger | TextCategorizer) and pipe.labels]
+        pipes = [pipe for pipe in pipes if not isinstance(pipe, SentenceRecognizer)]  # a tagger with labels of its own
         found: dict[str, set[str]] = {pipe.name: set() for pipe in pipes}
         (corpus,) = resolve_dot_names(config, [training["train_corpus"]])
         for example in islice(corpus(nlp), _STREAMED if training["max_epochs"] == -1 else None) if pipes else ():

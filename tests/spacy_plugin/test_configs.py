@@ -232,6 +232,11 @@ def test_a_pipeline_that_learns_on_takes_up_other_tags_and_features(trained: dic
     assert [(token.tag_, str(token.morph)) for token in doc] == [("ADV", "Degree=Pos"), (known[0], ""), ("SYM", "")]
     frozen = build_config("pos", overrides=files | {"training.frozen_components": ["tagger"]}, source=source)
     assert init_nlp(frozen.interpolate()).get_pipe("tagger").labels == known
+    before.add_pipe("senter").initialize(lambda: ConllCorpus(other, task="pos")(before), nlp=before)
+    before.to_disk(tmp_path / "senter")
+    more = {"nlp.pipeline": ["tok2vec", "tagger", "senter"], "components.senter": {"factory": "senter"}}
+    both = init_nlp(build_config("pos", overrides=files | more, source=str(tmp_path / "senter")).interpolate())
+    assert both.get_pipe("senter").labels == ("I", "S") and both.get_pipe("tagger").labels == (*known, "ADV", "SYM")
 
 
 def test_a_text_classifier_that_learns_on_takes_up_no_classes(
