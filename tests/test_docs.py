@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import spacy.training.loop  # noqa: F401, first here: it keeps the standard output of its import, which a runner's would be
+import spacy.training.loop  # noqa: F401 - it keeps the standard output of its import, and a runner closes its own
 from typer.testing import CliRunner
 
 from distillemb_plugins.cli import app

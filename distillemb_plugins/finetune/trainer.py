@@ -262,7 +262,7 @@ class FineTuned:
         model: The best model by dev, in evaluation mode.
         dev: Its scores on dev.
         history: The scores of each evaluation.
-        seconds: Of training; of a run that was resumed, since it was.
+        seconds: Of training. Of a resumed run, what came after the last start.
     """
 
     model: Any

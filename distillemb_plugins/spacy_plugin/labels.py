@@ -36,13 +36,16 @@ def create_learn_new_labels() -> Callable[[Language], Language]:
         trained = [pipe for name, pipe in nlp.components if name not in training["frozen_components"]]
         pipes = [pipe for pipe in trained if isinstance(pipe, Tagger | TextCategorizer) and pipe.labels]
         pipes = [pipe for pipe in pipes if not isinstance(pipe, SentenceRecognizer)]  # a tagger with labels of its own
+        if not pipes:
+            return nlp
         found: dict[str, set[str]] = {pipe.name: set() for pipe in pipes}
         (corpus,) = resolve_dot_names(config, [training["train_corpus"]])
-        for example in islice(corpus(nlp), _STREAMED if training["max_epochs"] == -1 else None) if pipes else ():
+        for example in islice(corpus(nlp), _STREAMED if training["max_epochs"] == -1 else None):
             for pipe in pipes:
                 found[pipe.name].update(_labels(pipe, example))
         for pipe in pipes:
-            _add_labels(pipe, sorted(found[pipe.name].difference(pipe.labels)))
+            if new := found[pipe.name].difference(pipe.labels):
+                _add_labels(pipe, sorted(new))
         return nlp
 
     return callback
@@ -63,13 +66,13 @@ def _labels(pipe: Any, example: Example) -> Iterator[str]:
 
 def _add_labels(pipe: Any, new: list[str]) -> None:
     model: Model[Any, Any] = pipe.model
-    if new and isinstance(pipe, TextCategorizer) and "resize_output" not in model.attrs:
+    if isinstance(pipe, TextCategorizer) and "resize_output" not in model.attrs:
         raise DistillEmbError(
             f"[components.{pipe.name}]: the training texts have classes {', '.join(new)}, which the trained pipeline "
             f"does not know. It knows {', '.join(pipe.labels)}. Use these, or train a new pipeline: distillemb config "
             "textcat without --source."
         )
-    if new and isinstance(pipe, Tagger):
+    if isinstance(pipe, Tagger):
         _widen(model, len(new))
         model.attrs["resize_output"] = None  # that the component lets them in
     for label in new:

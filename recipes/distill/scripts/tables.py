@@ -38,6 +38,7 @@ from distillemb_plugins.persistence import WEIGHTS_FILE, read_encoder
 from distillemb_plugins.pretrain import PretrainSettings, pretrain
 from distillemb_plugins.teachers import Teacher, load_teacher
 from recipes import results as shared
+from recipes.distill.scripts import afro11
 from recipes.results import Cell, Data, Row, Work, fact, megabytes, pick, run_missing, table
 
 HERE = Path(__file__).resolve().parents[1]
@@ -47,7 +48,6 @@ OTHERS = ("MTurk-287", "YP-130", "VERB-143")  # they played no part in any choic
 SHOWN = ("london", "flu")
 AFRICAN = list(shared.RAW_TEXT)
 NER_LANGUAGES = [one for one in AFRICAN if one != "tir"]
-PRETRAINING = yaml.safe_load((HERE / "afro11.yml").read_text("utf-8"))["pretraining"]
 TEACHER_A, TEACHER_B = "teacher", "teacher (fastText)"
 CODEBOOK = "memory."  # the prefix of the tensors of a residual codebook
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -136,14 +136,14 @@ def b(
 @app.command()
 def c(data: Data = shared.DEFAULT_DATA, work: Work = HERE, seed: Seed = 0, only: Only = None) -> None:
     """Run the rows of table C that have not been run. They need the text that `afro11.py text` writes."""
-    texts = shared.needed(work / "encoders" / "text", "distill/scripts/afro11.py text") / "corpora"
+    texts = shared.needed(work / "encoders" / afro11.TEXT, "distill/scripts/afro11.py text") / "corpora"
     parts: dict[str, list[Sentence]] = {"train": [], "dev": []}
     for split, language in product(parts, NER_LANGUAGES):
         parts[split] += read_sentences(task_files(data, "ner/masakhaner1", language)[split], Layout())
 
     def do(run: Row) -> Row:
         path = work / "encoders" / _slug(run["name"])
-        settings = PretrainSettings(**PRETRAINING | SYSTEMS["c"][run["name"]], seed=seed)
+        settings = PretrainSettings(**afro11.KNOWN["pretraining"] | SYSTEMS["c"][run["name"]], seed=seed)
         pretrain([texts / language for language in AFRICAN], bundled("afro11"), path, settings, resume=True)
         last = shared.last_validation(path, "pretrain_log.jsonl")
         row = {"words": last["examples"], "seconds": round(last["seconds"], 1), **last["validation"]}
@@ -204,8 +204,8 @@ def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None
     blocks |= {"table-b": table("", held_out, _columns_b()), "table-c": table("", layers, _columns_c())}
     shared.write_blocks(readme, blocks)
     sizes: dict[str, dict[float, list[float]]] = {}
-    for name, row in ((name, row) for name, own in layers for row in own):
-        sizes.setdefault(name.partition(",")[0], {})[round(row["words"] / 1e6, 1)] = [row["dev_f1"]]
+    for row in sorted(rows_c, key=lambda row: row["words"]):
+        sizes.setdefault(row["name"].partition(",")[0], {})[round(row["words"] / 1e6, 1)] = [row["dev_f1"]]
     plot = line_plots({"": sizes}, "million words read", "F1 on dev, linear classifier of the states")
     shared.write_text(readme.with_name("context.svg"), plot)
 
