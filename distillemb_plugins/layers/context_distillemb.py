@@ -132,7 +132,7 @@ class ContextLayers(nn.Module):
 
     def read(self, vectors: Tensor, char_ids: Tensor) -> Tensor:
         """The layers' input ``[batch, words, size]`` from vectors ``[batch, words, dim]`` and the words' characters."""
-        shapes = self.shapes(char_ids).to(vectors.dtype)
+        shapes = self.shapes(char_ids, vectors.dtype)
         return self.input(self.input_norm(torch.cat([vectors, shapes], 2)))
 
     def forward(

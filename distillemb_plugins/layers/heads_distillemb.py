@@ -262,7 +262,7 @@ class ShapeFeatures(nn.Module):
         with torch.no_grad():
             self.classes.copy_(torch.tensor(self._given, dtype=torch.long))
 
-    def forward(self, char_ids: Tensor) -> Tensor:
+    def forward(self, char_ids: Tensor, dtype: torch.dtype) -> Tensor:
         """Return the vectors, ``[batch, words, size]``, of char_ids, int64 ``[batch, words, max_chars]``."""
         classes = self.classes[char_ids]
         upper, letter, digit, other = (classes == kind for kind in (UPPER, LETTER, DIGIT, OTHER))
@@ -277,8 +277,8 @@ class ShapeFeatures(nn.Module):
             has_other,
             has_other & ~(has_upper | has_letter | has_digit),
         ]
-        result: Tensor = self.traits(torch.stack(traits, 2).to(self.traits.weight.dtype))
-        return result
+        result: Tensor = self.traits(torch.stack(traits, 2).to(dtype))
+        return result.to(dtype)
 
 
 def pool_words(x: Tensor, mask: Tensor) -> Tensor:

@@ -100,3 +100,13 @@ def test_compile(tiny_context_dir: Path, tokenizer: Any) -> None:
     compiled.train()(**inputs, labels=labels).loss.backward()
     trained = {name: p for name, p in model.named_parameters() if not name.endswith("mask_vector")}  # of pretraining
     assert all(p.grad is not None and p.grad.isfinite().all() for p in trained.values())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_a_tagger_in_context_runs_with_eight_bit_layers(tiny_context_dir: Path, tokenizer: Any) -> None:
+    model = make_tagger(tiny_context_dir, head="linear", shape_features=True).eval()
+    small = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+    batch = tokenizer(BATCHES[0][:1], return_tensors="pt")
+    with torch.no_grad():
+        near = torch.nn.functional.cosine_similarity(small(**batch).logits, model(**batch).logits, dim=2)
+    assert near.min() > 0.9

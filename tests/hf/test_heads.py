@@ -176,7 +176,7 @@ def test_shape_features() -> None:
         "!": ([5, 0, 0], 32 + 64),
         "": ([0, 0, 0], 0),
     }
-    found = shapes(torch.tensor([[ids for ids, _ in words.values()]]))
+    found = shapes(torch.tensor([[ids for ids, _ in words.values()]]), torch.float32)
     assert found[0, :, 0].tolist() == [expected for _, expected in words.values()]
 
 
