@@ -73,6 +73,9 @@ def train_pipeline(config: Config, keep: Path | None = None, *, bar: tqdm | None
     from spacy.training.initialize import init_nlp
     from spacy.training.loop import train
 
+    # `nlp.resume_training()` makes the optimizer of a saved pipeline from this section alone, without its variables.
+    config = config.copy()
+    config["training"]["optimizer"] = config.interpolate()["training"]["optimizer"]
     with tempfile.TemporaryDirectory() as folder, numpy_matmul():
         start = time.process_time()
         output = {"stdout": _LogToBar(bar), "stderr": io.StringIO()} if bar is not None else {}

@@ -39,6 +39,13 @@ task = "pos"
 [training]
 max_steps = 4
 eval_frequency = 2
+[training.optimizer]
+@optimizers = "Adam.v1"
+[training.optimizer.learn_rate]
+@schedules = "warmup_linear.v1"
+warmup_steps = 1
+total_steps = ${training.max_steps}
+initial_rate = 0.002
 """
 
 
@@ -52,7 +59,10 @@ def test_the_best_pipeline_is_returned_and_can_be_kept(tmp_path: Path) -> None:
     trained = train_pipeline(config, keep=tmp_path / "kept")
     assert get_current_ops() is before
     assert trained.seconds > 0 and trained.bytes > 0
-    assert spacy.load(tmp_path / "kept").pipe_names == trained.nlp.pipe_names == ["tagger"]
+    kept = spacy.load(tmp_path / "kept")
+    assert kept.pipe_names == trained.nlp.pipe_names == ["tagger"]
+    kept.resume_training()  # with the optimizer of the config, whose rate named a variable
+    assert config["training"]["optimizer"]["learn_rate"]["total_steps"] == "${training.max_steps}"
 
 
 def test_matrix_products_are_numpys_inside_alone() -> None:
