@@ -109,6 +109,7 @@ def _entry(name: str, kind: str, rows: Rows, languages: Sequence[str], size: int
 def numbers(found: Rows) -> str:
     """The three numbers of the page as a list; those that the results do not give are left out."""
     named = {"alone": WITHOUT, "fasttext": "fastText", "ours": "afro11", "large": KNOWN["reference"]}
+    named |= {f"{key}_longer": f"{named[key]}, longer" for key in ("alone", "ours")}
     values: Row = {
         key: next(iter(pick(found, name=name, kind=(SPACY, PUBLISHED))), None) for key, name in named.items()
     }

@@ -78,7 +78,7 @@ OPENERS: dict[str, Callable[[Path], Teacher]] = {  # of the systems with a table
 TABLES = tuple(OPENERS)
 TAGGERS = ("joint", "refined")
 # Of every task with tagged words.
-COMMON = tuple(n for n, one in SYSTEMS.items() if not (n in TAGGERS or one.together or one.begins_with))
+COMMON = tuple(n for n, one in SYSTEMS.items() if not (n in TAGGERS or one.together or one.begins_with or one.steps))
 DISTILLED = ("frozen", "finetuned", "frozen-ppmi_svd", "finetuned-ppmi_svd")
 
 
