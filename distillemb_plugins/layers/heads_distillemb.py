@@ -263,7 +263,7 @@ class ShapeFeatures(nn.Module):
             self.classes.copy_(torch.tensor(self._given, dtype=torch.long))
 
     def forward(self, char_ids: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return the vectors, ``[batch, words, size]``, of char_ids, int64 ``[batch, words, max_chars]``."""
+        """Return the vectors, `dtype` ``[batch, words, size]``, of char_ids, int64 ``[batch, words, max_chars]``."""
         classes = self.classes[char_ids]
         upper, letter, digit, other = (classes == kind for kind in (UPPER, LETTER, DIGIT, OTHER))
         begun = (char_ids != 0).cumsum(2)

@@ -81,7 +81,7 @@ def test_numbers_are_those_that_the_results_give() -> None:
     rows += pipelines("hash-longer", 52, 62) + pipelines("finetuned-afro11-longer", 64, 70)
     given = readme.numbers(readme.entries(rows, taggers("afro11-context", 80, 71), SETTINGS)).splitlines()
     assert len(given) == 3 and "**+10.0 points of F1**" in given[1], "the baseline in its best form"
-    assert "With 800 updates +13.0, and +3.0 over" in given[1] and "(`afro11`, mean" in given[1]
+    assert "With 800 updates it is +13.0, and +3.0 over" in given[1] and "(`afro11`, mean" in given[1]
     assert "**F1 75.5 in 20 MB**" in given[2] and "75.5 in 800 MB" in given[2]
     refined = taggers("afro11-context", 80, 71) + taggers("afro11-context", 82, 73, mode="refined")
     best = readme.numbers(readme.entries(rows, refined, SETTINGS)).splitlines()[2]
