@@ -76,8 +76,12 @@ def _unpacked(data: Path, kind: str) -> Path:
     archive = data / "tasks" / f"tasks-{kind}.tar.xz"
     target = cache_folder() / f"tasks-{kind}"
     if archive.is_file() and not target.is_dir():
-        with atomic_directory(target) as work, tarfile.open(archive) as tar:
-            tar.extractall(work, filter="data")
+        try:
+            with atomic_directory(target) as work, tarfile.open(archive) as tar:
+                tar.extractall(work, filter="data")
+        except DistillEmbError:
+            if not target.is_dir():  # otherwise another process unpacked it meanwhile
+                raise
     return target
 
 

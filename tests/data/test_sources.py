@@ -45,6 +45,21 @@ def test_task_files_are_found_unpacked_or_in_their_archive(data: Path, tmp_path:
     assert task_files(tmp_path / "packed", "ner/masakhaner1", "amh") == unpacked  # from the cache
 
 
+def test_two_processes_unpack_one_archive(data: Path, tmp_path: Path, monkeypatch: Patch) -> None:
+    archive = data / "tasks" / "tasks-ner.tar.xz"
+    with tarfile.open(archive, "w:xz") as tar:
+        tar.add(data / "tasks" / "ner", arcname="ner")
+    shutil.move(data / "tasks" / "ner", tmp_path / "cache" / "distillemb" / "meanwhile" / "ner")
+    open_archive = tarfile.open
+
+    def while_another_unpacks(path: Path) -> tarfile.TarFile:
+        (tmp_path / "cache" / "distillemb" / "meanwhile").rename(tmp_path / "cache" / "distillemb" / "tasks-ner")
+        return open_archive(path)
+
+    monkeypatch.setattr(tarfile, "open", while_another_unpacks)
+    assert task_files(data, "ner/masakhaner1", "swa")["test"].is_file()
+
+
 def test_an_archive_is_left_alone_where_the_files_lie_beside_it(data: Path, tmp_path: Path) -> None:
     (data / "tasks" / "tasks-ner.tar.xz").write_bytes(b"no archive")
     assert task_file(data, "ner", "masakhaner1/swa/dev.txt") == task_files(data, "ner/masakhaner1", "swa")["dev"]
