@@ -10,7 +10,7 @@ import json
 import platform
 import re
 from collections.abc import Callable, Container, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from typing import Any
 
@@ -85,6 +85,20 @@ class EncoderFacts:
 
     def __bool__(self) -> bool:
         return bool(self.to_dict())
+
+    def with_more(self, more: EncoderFacts) -> EncoderFacts:
+        """Return what is known after a further training, which states `more`.
+
+        Title and word lists belong to a directory, and are not taken over.
+        """
+        known: dict[str, Any] = {"title": "", "word_lists": {}}
+        known |= {one.name: value for one in fields(more) if (value := getattr(more, one.name))}
+        for name in ("languages", "corpora", "teachers"):
+            known[name] = tuple(dict.fromkeys((*getattr(self, name), *getattr(more, name))))
+        for name in ("settings", "scores", "other"):
+            known[name] = getattr(self, name) | getattr(more, name)
+        known["command"] = "\n".join(dict.fromkeys([*self.command.splitlines(), *more.command.splitlines()]))
+        return replace(self, **known)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values. What is empty is left out."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from .heads_distillemb import ShapeFeatures
@@ -45,6 +46,15 @@ def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """Rotate ``[batch, heads, words, size]``; the two halves of the last dimension are the coordinates of each pair."""
     first, second = x.chunk(2, -1)
     return x * cosines + torch.cat([-second, first], -1) * sines
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
+    """Attention, ``[batch, heads, words, size]``."""
+    if query.is_cuda and not torch.compiler.is_compiling():
+        # cuDNN, torch's first choice on some GPUs, plans for each new shape anew. Almost every batch has one.
+        with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+            return functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
 
 
 class ContextLayer(nn.Module):
@@ -84,8 +94,7 @@ class ContextLayer(nn.Module):
         mixed = self.attention_in(self.attention_norm(x))
         mixed = mixed.view(batch, words, 3, self.heads, size // self.heads).permute(2, 0, 3, 1, 4)
         query, key = rotate(mixed[0], cosines, sines), rotate(mixed[1], cosines, sines)
-        attended = functional.scaled_dot_product_attention(query, key, mixed[2], attn_mask=allowed)
-        attended = attended.transpose(1, 2).reshape(batch, words, size)
+        attended = attend(query, key, mixed[2], allowed).transpose(1, 2).reshape(batch, words, size)
         if wanted is not None:  # nothing mixes words from here on
             x, attended = (part.flatten(0, 1).index_select(0, wanted) for part in (x, attended))
         x = x + self.dropout(self.attention_out(attended))

@@ -302,11 +302,8 @@ class CnnEncoder(CharEncoder):
         n, length = char_ids.shape
         framed = functional.pad(char_ids, (self.kernel // 2, self.kernel // 2), value=PAD_ID)
         windows = [framed[:, k : k + length] + k * self.vocab_size for k in range(self.kernel)]
-        if torch.compiler.is_compiling():
-            x = functional.embedding(torch.stack(windows, 2), self.convolution.weight).sum(2)
-        else:
-            bags = torch.stack(windows, 2).flatten(0, 1)  # int32 or int64 [n * length, kernel]
-            x = functional.embedding_bag(bags, self.convolution.weight, mode="sum").view(n, length, -1)
+        bags = torch.stack(windows, 2).flatten(0, 1)  # int32 or int64 [n * length, kernel]
+        x = sum_rows(self.convolution.weight, bags, padding=None).view(n, length, -1)
         return (functional.relu(x + self.convolution_bias) * (char_ids != PAD_ID)[:, :, None]).amax(1)
 
 

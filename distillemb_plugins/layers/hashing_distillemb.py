@@ -5,6 +5,8 @@ Only torch is imported.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,6 +16,7 @@ HASH_MASK = 0x7FFFFFFF  # hashes stay below 2^31, so that products of int64 neve
 _HASH_FACTOR = 0x5BD1E995
 _HASH_MIX = 0x2C1B3C6D
 HASH_STEP = 0x3C6EF35F
+_PADDING_ROWS = 4096
 
 
 def mix_hash(value: Tensor) -> Tensor:
@@ -49,11 +52,43 @@ def ngram_buckets(char_ids: Tensor, min_n: int, max_n: int, buckets: int) -> Ten
     return (hashes % buckets + 1) * valid
 
 
-def sum_rows(table: Tensor, bags: Tensor) -> Tensor:
-    """Sum the rows of `table` that each bag names, PAD_ID for none: int64 ``[n, size]`` to float ``[n, width]``."""
+class SummedRows(torch.autograd.Function):
+    """`sum_rows` with the gradient for a GPU.
+
+    The gradient of torch's embedding_bag adds the occurrences of one row one after the other. Some n-grams stand in
+    almost every word, and padding stands in all: most of a training step went there. Here they are added in parallel.
+    So the last bits differ from run to run, unless `torch.use_deterministic_algorithms` is set.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, bags: Tensor, padding: int | None) -> Tensor:
+        ctx.save_for_backward(bags)
+        ctx.rows, ctx.padding = len(table), padding
+        return functional.embedding_bag(bags, table, mode="sum", padding_idx=padding)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (bags,) = ctx.saved_tensors
+        rows = bags.flatten().long()
+        if ctx.padding is not None:  # to rows behind the table, many of them, so that they do not wait for each other
+            behind = ctx.rows + torch.arange(len(rows), device=rows.device) % _PADDING_ROWS
+            rows = torch.where(rows == ctx.padding, behind, rows)
+        each = gradient[:, None].expand(-1, bags.shape[1], -1).reshape(-1, gradient.shape[1])
+        summed = gradient.new_zeros(ctx.rows + _PADDING_ROWS, gradient.shape[1]).index_add_(0, rows, each)
+        return summed[: ctx.rows], None, None
+
+
+def sum_rows(table: Tensor, bags: Tensor, padding: int | None = PAD_ID) -> Tensor:
+    """Sum the rows of `table` that each bag names: int64 ``[n, size]`` to float ``[n, width]``.
+
+    padding: the row that counts as none.
+    """
     if torch.compiler.is_compiling():  # embedding_bag is exported with a fixed number of bags
-        return (functional.embedding(bags, table) * (bags != PAD_ID)[:, :, None]).sum(1)
-    return functional.embedding_bag(bags, table, mode="sum", padding_idx=PAD_ID)
+        rows = functional.embedding(bags, table)
+        return (rows if padding is None else rows * (bags != padding)[:, :, None]).sum(1)
+    if table.is_cuda and torch.is_grad_enabled():
+        return SummedRows.apply(table, bags, padding)
+    return functional.embedding_bag(bags, table, mode="sum", padding_idx=padding)
 
 
 def hashed_table(buckets: int, width: int) -> nn.Embedding:

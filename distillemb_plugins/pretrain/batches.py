@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..layers.hashing_distillemb import PAD_ID
 from .corpus import Corpus
 from .settings import PretrainSettings
 
 _VECTOR, _RANDOM = 0.85, 0.90  # of the predicted words: so many are replaced by the mask vector, then by random words
 Lines = NDArray[np.int64]
+T = TypeVar("T")
 
 
 def split_lines(corpus: Corpus, settings: PretrainSettings) -> tuple[Lines, Lines]:
@@ -52,16 +58,20 @@ def epoch_batches(
 
 @dataclass(frozen=True)
 class Batch:
-    """Masked sentences, ``[batch, words]``.
+    """Masked sentences ``[batch, words]``, on a device.
 
-    words: int64, what the model reads. mask: bool, true for words. masked: bool, words that are replaced by the mask
-    vector. chosen: bool, words that are predicted; targets: int64 ``[predicted]``, their numbers.
+    numbers: int64 ``[distinct]``, the different words that the model reads, in an array. characters: int64
+    ``[distinct, chars]``, the characters of each. places: int64 ``[batch, words]``, the place of each word among them.
+    mask: bool, true for words. masked: bool, words that are replaced by the mask vector. wanted: int64 ``[predicted]``,
+    the places among ``batch * words`` of the words that are predicted; targets: int64 ``[predicted]``, their numbers.
     """
 
-    words: Tensor
+    numbers: Lines
+    characters: Tensor
+    places: Tensor
     mask: Tensor
     masked: Tensor
-    chosen: Tensor
+    wanted: Tensor
     targets: Tensor
 
 
@@ -76,12 +86,10 @@ class Batches:
         """The batch of these lines."""
         corpus, rng = self.corpus, np.random.default_rng(seed)
         lengths = corpus.lengths[lines]
-        places = np.arange(int(lengths.max()))
-        mask = places < lengths[:, None]
+        within = np.arange(int(lengths.max()))
+        mask = within < lengths[:, None]
         words = np.zeros(mask.shape, dtype=np.int64)
-        words[mask] = np.concatenate(
-            [corpus.tokens[s : s + n] for s, n in zip(corpus.starts[lines], lengths, strict=True)]
-        )
+        words[mask] = corpus.tokens[(corpus.starts[lines, None] + within)[mask]]
         chosen = mask & (rng.random(mask.shape) < self.settings.mask) & (words < self.vocabulary)
         if not chosen.any() and (mask & (words < self.vocabulary)).any():  # a batch always has something to predict
             chosen.flat[rng.choice(np.flatnonzero(mask & (words < self.vocabulary)))] = True
@@ -90,7 +98,22 @@ class Batches:
         masked = chosen & (kind < _VECTOR)
         swapped = chosen & (kind >= _VECTOR) & (kind < _RANDOM)
         words[swapped] = corpus.tokens[rng.integers(0, len(corpus.tokens), int(swapped.sum()))]
-        read, hidden, told, wanted = (
-            torch.from_numpy(array).to(self.device) for array in (words, masked, chosen, targets)
-        )
-        return Batch(read, torch.from_numpy(mask).to(self.device), hidden, told, wanted)
+        numbers, places = np.unique(words, return_inverse=True)
+        rows = corpus.rows[numbers].astype(np.int64)
+        rows = rows[:, : max(1, int((rows != PAD_ID).sum(1).max()))]
+        arrays = rows, places.reshape(words.shape), mask, masked, np.flatnonzero(chosen), targets
+        return Batch(numbers, *map(self._on_device, arrays))
+
+    def _on_device(self, array: NDArray[Any]) -> Tensor:
+        tensor = torch.from_numpy(array)
+        return (tensor.pin_memory() if self.device.type == "cuda" else tensor).to(self.device, non_blocking=True)
+
+
+def read_ahead(items: Iterator[T], count: int = 3) -> Iterator[T]:
+    """The items of an endless iterator. A thread gets the next `count` while the last one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, items) for _ in range(count))
+        while True:
+            item = waiting.popleft().result()
+            waiting.append(pool.submit(next, items))
+            yield item

@@ -77,12 +77,12 @@ def open_corpus(
     return Corpus(
         words=words,
         counts=np.load(work / "counts.npy", allow_pickle=False),
-        tokens=np.memmap(work / "tokens.int32", dtype=np.int32, mode="r"),
+        tokens=np.asarray(np.memmap(work / "tokens.int32", dtype=np.int32, mode="r")),
         starts=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)[:-1]]),
         lengths=lengths,
         language=np.load(work / "language.npy", allow_pickle=False),
         languages=list(record["languages"]),
-        rows=np.load(work / "rows.npy", mmap_mode="r", allow_pickle=False),
+        rows=np.asarray(np.load(work / "rows.npy", mmap_mode="r", allow_pickle=False)),
     )
 
 

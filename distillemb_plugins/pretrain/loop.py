@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ..facts import EncoderFacts, current_versions
 from ..files import atomic_file, remove_directory
 from ..persistence import EncoderFiles, read_encoder, write_encoder
 from ..runs import check_output, file_identity, is_main_process, work_directory, work_path
-from .batches import Batches, Lines, epoch_batches, language_repeats, split_lines
+from .batches import Batch, Batches, epoch_batches, language_repeats, read_ahead, split_lines
 from .corpus import Corpus, open_corpus, texts_by_language
 from .model import PretrainModel, build_model
 from .settings import PretrainSettings
@@ -85,7 +86,7 @@ def pretrain(
         run = Pretraining(files, groups, work, settings, progress)
         run.train()
         if run.is_main:
-            run.write(out, _with_texts(facts or files.facts, groups), overwrite or resume)
+            run.write(out, _with_texts(files.facts.with_more(facts or EncoderFacts()), groups), overwrite or resume)
             remove_directory(work)
         run.accelerator.wait_for_everyone()
     return out
@@ -94,9 +95,12 @@ def pretrain(
 def _with_texts(facts: EncoderFacts, texts: Mapping[str, Sequence[Path]]) -> EncoderFacts:
     """The facts with all texts: those that have a record of their source, and the languages of the others."""
     rows = list(facts.corpora)
+    told = {row.name for row in rows}
+    # A source may name several: "hau, swa: https://..."
+    told |= {name.strip() for row in rows for name in row.source.partition(":")[0].split(",")}
     for language, files in texts.items():
         others = [file for file in files if not recorded_corpora([file])]
-        rows += [TextFacts(language)] if others and language not in {row.name for row in rows} else []
+        rows += [TextFacts(language)] if others and language not in told else []
     rows += recorded_corpora([file for files in texts.values() for file in files])
     return replace(facts, corpora=tuple(dict.fromkeys(rows)))
 
@@ -134,14 +138,14 @@ class Pretraining(TrainingRun):
         self.repeats = language_repeats(corpus, self.lines, settings.balance)
         self.total = settings.words or settings.epochs * int(corpus.lengths[self.lines].sum())
         torch.manual_seed(settings.seed)
-        self.model = PretrainModel(build_model(files, settings, vocabulary), corpus.rows, vectors)
+        self.model = PretrainModel(build_model(files, settings, vocabulary), vectors)
         if corpus.counts[:vocabulary].any():
             own = DistillEmb.from_files(files, cache_size=0).encode(corpus.words[:vocabulary])
             self.model.start_output(own, corpus.counts[:vocabulary])
         optimizer = _optimizer(self.model, settings)
         self.module, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.state = TrainingState(self.model, optimizer)
-        if on_gpu if settings.compile is None else settings.compile:
+        if settings.compile:
             body = self.model.model.distillemb
             body.context_layers.forward = torch.compile(body.context_layers.forward, dynamic=True)  # type: ignore[union-attr, method-assign]
         weights = np.maximum(corpus.counts[:vocabulary], 1) ** _POWER
@@ -154,7 +158,7 @@ class Pretraining(TrainingRun):
         """Train from the last checkpoint, if there is one, to the end."""
         self.state.load(self.work)
         self.accelerator.wait_for_everyone()  # before the next checkpoint is written
-        self._next_lines = self._batches_to_come()
+        self._next = read_ahead(self._batches_to_come())
         self.run_steps(self._steps_in_all(), "pretrain")
 
     def _steps_in_all(self) -> int:
@@ -162,27 +166,30 @@ class Pretraining(TrainingRun):
         per_step = max(words, 0.9 * self.settings.batch_words) * self.accelerator.num_processes
         return max(1, round(self.total / per_step))
 
-    def _batches_to_come(self) -> Iterator[tuple[Lines, int]]:
-        """This process's batches from where the run stands, and the words that all processes read in each step."""
-        state, processes = self.state.progress, self.accelerator.num_processes
-        while not state.finished:
-            seed = [self.settings.seed, 1, state.epoch]
-            batches = epoch_batches(self.corpus, self.lines, self.repeats, self.settings.batch_words, seed)
-            for start in range(state.step, max(1, len(batches) - processes + 1), processes):
-                state.step = start + processes
+    def _batches_to_come(self) -> Iterator[tuple[Batch, int, int, int]]:
+        """This process's batches from where the run stands.
+
+        With each come the words that all processes read in its step, and the epoch and step of the run after it.
+        """
+        state, processes, rank = self.state.progress, self.accelerator.num_processes, self.accelerator.process_index
+        seed, number, begin = self.settings.seed, state.total_steps, state.step
+        for epoch in count(state.epoch):
+            batches = epoch_batches(self.corpus, self.lines, self.repeats, self.settings.batch_words, [seed, 1, epoch])
+            for start in range(begin, max(1, len(batches) - processes + 1), processes):
                 together = [batches[n % len(batches)] for n in range(start, start + processes)]
                 words = sum(int(self.corpus.lengths[lines].sum()) for lines in together)
-                yield together[self.accelerator.process_index], words
-            state.epoch, state.step = state.epoch + 1, 0
+                yield self.batches(together[rank], [seed, 2, number, rank]), words, epoch, start + processes
+                number += 1
+            begin = 0
 
     def step(self) -> tuple[dict[str, Tensor], float]:
-        lines, words = next(self._next_lines)
+        state = self.state.progress
+        batch, words, state.epoch, state.step = next(self._next)
         self.module.train()
         if self.model.vectors is not None:
             self.model.model.distillemb.encoder.eval()
-        seed = [self.settings.seed, 2, self.state.progress.total_steps, self.accelerator.process_index]
+        seed = [self.settings.seed, 2, state.total_steps, self.accelerator.process_index]
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))  # of dropout
-        batch = self.batches(lines, seed)
         with self._autocast():
             loss = self.module(batch, self._draw(), self.log_expected)
         rate = self.descend(loss, words, self._rate_factor())

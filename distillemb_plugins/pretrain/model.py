@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from ..hf.configuration_distillemb import DistillEmbConfig
 from ..hf.modeling_distillemb import DistillEmbForMaskedLM
-from ..layers.encoders_distillemb import without_padding
 from ..persistence import EncoderFiles
 from ..vectors import unit_rows
 from .batches import Batch
@@ -51,16 +50,12 @@ def build_model(files: EncoderFiles, settings: PretrainSettings, vocabulary: int
 class PretrainModel(nn.Module):
     """A masked-word model on batches of word numbers.
 
-    rows: int32 ``[distinct, max_chars]``, the characters of all words. vectors: float16 ``[distinct, dim]``, their
-    vectors, where the encoder does not learn.
+    vectors: float16 ``[distinct, dim]``, the vectors of all words, where the encoder does not learn.
     """
 
-    def __init__(
-        self, model: DistillEmbForMaskedLM, rows: NDArray[np.int32], vectors: NDArray[np.float16] | None = None
-    ) -> None:
+    def __init__(self, model: DistillEmbForMaskedLM, vectors: NDArray[np.float16] | None = None) -> None:
         super().__init__()
         self.model, self.vectors = model, vectors
-        self.rows = torch.from_numpy(np.array(rows))
         if vectors is not None:
             model.distillemb.encoder.requires_grad_(False)
 
@@ -74,19 +69,15 @@ class PretrainModel(nn.Module):
 
     def states(self, batch: Batch) -> Tensor:
         """States of the predicted words, ``[predicted, size]``. Each distinct word is encoded once."""
-        body, device = self.model.distillemb, batch.words.device
-        distinct, indices = torch.unique(batch.words, return_inverse=True)
-        numbers = distinct.cpu()
-        char_ids = without_padding(self.rows[numbers]).to(device).long()
+        body, char_ids = self.model.distillemb, batch.characters
         if self.vectors is None:
             vectors = body.encoder(char_ids)
         else:
-            vectors = torch.from_numpy(self.vectors[numbers.numpy()].astype(np.float32)).to(device)
+            vectors = torch.from_numpy(self.vectors[batch.numbers].astype(np.float32)).to(char_ids.device)
         layers = body.context_layers
         assert layers is not None
         inputs = layers.read(vectors[None], char_ids[None])[0]
-        wanted = batch.chosen.flatten().nonzero()[:, 0]
-        return layers(functional.embedding(indices, inputs), batch.mask, batch.masked, wanted=wanted)[0]
+        return layers(functional.embedding(batch.places, inputs), batch.mask, batch.masked, wanted=batch.wanted)[0]
 
     def forward(self, batch: Batch, samples: Tensor | None, log_expected: Tensor) -> Tensor:
         """The mean loss of the predicted words, against `samples` (see `MaskedWordHead`) or, where None, all words."""

@@ -62,7 +62,7 @@ class PretrainSettings:
         "GPU and 4,096 on a CPU.",
     )
     bfloat16: bool | None = setting(None, "Mixed precision; None uses it on a GPU.")
-    compile: bool | None = setting(None, "Compile the layers with torch.compile; None does so on a GPU.")
+    compile: bool = setting(False, "Compile the layers with torch.compile, which takes a minute at the start.")
     held_out: int = setting(2000, "Lines that are scored and never trained on.", least=0)
     evaluate_every: int = setting(1000, "Steps between two scores of the held-out lines.", least=1)
     max_seconds: float | None = setting(None, "Stop after so long, with the rate at its end; None reads all `words`.")

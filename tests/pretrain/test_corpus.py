@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 import torch
 
 from distillemb_plugins import CharTable, DistillEmbError
-from distillemb_plugins.pretrain.batches import Batches, epoch_batches, language_repeats, split_lines
+from distillemb_plugins.layers.encoders_distillemb import without_padding
+from distillemb_plugins.pretrain.batches import Batches, epoch_batches, language_repeats, read_ahead, split_lines
 from distillemb_plugins.pretrain.corpus import Corpus, open_corpus, texts_by_language
 from distillemb_plugins.pretrain.settings import PretrainSettings
 
@@ -115,15 +118,20 @@ def test_masking(corpus: Corpus) -> None:
     clean[batch.mask.numpy()] = corpus.tokens
     original = torch.from_numpy(clean)
     frequent = batch.mask & (original < 5)
-    assert not (batch.chosen & ~frequent).any(), "only words of the vocabulary are predicted, and no padding"
-    assert float(batch.chosen.sum() / frequent.sum()) == pytest.approx(0.5, abs=0.06)
-    torch.testing.assert_close(batch.targets, original[batch.chosen])
-    assert not (batch.masked & ~batch.chosen).any()
-    assert float(batch.masked.sum() / batch.chosen.sum()) == pytest.approx(0.85, abs=0.06)
-    torch.testing.assert_close(batch.words[~batch.chosen], original[~batch.chosen])
-    assert (batch.words != original).any(), "some words are replaced by random ones"
+    chosen = torch.zeros_like(batch.mask)
+    chosen.view(-1)[batch.wanted] = True
+    assert not (chosen & ~frequent).any(), "only words of the vocabulary are predicted, and no padding"
+    assert float(chosen.sum() / frequent.sum()) == pytest.approx(0.5, abs=0.06)
+    torch.testing.assert_close(batch.targets, original[chosen])
+    assert not (batch.masked & ~chosen).any()
+    assert float(batch.masked.sum() / chosen.sum()) == pytest.approx(0.85, abs=0.06)
+    words = torch.from_numpy(batch.numbers)[batch.places]
+    torch.testing.assert_close(words[~chosen], original[~chosen])
+    assert (words != original).any(), "some words are replaced by random ones"
+    rows = torch.from_numpy(corpus.rows[batch.numbers]).long()
+    torch.testing.assert_close(batch.characters, without_padding(rows))
     again = batches(lines, [0])
-    torch.testing.assert_close(again.words, batch.words)
+    torch.testing.assert_close(again.places, batch.places)
     assert (batches(lines, [1]).masked != batch.masked).any()
 
 
@@ -140,3 +148,28 @@ def test_masking(corpus: Corpus) -> None:
 def test_settings_that_cannot_be_are_refused(values: dict, message: str) -> None:
     with pytest.raises(DistillEmbError, match=message):
         PretrainSettings(**values)
+
+
+def test_a_thread_reads_ahead_in_order() -> None:
+    made: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in itertools.count():
+            made.append(number)
+            yield number
+
+    ahead = read_ahead(numbers(), 2)
+    assert [next(ahead) for _ in range(4)] == [0, 1, 2, 3]
+    ahead.close()  # type: ignore[attr-defined]
+    assert len(made) == 6, "two more were made, and no more after the end"
+
+
+def test_what_the_thread_meets_is_raised() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise OSError("the disk is gone")
+
+    ahead = read_ahead(broken())
+    assert next(ahead) == 1
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(ahead)

@@ -3,7 +3,7 @@
 python scripts/afro11.py text       # the text marked OPEN, without lines that are like dev or test sentences
 python scripts/afro11.py teach      # PPMI-SVD of each language, merged into one table; and fastText
 python scripts/afro11.py distill    # the encoder, into encoders/afro11
-python scripts/afro11.py context    # context layers over it, into encoders/afro11-context: an evening of one core
+python scripts/afro11.py context    # context layers over it, into encoders/afro11-context; minutes of a GPU
 python scripts/afro11.py bundle     # copy both into the package
 """
 
