@@ -122,10 +122,13 @@ def _label_points(
         )
 
 
-def line_plots(panels: Mapping[str, Mapping[str, Mapping[Any, Sequence[float]]]], x_label: str, y_label: str) -> str:
+def line_plots(
+    panels: Mapping[str, Mapping[str, Mapping[Any, Sequence[float]]]], x_label: str, y_label: str, log: bool = False
+) -> str:
     """Lines through means, with bands from the lowest to the highest value, as SVG.
 
     panels: by title, side by side: the lines by label, each with its values (of several seeds) at places on the axis.
+    log: Whether equal steps of the axis are equal factors; only the places of the values are marked.
     """
     colors: dict[str, str] = {}
     with figure_of(3.8 * len(panels) + 0.4, 3.6, len(panels)) as (drawing, side_by_side):
@@ -137,6 +140,11 @@ def line_plots(panels: Mapping[str, Mapping[str, Mapping[Any, Sequence[float]]]]
                 axes.fill_between(list(points), *band, color=color, alpha=0.12)
             axes.set(title=title, xlabel=x_label, ylabel=y_label)
             axes.grid(alpha=0.3)
+            if log:
+                places = sorted({place for points in lines.values() for place in points})
+                axes.set_xscale("log")
+                axes.set_xticks(places, labels=[f"{place:g}" for place in places])
+                axes.minorticks_off()
         named = {
             label: line for axes in side_by_side for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }

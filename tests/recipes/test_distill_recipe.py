@@ -67,7 +67,7 @@ def test_the_shipped_encoders_are_made_small(tiny_data: Path, tmp_path: Path, mo
         "bundle": tmp_path / "bundled",
         "teach": "--dim 8 --buckets 200",
         "distill": """--settings '{"epochs": 2, "codebook_words": 0, "min_char_count": 1, "held_out": 2}'""",
-        "context": "--layers 1 --size 16 --words 2000",
+        "context": """--settings '{"layers": 1, "size": 16, "words": 2000}'""",
     }
     assert run_project(tables.HERE, values, ["text", "teach", "distill", "context", "bundle"]) == 5
     encoder, context = (DistillEmb.from_pretrained(tmp_path / "bundled" / n) for n in ("afro11", "afro11-context"))
@@ -75,7 +75,8 @@ def test_the_shipped_encoders_are_made_small(tiny_data: Path, tmp_path: Path, mo
     for one in (encoder, context):
         card = one.files.card
         assert "tico19" in card and "327 lines were left out" in card and "| swa |" in card and one.files.facts.scores
-    assert context.files.config["context_layers"] == 1
+        assert one.files.facts.teachers and one.files.facts.settings["epochs"] == 2, "known of the encoder"
+    assert context.files.config["context_layers"] == 1 and "not stated" not in context.files.card
     assert (tmp_path / "bundled" / "afro11" / "vocabulary.txt.gz").is_file()
     assert not (tmp_path / "encoders" / "afro11.work").exists()
     # Then context layers of several sizes on the same text.
@@ -89,7 +90,8 @@ def test_the_shipped_encoders_are_made_small(tiny_data: Path, tmp_path: Path, mo
     few, more = read_results(tmp_path / "results-c.jsonl")
     assert 900 <= few["words"] < 9000 <= more["words"] and few["bytes"] == more["bytes"] < 4e6
     assert all(0 < row["accuracy"] <= 1 and 0 <= row["dev_f1"] <= 100 for row in (few, more))
-    assert (tmp_path / "context.svg").read_text("utf-8").startswith("<?xml")
+    drawn = (tmp_path / "context.svg").read_text("utf-8")
+    assert drawn.startswith("<?xml") and all(f">{row['words'] / 1e6:.2g}<" in drawn for row in (few, more))
     assert "| 1 x 16, 900 |" in (tmp_path / "README.md").read_text("utf-8")
 
 

@@ -132,11 +132,13 @@ def distill(
 
 @app.command()
 def context(
-    work: Work = HERE / "encoders", words: int = KNOWN["pretraining"]["words"], layers: int = 3, size: int = 256
+    work: Work = HERE / "encoders",
+    given: Annotated[str, typer.Option("--settings", help="Other fields of `PretrainSettings`, as JSON.")] = "{}",
 ) -> None:
     """Pretrain context layers over afro11 on the same text. The encoder learns along."""
-    settings = PretrainSettings(**KNOWN["pretraining"] | {"words": words, "layers": layers, "size": size})
-    notes = KNOWN["context_notes"].format(layers=layers, size=size, words=words / 1e6)
+    chosen = KNOWN["pretraining"] | json.loads(given)
+    settings = PretrainSettings(**chosen)
+    notes = KNOWN["context_notes"].format(**chosen | {"words": chosen["words"] / 1e6})
     facts = replace(facts_of(work, [KNOWN["notes"], notes]), **KNOWN["context_facts"])
     folders = [work / TEXT / "corpora" / language for language in sorted(LANGUAGES)]
     pretrain(folders, work / "afro11", work / "afro11-context", settings, facts=facts, resume=True)

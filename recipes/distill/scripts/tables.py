@@ -205,8 +205,8 @@ def write(work: Work = HERE, readme: shared.Readme = HERE / "README.md") -> None
     shared.write_blocks(readme, blocks)
     sizes: dict[str, dict[float, list[float]]] = {}
     for row in sorted(rows_c, key=lambda row: row["words"]):
-        sizes.setdefault(row["name"].partition(",")[0], {})[round(row["words"] / 1e6, 1)] = [row["dev_f1"]]
-    plot = line_plots({"": sizes}, "million words read", "F1 on dev, linear classifier of the states")
+        sizes.setdefault(row["name"].partition(",")[0], {})[float(f"{row['words'] / 1e6:.2g}")] = [row["dev_f1"]]
+    plot = line_plots({"": sizes}, "million words read", "F1 on dev, linear classifier of the states", log=True)
     shared.write_text(readme.with_name("context.svg"), plot)
 
 
