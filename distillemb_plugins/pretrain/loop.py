@@ -86,7 +86,7 @@ def pretrain(
         run = Pretraining(files, groups, work, settings, progress)
         run.train()
         if run.is_main:
-            run.write(out, _with_texts(files.facts.with_more(facts or EncoderFacts()), groups), overwrite or resume)
+            run.write(out, files.facts.with_more(_with_texts(facts or EncoderFacts(), groups)), overwrite or resume)
             remove_directory(work)
         run.accelerator.wait_for_everyone()
     return out

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from distillemb_plugins import DistillEmb, DistillEmbError
+from distillemb_plugins import Corpus, DistillEmb, DistillEmbError
 from distillemb_plugins.persistence import encoder_from_bytes, encoder_to_bytes, read_encoder, write_encoder
 from distillemb_plugins.pretrain import PretrainSettings, pretrain
 from distillemb_plugins.pretrain import loop as loop_module
@@ -125,6 +125,15 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
         pretrain([text], tiny_encoder_dir, tmp_path / "cut", replace(settings, layers=2), resume=True, progress=False)
     cut = pretrain([text], tiny_encoder_dir, tmp_path / "cut", settings, resume=True, progress=False)
     assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_the_card_names_the_text_beside_that_of_the_encoder(text: Path, tiny_encoder_dir: Path, tmp_path: Path) -> None:
+    files = read_encoder(tiny_encoder_dir)
+    own = replace(files.facts, corpora=(Corpus("stories", "CC0 1.0", "swa: https://example.org"),), license="cc0-1.0")
+    write_encoder(tmp_path / "own", files.config, files.tensors, files.characters, facts=own)
+    out = pretrain([text], tmp_path / "own", tmp_path / "out", replace(TINY, words=200), progress=False)
+    facts = read_encoder(out).facts
+    assert [row.name for row in facts.corpora] == ["stories", "swa"] and facts.license == "cc0-1.0"
 
 
 def test_a_frozen_encoder_stays_to_the_last_bit(text: Path, tiny_encoder_dir: Path, tmp_path: Path) -> None:
