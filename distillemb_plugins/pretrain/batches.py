@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..layers.hashing_distillemb import PAD_ID
+from ..layers.encoders_distillemb import without_padding
 from .corpus import Corpus
 from .settings import PretrainSettings
 
@@ -99,18 +99,19 @@ class Batches:
         swapped = chosen & (kind >= _VECTOR) & (kind < _RANDOM)
         words[swapped] = corpus.tokens[rng.integers(0, len(corpus.tokens), int(swapped.sum()))]
         numbers, places = np.unique(words, return_inverse=True)
-        rows = corpus.rows[numbers].astype(np.int64)
-        rows = rows[:, : max(1, int((rows != PAD_ID).sum(1).max()))]
-        arrays = rows, places.reshape(words.shape), mask, masked, np.flatnonzero(chosen), targets
-        return Batch(numbers, *map(self._on_device, arrays))
+        characters = without_padding(torch.from_numpy(corpus.rows[numbers].astype(np.int64)))
+        arrays = places.reshape(words.shape), mask, masked, np.flatnonzero(chosen), targets
+        return Batch(numbers, *map(self._on_device, (characters, *map(torch.from_numpy, arrays))))
 
-    def _on_device(self, array: NDArray[Any]) -> Tensor:
-        tensor = torch.from_numpy(array)
+    def _on_device(self, tensor: Tensor) -> Tensor:
         return (tensor.pin_memory() if self.device.type == "cuda" else tensor).to(self.device, non_blocking=True)
 
 
-def read_ahead(items: Iterator[T], count: int = 3) -> Iterator[T]:
-    """The items of an endless iterator. A thread gets the next `count` while the last one is worked on."""
+def read_ahead(items: Iterator[T], count: int = 3) -> Generator[T, None, None]:
+    """The items of an endless iterator. A thread gets the next `count` while the last one is worked on.
+
+    Closing it ends the thread.
+    """
     with ThreadPoolExecutor(1) as pool:
         waiting = deque(pool.submit(next, items) for _ in range(count))
         while True:

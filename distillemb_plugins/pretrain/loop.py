@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -158,8 +158,8 @@ class Pretraining(TrainingRun):
         """Train from the last checkpoint, if there is one, to the end."""
         self.state.load(self.work)
         self.accelerator.wait_for_everyone()  # before the next checkpoint is written
-        self._next = read_ahead(self._batches_to_come())
-        self.run_steps(self._steps_in_all(), "pretrain")
+        with closing(read_ahead(self._batches_to_come())) as self._next:
+            self.run_steps(self._steps_in_all(), "pretrain")
 
     def _steps_in_all(self) -> int:
         words = float(self.corpus.lengths[self.lines].mean()) if len(self.lines) else 1.0

@@ -160,7 +160,7 @@ def test_a_thread_reads_ahead_in_order() -> None:
 
     ahead = read_ahead(numbers(), 2)
     assert [next(ahead) for _ in range(4)] == [0, 1, 2, 3]
-    ahead.close()  # type: ignore[attr-defined]
+    ahead.close()
     assert len(made) == 6, "two more were made, and no more after the end"
 
 
